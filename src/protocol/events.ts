@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { ConsumedInput, ProducedOutput } from "./artifacts.ts";
+import { Fault } from "./faults.ts";
+import { Name } from "./names.ts";
+
+const StepRun = z.string().min(1).max(600);
+const Attempt = z.int().min(1).max(10_000);
+
+/** Milliseconds that an attempt spent per phase, measured on the agent's monotonic clock. */
+export const Phases = z.object({
+  image: z.number().nonnegative().optional(),
+  inputs: z.number().nonnegative().optional(),
+  running: z.number().nonnegative().optional(),
+  outputs: z.number().nonnegative().optional(),
+});
+export type Phases = z.infer<typeof Phases>;
+
+export const Usage = z.object({
+  cpuMs: z.number().nonnegative().optional(),
+  memoryPeakBytes: z.number().nonnegative().optional(),
+});
+export type Usage = z.infer<typeof Usage>;
+
+/**
+ * What an agent reports of a run, in order. Events of one run and epoch are numbered from 1 without gaps; sending
+ * one twice changes nothing. `at` is the agent's wall clock, for people only: it decides nothing.
+ */
+export const AgentEventBody = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("run.started"), backend: Name }),
+  z.object({
+    type: z.literal("image.ready"),
+    environment: Name,
+    image: z.string(),
+    digest: z.string().nullable(),
+    cached: z.boolean(),
+    durationMs: z.number().nonnegative(),
+  }),
+  /** A batch step's input was split: `items` step runs exist from here on. */
+  z.object({ type: z.literal("step.expanded"), stepRun: StepRun, items: z.int().min(0).max(1_000_000) }),
+  z.object({
+    type: z.literal("attempt.started"),
+    stepRun: StepRun,
+    attempt: Attempt,
+    backend: Name,
+    /** The deterministic name of the container, pod or process. */
+    object: z.string(),
+  }),
+  /**
+   * The end of an attempt. With `succeeded`, this event *is* the commit: in one transaction the server checks that
+   * every blob is there, names the immutable versions and marks the step run succeeded.
+   */
+  z.object({
+    type: z.literal("attempt.finished"),
+    stepRun: StepRun,
+    attempt: Attempt,
+    state: z.enum(["succeeded", "failed", "cancelled", "lost"]),
+    /** What becomes of the step run; null when another attempt follows. */
+    stepState: z.enum(["succeeded", "failed", "cancelled"]).nullable(),
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    fault: Fault.nullable(),
+    phases: Phases,
+    usage: Usage,
+    outputs: z.array(ProducedOutput),
+    inputs: z.array(ConsumedInput),
+    warnings: z.array(z.string()),
+  }),
+  /** The end of a step run without an attempt of its own: skipped, cancelled early, or a batch as a whole. */
+  z.object({
+    type: z.literal("step.finished"),
+    stepRun: StepRun,
+    state: z.enum(["succeeded", "failed", "cancelled", "skipped"]),
+    fault: Fault.nullable(),
+  }),
+  z.object({
+    type: z.literal("run.finished"),
+    state: z.enum(["succeeded", "failed", "cancelled"]),
+    fault: Fault.nullable(),
+  }),
+]);
+export type AgentEventBody = z.infer<typeof AgentEventBody>;
+
+export const AgentEvent = z.object({ seq: z.int().min(1), at: z.iso.datetime(), body: AgentEventBody });
+export type AgentEvent = z.infer<typeof AgentEvent>;
+
+/** Events that the server adds by itself to a run's stream. */
+export const ServerEventBody = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("run.created"), by: z.string() }),
+  z.object({ type: z.literal("run.leased"), worker: z.string(), workerName: z.string(), epoch: z.int() }),
+  z.object({ type: z.literal("run.released"), epoch: z.int(), reason: z.string() }),
+  z.object({ type: z.literal("run.cancel_requested"), by: z.string(), reason: z.string().nullable() }),
+]);
+export type ServerEventBody = z.infer<typeof ServerEventBody>;
+
+/** One line of a run's event stream, as clients see it; `seq` grows by one per run and is the SSE id. */
+export const RunEvent = z.object({
+  seq: z.int(),
+  at: z.iso.datetime(),
+  body: z.union([
+    AgentEventBody,
+    ServerEventBody,
+    z.object({ type: z.literal("run.finished"), state: z.string(), fault: Fault.nullable() }),
+  ]),
+});
+export type RunEvent = z.infer<typeof RunEvent>;

@@ -1,0 +1,93 @@
+import { z } from "zod";
+
+/** Why an attempt did not succeed, in the classes that decide what happens next. */
+export const FaultClass = z.enum([
+  "application",
+  "business",
+  "oom",
+  "timeout",
+  "output",
+  "configuration",
+  "infrastructure",
+  "cancelled",
+]);
+export type FaultClass = z.infer<typeof FaultClass>;
+
+interface FaultDefinition {
+  readonly class: FaultClass;
+  /** What the user can do about it: one sentence, shown under the message. */
+  readonly advice: string;
+}
+
+/** The catalogue of fault codes. A code is stable: scripts and retry policies name it. */
+export const FAULTS = {
+  "exit-nonzero": { class: "application", advice: "Read the end of the step's log." },
+  "killed-by-signal": {
+    class: "application",
+    advice: "Read the end of the step's log; the process was killed from inside.",
+  },
+  business: { class: "business", advice: "The step reported bad data or a broken rule; change its input." },
+  oom: { class: "oom", advice: "Raise resources.memory of the step, or make it use less." },
+  "deadline-run": { class: "timeout", advice: "Raise resources.timeout of the step, or find out what it waits for." },
+  "disk-full": { class: "application", advice: "Free space on the worker, or write less." },
+  "output-missing": { class: "output", advice: "Write every declared output under $BERTH_OUT, or mark it optional." },
+  "output-too-large": { class: "output", advice: "Write less, or raise the worker's limit for outputs." },
+  "output-unsafe": {
+    class: "output",
+    advice: "Write plain files and folders; links that leave the output are refused.",
+  },
+  "input-invalid": { class: "configuration", advice: "Check that the input has the format that the step declares." },
+  "spec-unsupported": { class: "configuration", advice: "Choose a backend that can do this, or drop the request." },
+  "spec-invalid": { class: "configuration", advice: "Correct the pipeline file." },
+  "spec-conflict": { class: "infrastructure", advice: "Another object has this attempt's name; it was left alone." },
+  "bad-entrypoint": { class: "configuration", advice: "Check that the command exists in the image and is executable." },
+  "image-not-found": { class: "configuration", advice: "Check the image's name and tag." },
+  "image-denied": { class: "configuration", advice: "Give the worker credentials for this registry." },
+  "image-arch": { class: "configuration", advice: "Use an image for the worker's architecture." },
+  "image-build-failed": { class: "configuration", advice: "Read the build's output; the failing line is quoted." },
+  "source-missing": { class: "configuration", advice: "Submit the run together with its source folder." },
+  permission: { class: "configuration", advice: "Check the permissions of what the command touches." },
+  unschedulable: { class: "infrastructure", advice: "No worker can take this; see why with `berth run show`." },
+  "image-pull-transient": {
+    class: "infrastructure",
+    advice: "Check the image's name, and the worker's connection to its registry.",
+  },
+  "node-lost": { class: "infrastructure", advice: "The worker went away; the step is started again elsewhere." },
+  "daemon-lost": { class: "infrastructure", advice: "Check the container engine on the worker." },
+  "stage-io": { class: "infrastructure", advice: "Check the worker's disk and its connection to the server." },
+  "deleted-externally": {
+    class: "infrastructure",
+    advice: "Something other than Berth removed the container or process.",
+  },
+  vanished: { class: "infrastructure", advice: "The container or process is gone and left no record of how it ended." },
+  "backend-unavailable": { class: "infrastructure", advice: "Check that the backend runs on the worker." },
+  "agent-error": { class: "infrastructure", advice: "Read the agent's log; this is a defect or a broken host." },
+  cancelled: { class: "cancelled", advice: "Start the run again when you want it." },
+  "upstream-failed": { class: "cancelled", advice: "Mend the step that failed first." },
+} as const satisfies Record<string, FaultDefinition>;
+
+export type FaultCode = keyof typeof FAULTS;
+export const FaultCode = z.enum(Object.keys(FAULTS) as [FaultCode, ...FaultCode[]]);
+
+export const Fault = z.object({
+  code: FaultCode,
+  class: FaultClass,
+  /** What happened, in one or two sentences. */
+  message: z.string().max(4000),
+  /** The platform's own words. */
+  evidence: z.string().max(8000).optional(),
+  advice: z.string(),
+});
+export type Fault = z.infer<typeof Fault>;
+
+/** Makes a fault of the catalogue; `advice` replaces the catalogue's sentence where a better one is known. */
+export function fault(code: FaultCode, message: string, more: { evidence?: string; advice?: string } = {}): Fault {
+  const definition = FAULTS[code];
+  return {
+    code,
+    class: definition.class,
+    message: message.slice(0, 4000),
+    advice: more.advice ?? definition.advice,
+    ...(more.evidence === undefined ? {} : { evidence: more.evidence.slice(-8000) }),
+  };
+}

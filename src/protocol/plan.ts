@@ -1,0 +1,143 @@
+import { z } from "zod";
+import { Digest, Name, Scalar } from "./names.ts";
+
+/**
+ * A plan is what a pipeline file compiles to: every default filled in, every reference resolved, nothing left to
+ * guess. The server stores it per pipeline version and hands it to the agent with the run's parameters.
+ */
+
+export const ParamSpec = z.object({
+  type: z.enum(["string", "integer", "number", "boolean"]),
+  default: Scalar.nullable(),
+  required: z.boolean(),
+  description: z.string().nullable(),
+  choices: z.array(Scalar).nullable(),
+});
+export type ParamSpec = z.infer<typeof ParamSpec>;
+
+/** Where an image comes from. Paths are relative to the source folder. */
+export const Environment = z.discriminatedUnion("kind", [
+  /** A Dockerfile is generated from the recipe. */
+  z.object({
+    kind: z.literal("recipe"),
+    base: z.string(),
+    apt: z.array(z.string()),
+    python: z.object({ requirements: z.string().nullable(), packages: z.array(z.string()) }).nullable(),
+    node: z.object({ lockfile: z.string().nullable(), packages: z.array(z.string()) }).nullable(),
+    /** Folder inside the source that is copied to `/app`, the working directory; null copies nothing. */
+    source: z.string().nullable(),
+    env: z.record(z.string(), z.string()),
+  }),
+  /** A ready image; the source, where asked for, is mounted read-only at `/app`. */
+  z.object({
+    kind: z.literal("image"),
+    image: z.string(),
+    source: z.string().nullable(),
+    env: z.record(z.string(), z.string()),
+  }),
+  /** The user's own Dockerfile, built with `context` (a folder of the source) as its context. */
+  z.object({
+    kind: z.literal("dockerfile"),
+    dockerfile: z.string(),
+    context: z.string(),
+    args: z.record(z.string(), z.string()),
+    env: z.record(z.string(), z.string()),
+  }),
+]);
+export type Environment = z.infer<typeof Environment>;
+
+/** What a step does. `${{ … }}` in strings is still a template: see pipeline/template.ts. */
+export const Action = z.discriminatedUnion("kind", [
+  /** Run by `sh -e`; templates become references to environment variables, values are never spliced in. */
+  z.object({ kind: z.literal("shell"), script: z.string() }),
+  z.object({ kind: z.literal("command"), argv: z.array(z.string()).min(1) }),
+  /** Inputs arrive as arguments by name; what the function returns becomes the outputs. */
+  z.object({ kind: z.literal("python"), module: z.string(), function: z.string() }),
+]);
+export type Action = z.infer<typeof Action>;
+
+/** How an artifact is read and written by the step SDK; `file` and `folder` pass paths. */
+export const ArtifactType = z.enum(["file", "folder", "json", "text", "bytes", "csv", "pickle"]);
+export type ArtifactType = z.infer<typeof ArtifactType>;
+
+/**
+ * How the outputs of a batch or matrix step reach a consumer, always in item order: a folder with one entry per item,
+ * lines joined, CSV joined with one header, or a JSON array. `single` is the output of a plain step.
+ */
+export const Gather = z.enum(["single", "folder", "lines", "csv", "json"]);
+export type Gather = z.infer<typeof Gather>;
+
+export const InputPlan = z.object({ step: Name, artifact: Name, gather: Gather, type: ArtifactType });
+export type InputPlan = z.infer<typeof InputPlan>;
+
+export const OutputPlan = z.object({
+  /** Relative to `/berth/out`. */
+  path: z.string(),
+  type: ArtifactType,
+  optional: z.boolean(),
+  /** `success` (default) collects after exit 0; `always` also after a failure. */
+  when: z.enum(["success", "always"]),
+});
+export type OutputPlan = z.infer<typeof OutputPlan>;
+
+export const BatchPlan = z.object({
+  step: Name,
+  artifact: Name,
+  gather: Gather,
+  /** `auto` decides by the artifact: a folder by files, `.csv` by rows, `.json` by array items, else by lines. */
+  format: z.enum(["auto", "lines", "csv", "json", "files"]),
+  /** Units (lines, rows, array items, files) per item; the last item may hold fewer. */
+  size: z.int().min(1).max(1_000_000),
+  /** Items of this step that may run at once. */
+  parallel: z.int().min(1).max(1000),
+});
+export type BatchPlan = z.infer<typeof BatchPlan>;
+
+export const Resources = z.object({
+  /** Cores; 0.5 is half of one. */
+  cpu: z.number().positive().nullable(),
+  memoryBytes: z.int().positive().nullable(),
+  /** How long one attempt may run. */
+  timeoutMs: z.int().positive().nullable(),
+});
+export type Resources = z.infer<typeof Resources>;
+
+export const StepPlan = z.object({
+  name: Name,
+  /** Key into `environments`. */
+  environment: Name,
+  /** Every step that must have succeeded first: `needs`, inputs, batch, and file order in serial mode. */
+  needs: z.array(Name),
+  /** One entry per combination, in the order of the file; null for a step without a matrix. */
+  matrix: z.array(z.record(Name, Scalar)).nullable(),
+  batch: BatchPlan.nullable(),
+  action: Action,
+  env: z.record(z.string(), z.string()),
+  inputs: z.record(Name, InputPlan),
+  outputs: z.record(Name, OutputPlan),
+  resources: Resources,
+  network: z.enum(["run", "none"]),
+});
+export type StepPlan = z.infer<typeof StepPlan>;
+
+export const Plan = z.object({
+  schema: z.literal(1),
+  name: Name,
+  description: z.string().nullable(),
+  params: z.record(Name, ParamSpec),
+  mode: z.enum(["parallel", "serial"]),
+  env: z.record(z.string(), z.string()),
+  environments: z.record(Name, Environment),
+  worker: z.object({ pool: Name, labels: z.array(z.string()), backend: Name.nullable() }),
+  /** In file order, which is also a topological order of `needs` wherever the file allows it. */
+  steps: z.array(StepPlan).min(1).max(5_000),
+});
+export type Plan = z.infer<typeof Plan>;
+
+/** The values of a run's parameters, defaults filled in and types checked. */
+export const Params = z.record(Name, Scalar);
+export type Params = z.infer<typeof Params>;
+
+/** The folder that was submitted with a run: a tar (zstd) stored as a blob. */
+export const SourceRef = z.object({ digest: Digest, size: z.int().nonnegative() });
+export type SourceRef = z.infer<typeof SourceRef>;

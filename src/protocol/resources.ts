@@ -1,0 +1,269 @@
+import { z } from "zod";
+import { Problem } from "./errors.ts";
+import { Phases, RunEvent, Usage } from "./events.ts";
+import { Fault } from "./faults.ts";
+import { idOf } from "./ids.ts";
+import { Digest, Name, Scalar } from "./names.ts";
+import { Params, Plan, SourceRef } from "./plan.ts";
+import { AttemptState, RunState, StepState } from "./states.ts";
+
+/** What the public API shows. Times are ISO 8601 in UTC; `null` means "not yet" or "none", never "unknown". */
+
+const Time = z.iso.datetime();
+
+/** One page of a list; `next` is the `cursor` of the page after it, null on the last one. */
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), next: z.string().nullable() });
+}
+
+export const PAGE_LIMIT_DEFAULT = 50;
+export const PAGE_LIMIT_MAX = 500;
+
+/** The query of every list. */
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).default(PAGE_LIMIT_DEFAULT),
+  cursor: z.string().max(500).optional(),
+});
+
+// Pipelines
+
+export const PipelineSummary = z.object({
+  name: Name,
+  latestVersion: z.int(),
+  createdAt: Time,
+  /** Null until the pipeline has run. */
+  lastRun: z.object({ id: idOf("run"), number: z.int(), state: RunState, createdAt: Time }).nullable(),
+});
+export type PipelineSummary = z.infer<typeof PipelineSummary>;
+
+export const PipelineVersionSummary = z.object({
+  pipeline: Name,
+  version: z.int(),
+  digest: Digest,
+  createdBy: z.string(),
+  createdAt: Time,
+});
+export type PipelineVersionSummary = z.infer<typeof PipelineVersionSummary>;
+
+export const PipelineVersion = PipelineVersionSummary.extend({ source: z.string(), plan: Plan });
+export type PipelineVersion = z.infer<typeof PipelineVersion>;
+
+export const ValidateRequest = z.strictObject({
+  text: z.string(),
+  /** For the positions in messages. */
+  fileName: z.string().max(500).optional(),
+});
+export const ValidateResponse = z.discriminatedUnion("ok", [
+  z.object({ ok: z.literal(true), plan: Plan, warnings: z.array(Problem) }),
+  z.object({ ok: z.literal(false), problems: z.array(Problem) }),
+]);
+export type ValidateResponse = z.infer<typeof ValidateResponse>;
+
+// Runs
+
+/** `POST /runs`. With `pool`, `labels` or `backend`, what the pipeline file says of its worker is replaced. */
+export const CreateRunRequest = z.strictObject({
+  /** The text of a pipeline file, or a pipeline that the server knows (its newest version where none is named). */
+  pipeline: z.union([z.string(), z.strictObject({ name: Name, version: z.int().min(1).optional() })]),
+  fileName: z.string().max(500).optional(),
+  params: z.record(z.string(), z.unknown()).default({}),
+  source: SourceRef.nullable().optional(),
+  pool: Name.optional(),
+  labels: z.array(z.string().min(1).max(100)).max(50).optional(),
+  backend: Name.optional(),
+  /** A repeated submission with the same key answers with the run that the first one made. */
+  requestKey: z.string().min(1).max(200).optional(),
+});
+export type CreateRunRequest = z.infer<typeof CreateRunRequest>;
+/** What a client writes. */
+export type CreateRunInput = z.input<typeof CreateRunRequest>;
+
+export const CancelRunRequest = z.strictObject({ reason: z.string().max(1000).nullable().optional() });
+
+export const Run = z.object({
+  id: idOf("run"),
+  pipeline: Name,
+  pipelineVersion: z.int(),
+  /** Counts per pipeline: `wine#12`. */
+  number: z.int(),
+  state: RunState,
+  params: Params,
+  source: SourceRef.nullable(),
+  pool: Name,
+  labels: z.array(z.string()),
+  /** The backend that was asked for; null leaves it to the worker. */
+  backend: Name.nullable(),
+  fault: Fault.nullable(),
+  cancel: z.object({ at: Time, by: z.string(), reason: z.string().nullable() }).nullable(),
+  /** Who holds the run, or held it when it ended. `unreachable` when its lease was not renewed in time. */
+  worker: z.object({ id: idOf("worker"), name: Name, unreachable: z.boolean() }).nullable(),
+  /** Leases granted so far; above 1 the run was taken over. */
+  epoch: z.int(),
+  createdBy: z.string(),
+  createdAt: Time,
+  startedAt: Time.nullable(),
+  finishedAt: Time.nullable(),
+});
+export type Run = z.infer<typeof Run>;
+
+/** Why one worker does not take a run. */
+export const WaitReason = z.object({
+  code: z.enum(["pool", "label", "backend", "offline", "draining", "busy", "disk"]),
+  message: z.string(),
+});
+export type WaitReason = z.infer<typeof WaitReason>;
+
+/** Why a queued run waits. */
+export const Waiting = z.object({
+  /** One sentence for people. */
+  summary: z.string(),
+  /** False when no registered worker could ever take the run as it is: something has to change. */
+  possible: z.boolean(),
+  /** The workers nearest to taking it come first; one without reasons is about to. */
+  workers: z.array(z.object({ id: idOf("worker"), name: Name, reasons: z.array(WaitReason) })),
+});
+export type Waiting = z.infer<typeof Waiting>;
+
+export const RunDetail = Run.extend({
+  /** Number of step runs per state. */
+  stepCounts: z.record(StepState, z.int()),
+  /** Only of a queued run. */
+  waiting: Waiting.nullable(),
+});
+export type RunDetail = z.infer<typeof RunDetail>;
+
+export const Attempt = z.object({
+  attempt: z.int(),
+  state: AttemptState,
+  epoch: z.int(),
+  worker: z.object({ id: idOf("worker"), name: Name }),
+  backend: Name,
+  /** The platform's name for it: a container, a process. */
+  object: z.string(),
+  exitCode: z.int().nullable(),
+  signal: z.string().nullable(),
+  fault: Fault.nullable(),
+  phases: Phases,
+  usage: Usage,
+  warnings: z.array(z.string()),
+  startedAt: Time,
+  finishedAt: Time.nullable(),
+});
+export type Attempt = z.infer<typeof Attempt>;
+
+export const StepRun = z.object({
+  key: z.string(),
+  step: Name,
+  matrix: z.record(Name, Scalar).nullable(),
+  /** Number of the batch item; null for a plain step run and for a batch as a whole. */
+  item: z.int().nullable(),
+  /** Key of the batch that an item belongs to. */
+  parent: z.string().nullable(),
+  /** Number of items of a batch as a whole, once it was split. */
+  items: z.int().nullable(),
+  state: StepState,
+  fault: Fault.nullable(),
+  startedAt: Time.nullable(),
+  finishedAt: Time.nullable(),
+  /** Oldest first. */
+  attempts: z.array(Attempt),
+});
+export type StepRun = z.infer<typeof StepRun>;
+
+export const RunEventPage = z.object({
+  items: z.array(RunEvent),
+  /** The `after` of the next page. */
+  last: z.int(),
+  /** Whether nothing more will come: the run has ended and `items` reaches its end. */
+  ended: z.boolean(),
+});
+export type RunEventPage = z.infer<typeof RunEventPage>;
+
+/** One line of `GET /runs/:run/logs` as `application/x-ndjson`. */
+export const LogLine = z.object({
+  stepRun: z.string(),
+  attempt: z.int(),
+  epoch: z.int(),
+  stream: z.enum(["stdout", "stderr", "build"]),
+  /** Of the first byte of `data` within its stream. */
+  offset: z.int(),
+  at: Time,
+  /** Base64: a chunk may end in the middle of a character. */
+  data: z.string(),
+});
+export type LogLine = z.infer<typeof LogLine>;
+
+// Artifacts
+
+/** An artifact version that the producing step run read. */
+export const LineageRef = z.object({
+  input: Name,
+  id: z.int(),
+  pipeline: Name,
+  step: Name,
+  name: Name,
+  version: z.int(),
+  item: z.string(),
+});
+export type LineageRef = z.infer<typeof LineageRef>;
+
+/** One immutable version of an artifact; of a batch or matrix step, one item of it. */
+export const ArtifactVersion = z.object({
+  id: z.int(),
+  pipeline: Name,
+  step: Name,
+  name: Name,
+  version: z.int(),
+  /** Empty for a plain step; else what tells the items apart, such as `model=forest` or `7`. */
+  item: z.string(),
+  kind: z.enum(["file", "folder"]),
+  digest: Digest,
+  size: z.int(),
+  fileCount: z.int(),
+  fileName: z.string(),
+  contentType: z.string(),
+  run: z.object({ id: idOf("run"), number: z.int() }),
+  stepRun: z.string(),
+  attempt: z.int(),
+  worker: z.object({ id: idOf("worker"), name: Name }),
+  createdAt: Time,
+});
+export type ArtifactVersion = z.infer<typeof ArtifactVersion>;
+
+/** `GET /artifacts/:pipeline/:step/:name/:version` */
+export const ArtifactDetail = z.object({
+  pipeline: Name,
+  step: Name,
+  name: Name,
+  version: z.int(),
+  /** Whether every step run that adds an item to this version has succeeded. `latest` names only such versions. */
+  complete: z.boolean(),
+  /** In item order; one for a plain step. */
+  items: z.array(ArtifactVersion.extend({ inputs: z.array(LineageRef) })),
+  next: z.string().nullable(),
+});
+export type ArtifactDetail = z.infer<typeof ArtifactDetail>;
+
+// Workers
+
+export const WorkerSummary = z.object({
+  id: idOf("worker"),
+  name: Name,
+  type: z.enum(["local", "custom", "cloud"]),
+  pool: Name,
+  labels: z.array(z.string()),
+  /** `new` has not booted yet; `offline` was not heard of for LEASE_DURATION_MS. */
+  state: z.enum(["new", "online", "offline", "draining"]),
+  agentVersion: z.string(),
+  os: z.string(),
+  arch: z.string(),
+  cpus: z.number(),
+  memoryBytes: z.int(),
+  backends: z.array(Name),
+  slots: z.int(),
+  /** Runs that it holds now. */
+  held: z.int(),
+  registeredAt: Time,
+  lastSeenAt: Time.nullable(),
+});
+export type WorkerSummary = z.infer<typeof WorkerSummary>;
