@@ -1,0 +1,76 @@
+import { NAME_PATTERN } from "../protocol/names.ts";
+import type { OutputPlan } from "../protocol/plan.ts";
+import { defaultPath, typeOfPath } from "./artifact-type.ts";
+import type { Compilation } from "./compilation.ts";
+import { type Path, quote } from "./problem.ts";
+import type { OutputSpec, StepSpec } from "./schema.ts";
+
+export function compileOutputs(step: string, spec: StepSpec, compilation: Compilation): Record<string, OutputPlan> {
+  const path = ["steps", step, "outputs"];
+  const outputs = Array.isArray(spec.outputs)
+    ? compileList(spec.outputs, spec, path, compilation)
+    : compileRecord(spec.outputs ?? {}, spec, path, compilation);
+  compilation.checkVariables("outputs", Object.keys(outputs), path);
+  checkOverlaps(outputs, path, compilation);
+  return outputs;
+}
+
+/** `[train.csv, plots/]`: each named by its file name without ending. */
+function compileList(paths: readonly string[], spec: StepSpec, listPath: Path, { problems }: Compilation) {
+  const outputs: Record<string, OutputPlan> = {};
+  for (const [index, path] of paths.entries()) {
+    const name = /([^/.]+)[^/]*\/?$/.exec(path)?.[1] ?? "";
+    if (!NAME_PATTERN.test(name)) {
+      problems.add([...listPath, index], `${quote(path)} gives no name: write name: path instead of a list`);
+    } else if (Object.hasOwn(outputs, name)) {
+      problems.add([...listPath, index], `a second output ${quote(name)}: write name: path instead of a list`);
+    } else {
+      // A function's output without an ending is a name, whose path follows from the type.
+      const isName = spec.python !== undefined && path === name;
+      outputs[name] = isName ? compileOutput(name, {}, spec) : compileOutput(name, path, spec);
+    }
+  }
+  return outputs;
+}
+
+function compileRecord(
+  specs: Readonly<Record<string, OutputSpec>>,
+  spec: StepSpec,
+  recordPath: Path,
+  { problems }: Compilation,
+) {
+  const outputs: Record<string, OutputPlan> = {};
+  for (const [name, output] of Object.entries(specs)) {
+    outputs[name] = compileOutput(name, output, spec);
+    const path = typeof output === "string" ? output : (output.path ?? "");
+    if (path.endsWith("/") && outputs[name].type !== "folder") {
+      problems.add([...recordPath, name, "type"], `a path that ends in '/' is a folder, not ${outputs[name].type}`);
+    }
+  }
+  return outputs;
+}
+
+function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPlan {
+  const { path, type, optional, when } = typeof spec === "string" ? { path: spec } : spec;
+  // What a function returns is written as JSON unless something else is said.
+  const known = type ?? (path !== undefined ? typeOfPath(path) : step.python !== undefined ? "json" : "file");
+  return {
+    path: (path ?? defaultPath(name, known)).replace(/\/$/, ""),
+    type: known,
+    optional: optional ?? false,
+    when: when ?? "success",
+  };
+}
+
+/** No output may lie inside another: each is a version of its own. */
+function checkOverlaps(outputs: Record<string, OutputPlan>, path: Path, { problems }: Compilation): void {
+  const sorted = Object.entries(outputs)
+    .map(([name, output]) => ({ name, prefix: `${output.path}/` }))
+    .sort((a, b) => (a.prefix < b.prefix ? -1 : 1));
+  for (const [index, current] of sorted.entries()) {
+    const previous = sorted[index - 1];
+    if (previous !== undefined && current.prefix.startsWith(previous.prefix)) {
+      problems.add([...path, current.name], `lies inside the output ${quote(previous.name)}, or is the same`);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import type { Action, StepPlan } from "../protocol/plan.ts";
+import { checkTemplates, type Known, warnOfSingleQuotes } from "./check-templates.ts";
+import type { Compilation } from "./compilation.ts";
+import type { Environments } from "./compile-environments.ts";
+import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./compile-links.ts";
+import { compileMatrix } from "./compile-matrix.ts";
+import { compileNeeds } from "./compile-needs.ts";
+import { parseDuration, parseMemory } from "./quantity.ts";
+import type { StepSpec } from "./schema.ts";
+import { FIXED_NAMES } from "./template.ts";
+
+/** What a step's definition refers to. */
+export interface StepSurroundings {
+  readonly environments: Environments;
+  readonly outputs: OutputsByStep;
+  /** The step above, which this one follows in serial mode. */
+  readonly previous: string | null;
+  /** False when all combinations together are too many to be made. */
+  readonly expandMatrix: boolean;
+}
+
+export function compileStep(
+  name: string,
+  spec: StepSpec,
+  { environments, outputs, previous, expandMatrix }: StepSurroundings,
+  compilation: Compilation,
+): StepPlan {
+  const path = ["steps", name];
+  const inputs = compileInputs(name, spec, outputs, compilation);
+  const batch = compileBatch(name, spec, outputs, compilation);
+  const env = compilation.textsOf(spec.env, [...path, "env"]);
+  const action = compileAction(name, spec, compilation);
+  const known = templateNames(name, spec, compilation);
+  checkStepTemplates(name, spec, env, known, compilation);
+  const environment = environments.choose(name, spec);
+  const plan = {
+    name,
+    needs: compileNeeds(name, { inputs, batch }, previous, compilation),
+    matrix: compileMatrix(name, spec, expandMatrix, compilation),
+    batch,
+    env,
+    inputs,
+    outputs: outputs.get(name) ?? {},
+    resources: compileResources(spec),
+    network: spec.network ?? "run",
+  };
+  // A step without environment or action cannot run, but its place in the graph is checked all the same.
+  return { ...plan, environment: environment ?? name, action: action ?? { kind: "shell", script: ":" } };
+}
+
+const ACTIONS = ["run", "command", "python"] as const;
+
+function compileAction(step: string, spec: StepSpec, compilation: Compilation): Action | null {
+  const path = ["steps", step];
+  const given = ACTIONS.filter((key) => spec[key] !== undefined);
+  if (given.length !== 1) {
+    if (given.length > 1)
+      compilation.problems.add([...path, given[1]!], `has ${given.join(" and ")}: choose one`, "entry");
+    else if (!ACTIONS.some((key) => compilation.isDamaged(...path, key))) {
+      compilation.problems.add(path, "needs one of run, command and python", "entry");
+    }
+    return null;
+  }
+  if (spec.run !== undefined) return { kind: "shell", script: spec.run };
+  if (spec.command !== undefined) {
+    const argv = spec.command.map((argument, index) => compilation.textOf(argument, [...path, "command", index]));
+    if (argv[0] === "") compilation.problems.add([...path, "command", 0], "the program's name is empty");
+    return { kind: "command", argv };
+  }
+  const [module, name] = spec.python!.split(":") as [string, string];
+  return { kind: "python", module, function: name };
+}
+
+function templateNames(step: string, spec: StepSpec, { file, isDamaged }: Compilation): Known {
+  const outputs = spec.outputs === undefined ? undefined : outputNames(spec.outputs);
+  const inputs = [...Object.keys(spec.inputs ?? {}), ...(spec.batch === undefined ? [] : [BATCH_INPUT])];
+  return {
+    names: {
+      params: Object.keys(file.params ?? {}),
+      ...(spec.matrix === undefined ? {} : { matrix: Object.keys(spec.matrix) }),
+      ...(inputs.length === 0 ? {} : { inputs }),
+      ...(outputs === undefined ? {} : { outputs }),
+      ...(spec.batch === undefined ? {} : { batch: FIXED_NAMES.batch }),
+    },
+    isDamaged: ({ scope, name }) => (scope === "params" ? isDamaged("params", name) : isDamaged("steps", step, scope)),
+  };
+}
+
+function outputNames(outputs: NonNullable<StepSpec["outputs"]>): string[] {
+  return Array.isArray(outputs)
+    ? outputs.map((path) => /([^/.]+)[^/]*\/?$/.exec(path)?.[1] ?? "")
+    : Object.keys(outputs);
+}
+
+function checkStepTemplates(
+  step: string,
+  spec: StepSpec,
+  env: Readonly<Record<string, string>>,
+  known: Known,
+  compilation: Compilation,
+): void {
+  const path = ["steps", step];
+  if (spec.run !== undefined) {
+    checkTemplates(spec.run, [...path, "run"], known, compilation);
+    warnOfSingleQuotes(spec.run, [...path, "run"], compilation);
+  }
+  for (const [index, argument] of (spec.command ?? []).entries()) {
+    if (typeof argument === "string") checkTemplates(argument, [...path, "command", index], known, compilation);
+  }
+  for (const [name, value] of Object.entries(env)) checkTemplates(value, [...path, "env", name], known, compilation);
+}
+
+function compileResources({ resources = {} }: StepSpec): StepPlan["resources"] {
+  return {
+    cpu: resources.cpu ?? null,
+    memoryBytes: resources.memory === undefined ? null : parseMemory(resources.memory),
+    timeoutMs: resources.timeout === undefined ? null : parseDuration(resources.timeout),
+  };
+}

@@ -1,0 +1,83 @@
+import type { Problem } from "../protocol/errors.ts";
+import type { Plan, StepPlan } from "../protocol/plan.ts";
+import { checkShape } from "./check-shape.ts";
+import { checkTemplates } from "./check-templates.ts";
+import { type Compilation, newCompilation } from "./compilation.ts";
+import { compileEnvironments } from "./compile-environments.ts";
+import { checkCombinations } from "./compile-matrix.ts";
+import { checkCycles, checkSerialOrder } from "./compile-needs.ts";
+import { compileOutputs } from "./compile-outputs.ts";
+import { compileParams } from "./compile-params.ts";
+import { compileStep } from "./compile-step.ts";
+import { readDocument } from "./document.ts";
+import { ProblemList } from "./problem-list.ts";
+
+export type CompileResult =
+  | { readonly ok: true; readonly plan: Plan; readonly warnings: Problem[] }
+  | { readonly ok: false; readonly problems: Problem[] };
+
+export interface CompileOptions {
+  /** Of the file, for advice on what its pipeline may be called. */
+  readonly fileName?: string;
+  /** Looks a path up in the folder of the file; without it, nothing is said of the files that environments name. */
+  readonly kindOf?: (path: string) => "file" | "folder" | "nothing";
+}
+
+/**
+ * Compiles a pipeline file, YAML or JSON, to its plan, or says everything that is wrong with it, with positions.
+ * Any text whatsoever gives a result: it never throws, and its time is linear in the text.
+ */
+export function compilePipeline(text: string, options: CompileOptions = {}): CompileResult {
+  const read = readDocument(text);
+  if (!read.ok) return read;
+  const problems = new ProblemList(read.document);
+  const warnings = new ProblemList(read.document);
+  const shape = checkShape(read.document, problems, options.fileName);
+  if (shape === null) return { ok: false, problems: problems.toArray() };
+  const plan = compilePlan(newCompilation(shape, read.document, problems, warnings, options.kindOf));
+  if (!problems.isEmpty) return { ok: false, problems: problems.toArray() };
+  return { ok: true, plan, warnings: warnings.toArray() };
+}
+
+/** Of no use to anyone once a problem was reported. */
+function compilePlan(compilation: Compilation): Plan {
+  const { file } = compilation;
+  const mode = file.mode ?? "parallel";
+  const params = compileParams(compilation);
+  const environments = compileEnvironments(compilation);
+  const env = compilePipelineEnv(compilation);
+  const specs = Object.entries(file.steps);
+  const outputs = new Map(specs.map(([name, spec]) => [name, compileOutputs(name, spec, compilation)]));
+  const expandMatrix = checkCombinations(compilation);
+  const steps: StepPlan[] = specs.map(([name, spec], index) => {
+    const previous = mode === "serial" ? (specs[index - 1]?.[0] ?? null) : null;
+    return compileStep(name, spec, { environments, outputs, previous, expandMatrix }, compilation);
+  });
+  if (mode === "serial") checkSerialOrder(steps, compilation);
+  else checkCycles(steps, compilation);
+  return {
+    schema: 1,
+    name: file.name,
+    description: file.description ?? null,
+    params,
+    mode,
+    env,
+    environments: environments.used(),
+    worker: {
+      pool: file.worker?.pool ?? "default",
+      labels: file.worker?.labels ?? [],
+      backend: file.worker?.backend ?? null,
+    },
+    steps,
+  };
+}
+
+function compilePipelineEnv(compilation: Compilation): Record<string, string> {
+  const env = compilation.textsOf(compilation.file.env, ["env"]);
+  const names = { params: Object.keys(compilation.file.params ?? {}) };
+  for (const [name, value] of Object.entries(env)) {
+    const known = { names, isDamaged: ({ name: param }: { name: string }) => compilation.isDamaged("params", param) };
+    checkTemplates(value, ["env", name], known, compilation);
+  }
+  return env;
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { mapping, record, relativePath, text, Variables } from "./schema-parts.ts";
+
+/** Anything that an engine takes as an image; nothing that could start a second instruction of a Dockerfile. */
+const ImageReference = text(300).regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/, "is no image reference");
+const Package = (pattern: RegExp, example: string) =>
+  text(200).regex(pattern, `is no package name, such as ${example}; options are not allowed`);
+/** Letters, digits and dots on both ends: a trailing '-' would make apt-get remove the package. */
+const AptPackage = Package(
+  /^[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[A-Za-z0-9.+:~-]*[A-Za-z0-9+~])?$/,
+  '"git" or "jq=1.6-2.1"',
+);
+const VERSION = "(===|==|>=|<=|~=|!=|<|>) ?[A-Za-z0-9.*+!_-]+";
+const PythonPackage = Package(
+  new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]*(\\[[A-Za-z0-9._, -]+\\])? ?(${VERSION}( ?, ?${VERSION})*)?$`),
+  '"numpy" or "numpy>=2,<3"',
+);
+const NodePackage = Package(
+  /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(@[A-Za-z0-9.^~*+_<>=-]+)?$/,
+  '"zod" or "zod@4.1.0"',
+);
+const SourcePath = relativePath("the source folder");
+const SourceFolder = relativePath("the source folder", { orRoot: true });
+const packages = (item: z.ZodString) => z.array(item).min(1).max(500);
+
+/** One of three kinds, told apart by `base`, `image` or `dockerfile`: see environments.ts for what goes with which. */
+export const EnvironmentSpec = mapping({
+  base: ImageReference.optional().describe("Image that the generated Dockerfile starts from."),
+  image: ImageReference.optional().describe("Ready image, used as it is."),
+  dockerfile: SourcePath.optional().describe("Your own Dockerfile, inside the source folder."),
+  apt: packages(AptPackage).optional().describe("Debian packages. With base only."),
+  python: mapping({
+    requirements: SourcePath.optional().describe("requirements.txt inside the source folder."),
+    packages: packages(PythonPackage).optional().describe("Packages by name, such as numpy>=2."),
+  })
+    .optional()
+    .describe("Python packages, installed by pip. With base only."),
+  node: mapping({
+    lockfile: SourcePath.regex(
+      /(^|\/)(package-lock|npm-shrinkwrap)\.json$/,
+      "must name a package-lock.json or npm-shrinkwrap.json",
+    )
+      .optional()
+      .describe("package-lock.json inside the source folder, with its package.json beside it: npm ci."),
+    packages: packages(NodePackage).optional().describe("Packages by name, such as zod@4."),
+  })
+    .optional()
+    .describe("Node packages, installed by npm. With base only."),
+  source: SourceFolder.optional().describe(
+    "Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image.",
+  ),
+  context: SourceFolder.optional().describe("Build context of your own Dockerfile; the source folder by default."),
+  args: record(
+    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "is no name of a build argument"),
+    z.string().max(4096),
+    100,
+  )
+    .optional()
+    .describe("Build arguments of your own Dockerfile."),
+  env: Variables.optional().describe("Variables in this environment. Templates are not replaced here."),
+}).describe("How an image is made: a recipe (base), a ready image (image), or your own Dockerfile (dockerfile).");
+export type EnvironmentSpec = z.infer<typeof EnvironmentSpec>;

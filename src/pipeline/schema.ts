@@ -1,0 +1,159 @@
+import { z } from "zod";
+import { Scalar } from "../protocol/names.ts";
+import { ArtifactType } from "../protocol/plan.ts";
+import { DURATION_PATTERN, MEMORY_PATTERN, parseDuration, parseMemory } from "./quantity.ts";
+import { EnvironmentSpec } from "./schema-environment.ts";
+import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
+
+/**
+ * The pipeline file, as people write it: what it may hold is said here and nowhere else. Positions and suggestions
+ * (shape-problems.ts) and the JSON Schema for editors (scripts/write-schema.ts) come from it. What goes beyond shape,
+ * such as references and cycles, is checked where the file is compiled: see compile.ts.
+ */
+
+/** Of one pipeline. */
+export const STEPS_MAX = 5_000;
+/** A batch that names no limit takes whatever room the worker has. */
+export const BATCH_PARALLEL_MAX = 1_000;
+const BATCH_SIZE_MAX = 1_000_000;
+/** The kernel hands a program at most 128 KiB in one argument, and the script is one. */
+const SCRIPT_MAX_CHARS = 100 * 1024;
+const DESCRIPTION_MAX_CHARS = 2_000;
+
+export const ParamSpec = mapping({
+  type: z.enum(["string", "integer", "number", "boolean"]).optional().describe("Inferred from default if left out."),
+  default: Scalar.optional().describe("Value of runs that give none."),
+  required: z.boolean().optional().describe("Whether a run must give a value; by default, when there is no default."),
+  description: text(DESCRIPTION_MAX_CHARS).optional().describe("What it does, for people."),
+  choices: z.array(Scalar).min(1).max(1000).optional().describe("The only values allowed."),
+});
+export type ParamSpec = z.infer<typeof ParamSpec>;
+
+const Reference = z
+  .string()
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_-]{0,62}\.[A-Za-z][A-Za-z0-9_-]{0,62}$/,
+    'must name an output of a step, such as "prepare.train"',
+  )
+  .describe("An output of a step: step.output");
+
+export const InputSpec = z.union([
+  Reference,
+  mapping({
+    from: Reference,
+    gather: z
+      .enum(["folder", "lines", "csv", "json"])
+      .optional()
+      .describe("How the outputs of a batch or matrix step are joined, in item order. Default: folder."),
+    type: ArtifactType.optional().describe("How a python: step gets it. Default: the type of the output."),
+  }),
+]);
+export type InputSpec = z.infer<typeof InputSpec>;
+
+const OutputPath = relativePath("the step's output folder");
+export const OutputSpec = z.union([
+  OutputPath,
+  mapping({
+    path: OutputPath.optional().describe("Below /berth/out. Default: the name, with the ending of its type."),
+    type: ArtifactType.optional().describe("Default: by the ending of the path."),
+    optional: z.boolean().optional().describe("Whether the step may succeed without it."),
+    when: z.enum(["success", "always"]).optional().describe("always: kept after a failure too."),
+  }),
+]);
+export type OutputSpec = z.infer<typeof OutputSpec>;
+
+export const BatchSpec = mapping({
+  over: Reference,
+  format: z
+    .enum(["auto", "lines", "csv", "json", "files"])
+    .optional()
+    .describe("What is counted: lines, CSV rows, items of a JSON array, files of a folder. Default: by the output."),
+  size: z.int().min(1).max(BATCH_SIZE_MAX).optional().describe("Units per item. Default: 1."),
+  parallel: z
+    .int()
+    .min(1)
+    .max(BATCH_PARALLEL_MAX)
+    .optional()
+    .describe("Items that run at once. Default: as many as the worker has room for."),
+});
+export type BatchSpec = z.infer<typeof BatchSpec>;
+
+const Memory = z
+  .string()
+  .regex(MEMORY_PATTERN, 'must be a size such as "512MiB" or "2GiB"')
+  .refine((size) => !MEMORY_PATTERN.test(size) || isCount(parseMemory(size)), "must be at least 1 B and below 8 PiB");
+const Duration = z
+  .string()
+  .regex(DURATION_PATTERN, 'must be a duration such as "30s", "10m" or "2h"')
+  .refine((time) => !DURATION_PATTERN.test(time) || isCount(parseDuration(time)), "must be at least 1 ms");
+
+const ResourcesSpec = mapping({
+  cpu: z.number().min(0.01).max(4096).optional().describe("Cores; 0.5 is half of one."),
+  memory: Memory.optional().describe("Such as 512MiB or 2GiB."),
+  timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
+});
+
+const EnvironmentChoice = z.union([NameText, EnvironmentSpec]);
+
+export const StepSpec = mapping({
+  environment: EnvironmentChoice.optional().describe("Name of an environment, or an environment for this step alone."),
+  needs: z.array(NameText).max(STEPS_MAX).optional().describe("Steps that must have succeeded before."),
+  matrix: record(NameText, z.array(Scalar).min(1).max(1000), 10)
+    .optional()
+    .describe("Runs the step once for each combination of these values."),
+  batch: BatchSpec.optional().describe("Splits an output of a step before, and runs this step once for each part."),
+  run: text(SCRIPT_MAX_CHARS).optional().describe("Shell script, run by sh -e."),
+  command: z.array(Plain).min(1).max(1000).optional().describe("Program and arguments, without a shell."),
+  python: z
+    .string()
+    .max(300)
+    .regex(
+      /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$/,
+      'must be "module:function", such as "wine.steps:train"',
+    )
+    .optional()
+    .describe("Python function: inputs are its arguments, what it returns are the outputs."),
+  env: Variables.optional().describe("Environment variables of this step."),
+  inputs: record(NameText, InputSpec, 200).optional().describe("Outputs of other steps, below /berth/in/<name>."),
+  outputs: z
+    .union([z.array(OutputPath).max(200), record(NameText, OutputSpec, 200)])
+    .optional()
+    .describe("Files and folders below /berth/out that are kept as artifacts."),
+  resources: ResourcesSpec.optional().describe("Limits of one attempt."),
+  network: z.enum(["run", "none"]).optional().describe("none: without any network. Default: run."),
+}).describe("One unit of work: exactly one of run, command and python.");
+export type StepSpec = z.infer<typeof StepSpec>;
+
+export const PipelineFile = mapping({
+  name: NameText.describe("Name of the pipeline; its versions and runs count under it."),
+  description: text(DESCRIPTION_MAX_CHARS).optional().describe("What the pipeline does, for people."),
+  params: record(NameText, z.union([Scalar, ParamSpec]), 200)
+    .optional()
+    .describe("Parameters of a run. The short form is the default value."),
+  mode: z
+    .enum(["parallel", "serial"])
+    .optional()
+    .describe("parallel: each step as soon as what it needs succeeded. serial: one after another, in file order."),
+  env: Variables.optional().describe("Environment variables of every step."),
+  environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
+  environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),
+  worker: mapping({
+    pool: NameText.optional().describe("Pool whose workers may take the run. Default: default."),
+    labels: z
+      .array(text(100).regex(/^[A-Za-z0-9][A-Za-z0-9._=:/-]*$/, "is no label, such as linux or zone=eu"))
+      .max(50)
+      .optional()
+      .describe("Labels that the worker must have, all of them."),
+    backend: NameText.optional().describe("Backend to run on, such as docker or process. Default: the worker's own."),
+  })
+    .optional()
+    .describe("Who may take the run."),
+  steps: record(NameText, StepSpec, STEPS_MAX)
+    .refine((steps) => Object.keys(steps).length > 0, "holds no step")
+    .describe("The steps by name."),
+}).meta({ title: "Berth pipeline", description: "A pipeline file of Berth. See docs/pipeline-file.md." });
+export type PipelineFile = z.infer<typeof PipelineFile>;
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1;
+}

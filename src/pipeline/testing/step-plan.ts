@@ -1,0 +1,26 @@
+import type { StepPlan } from "../../protocol/plan.ts";
+
+interface StepOptions {
+  readonly needs?: readonly string[];
+  readonly matrix?: StepPlan["matrix"];
+  /** Items at once, for a batch step. */
+  readonly parallel?: number;
+}
+
+/** A step that does nothing, for graphs. */
+export function step(name: string, { needs = [], matrix = null, parallel }: StepOptions = {}): StepPlan {
+  const over = { step: needs[0] ?? "", artifact: "out", gather: "single", format: "lines", size: 1 } as const;
+  return {
+    name,
+    environment: "default",
+    needs: [...needs],
+    matrix,
+    batch: parallel === undefined ? null : { ...over, parallel },
+    action: { kind: "command", argv: ["true"] },
+    env: {},
+    inputs: {},
+    outputs: {},
+    resources: { cpu: null, memoryBytes: null, timeoutMs: null },
+    network: "run",
+  };
+}
