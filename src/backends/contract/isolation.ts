@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
+import { type ContractGroup, NEEDS } from "./case.ts";
+import type { Laid } from "./rig.ts";
+
+/** Long enough that a share of a core can be told from a whole one. */
+const MEASURED_MS = 2_000;
+
+/** What a step cannot reach, and what it cannot use up. */
+export const ISOLATION: ContractGroup = {
+  title: "isolation",
+  cases: [
+    {
+      title: "without a network there is none, not even the metadata address",
+      needs: [NEEDS.programs, NEEDS.noNetwork],
+      async run(rig) {
+        const script = "cut -d: -f1 /proc/net/dev | tr -d ' ' | tail -n +3; tail -n +2 /proc/net/route | wc -l";
+        const { handle } = await rig.runShell(script, { network: "none" });
+        assert.deepEqual((await rig.log(handle)).toString().trim().split("\n"), ["lo", "0"]);
+      },
+    },
+    {
+      title: "with the run's network, attempts of one scope share one",
+      needs: [NEEDS.programs, NEEDS.runNetwork],
+      async run(rig) {
+        const namespaces = [];
+        for (let count = 0; count < 2; count++) {
+          const { handle, outcome } = await rig.runShell("readlink /proc/self/ns/net", { network: "run" });
+          assert.equal(outcome.state, "succeeded");
+          namespaces.push((await rig.log(handle)).toString());
+        }
+        assert.match(namespaces[0]!, /^net:/);
+        assert.equal(namespaces[0], namespaces[1]);
+      },
+    },
+    {
+      title: "a step is not root, holds no capabilities and gains none",
+      needs: [NEEDS.programs, NEEDS.fileSystemIsolation],
+      async run(rig) {
+        const { handle } = await rig.runShell(
+          "id -u; grep -E '^(CapEff|CapBnd|NoNewPrivs):' /proc/self/status | tr -d '\\t'",
+        );
+        const [uid, ...status] = (await rig.log(handle)).toString().trim().split("\n");
+        assert.notEqual(uid, "0");
+        assert.deepEqual(status.sort(), ["CapBnd:0000000000000000", "CapEff:0000000000000000", "NoNewPrivs:1"]);
+      },
+    },
+    {
+      title: "the host's files are out of sight, those of the control folder too",
+      needs: [NEEDS.programs, NEEDS.fileSystemIsolation],
+      async run(rig) {
+        const laid = await rig.layShell(`ls -A /berth/ctl 2>/dev/null; [ ! -e '${import.meta.dirname}' ] || echo host`);
+        const { handle } = await rig.runLaid(laid);
+        assert.equal((await rig.log(handle)).toString(), "");
+      },
+    },
+    {
+      title: "the limit of cores holds",
+      needs: [NEEDS.programs, NEEDS.cpuLimit],
+      async run(rig) {
+        const limits = { cpus: 0.2, memoryBytes: null, pids: 256 };
+        const busy = 'echo x > "$BERTH_OUT"/up; i=0; while [ ! -e "$BERTH_OUT"/go ]; do i=$((i+1)); done';
+        const laid = await rig.layShell(busy, { limits });
+        await rig.submit(laid);
+        await rig.untilOutput(laid, "up");
+        const startedAtMs = performance.now();
+        await setTimeout(MEASURED_MS);
+        rig.tell(laid);
+        const { outcome } = await rig.end(laid.handle);
+        const share = (outcome.stats.cpuMs ?? 0) / (performance.now() - startedAtMs);
+        assert.ok(share < 0.4, `used ${share} of a core`);
+      },
+    },
+    {
+      title: "the limit of processes holds, and kills nobody else",
+      needs: [NEEDS.programs, NEEDS.pidsLimit],
+      async run(rig) {
+        const limits = { cpus: null, memoryBytes: null, pids: 20 };
+        const script = 'i=0; while [ $i -lt 60 ]; do sleep 30 & i=$((i+1)); done; echo "all started"';
+        const { handle, outcome } = await rig.runShell(script, { limits });
+        assert.doesNotMatch((await rig.log(handle)).toString(), /all started/);
+        assert.notEqual(outcome.state, "lost");
+      },
+    },
+    {
+      title: "two attempts side by side have folders, logs and ends of their own",
+      async run(rig) {
+        const both = await Promise.all(
+          [1, 2].map((number) =>
+            rig.start([
+              { do: "print", text: `I am ${number}` },
+              { do: "append", file: "mine", text: `file of ${number}` },
+              { do: "await", file: "go" },
+              { do: "exit", code: number },
+            ]),
+          ),
+        );
+        const [first, second] = both as [Laid, Laid];
+        await Promise.all(both.map((laid) => rig.untilOutput(laid, "mine")));
+        rig.tell(second);
+        assert.equal((await rig.end(second.handle)).outcome.exitCode, 2);
+        assert.equal((await rig.see(first.handle)).state, "running");
+        rig.tell(first);
+        assert.equal((await rig.end(first.handle)).outcome.exitCode, 1);
+        for (const [index, laid] of both.entries()) {
+          assert.equal((await rig.log(laid.handle)).toString(), `I am ${index + 1}`);
+          assert.equal(rig.output(laid, "mine"), `file of ${index + 1}`);
+        }
+      },
+    },
+  ],
+};

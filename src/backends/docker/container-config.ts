@@ -1,0 +1,97 @@
+import type { AttemptSpec } from "../execution-backend.ts";
+
+export interface ContainerOptions {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Host path of the shim's program. */
+  readonly shim: string;
+  /** `uid:gid` inside the container. */
+  readonly user: string;
+  /** `none`, or `container:<id>` of the scope's holder. */
+  readonly networkMode: string;
+  readonly usernsMode: "" | "host";
+}
+
+/** Where the shim and its control folder are mounted: out of the way of anything that an image holds. */
+const SHIM_INSIDE = "/.berth/shim";
+const CONTROL_INSIDE = "/.berth/ctl";
+
+/** Steps are killed before the engine, the agent and everything else of the host when memory runs out. */
+const OOM_SCORE_ADJUSTMENT = 500;
+
+/** The body of `POST /containers/create` for one attempt. Pure. */
+export function containerConfig(spec: AttemptSpec, options: ContainerOptions): object {
+  return {
+    Image: spec.image,
+    // The image's own entry point and command play no part: arguments are exact.
+    Entrypoint: [SHIM_INSIDE, CONTROL_INSIDE, "--"],
+    Cmd: spec.argv,
+    Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders() }).map(
+      ([name, value]) => `${name}=${value}`,
+    ),
+    User: options.user,
+    ...(spec.workingFolder === null ? {} : { WorkingDir: spec.workingFolder }),
+    Labels: { ...spec.labels, ...options.labels },
+    // The image may name another signal, which a stop from outside would then send.
+    StopSignal: "SIGTERM",
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: {
+      ...hardening(),
+      ...limits(spec),
+      NetworkMode: options.networkMode,
+      UsernsMode: options.usernsMode,
+      Mounts: mounts(spec, options.shim),
+    },
+  };
+}
+
+/** What the step may replace. */
+function stepEnvironment(): Record<string, string> {
+  return { HOME: "/berth/tmp", TMPDIR: "/berth/tmp" };
+}
+
+function stepFolders(): Record<string, string> {
+  return { BERTH_DIR: "/berth", BERTH_IN: "/berth/in", BERTH_OUT: "/berth/out" };
+}
+
+function hardening(): object {
+  return {
+    CapDrop: ["ALL"],
+    SecurityOpt: ["no-new-privileges"],
+    IpcMode: "private",
+    Init: false,
+    OomScoreAdj: OOM_SCORE_ADJUSTMENT,
+    // The shim writes the logs to files: no driver, no engine in between, nothing lost when either dies.
+    LogConfig: { Type: "none" },
+    RestartPolicy: { Name: "no" },
+  };
+}
+
+function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec): object {
+  return {
+    // One more for the shim, which is not the step's.
+    PidsLimit: pids + 1,
+    ...(cpus === null ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+    // Memory and swap together: a step that exceeds its limit is killed instead of grinding the host's disk.
+    ...(memoryBytes === null ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+  };
+}
+
+/** As `Mounts`, not `Binds`: a path that does not exist on the engine's host is an error, not a new empty folder. */
+function mounts({ folder, mounts: extra }: AttemptSpec, shim: string): object[] {
+  const bind = (source: string, target: string, readOnly: boolean) => ({
+    Type: "bind",
+    Source: source,
+    Target: target,
+    ReadOnly: readOnly,
+  });
+  return [
+    bind(shim, SHIM_INSIDE, true),
+    bind(`${folder}/ctl`, CONTROL_INSIDE, false),
+    bind(folder, "/berth", false),
+    bind(`${folder}/in`, "/berth/in", true),
+    // Covers the control folder where the step would stumble over it; being a mount point, it cannot be replaced by a
+    // link either, which the agent would follow.
+    { Type: "tmpfs", Target: "/berth/ctl", ReadOnly: true, TmpfsOptions: { SizeBytes: 4096, Mode: 0o555 } },
+    ...extra.map(({ host, inside }) => bind(host, inside, true)),
+  ];
+}

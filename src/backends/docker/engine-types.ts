@@ -1,0 +1,62 @@
+/* What Berth reads of the Engine API's answers, in the API's own names. */
+
+export interface EngineVersion {
+  readonly Version: string;
+  readonly ApiVersion: string;
+  readonly MinAPIVersion?: string;
+  readonly Os: string;
+  /** In Go's names: `amd64`, `arm64`. */
+  readonly Arch: string;
+}
+
+export interface EngineInfo {
+  readonly ID: string;
+  readonly Driver: string;
+  readonly CgroupVersion?: string;
+  readonly CgroupDriver: string;
+  readonly OperatingSystem: string;
+  readonly OSType: string;
+  readonly NCPU: number;
+  readonly MemTotal: number;
+  readonly SecurityOptions?: readonly string[] | null;
+  readonly MemoryLimit: boolean;
+  readonly SwapLimit: boolean;
+  readonly PidsLimit: boolean;
+  readonly CpuCfsQuota: boolean;
+}
+
+/** What Berth reads of an inspected container. */
+export interface InspectedContainer {
+  readonly Id: string;
+  readonly Created: string;
+  readonly State: {
+    readonly Status: ContainerState;
+    readonly OOMKilled: boolean;
+    readonly Pid: number;
+    readonly ExitCode: number;
+    readonly Error: string;
+    /** The zero time of Go when it never was. */
+    readonly StartedAt: string;
+  };
+  readonly Config: { readonly Labels: Readonly<Record<string, string>> };
+  readonly HostConfig: { readonly NetworkMode: string };
+}
+
+export type ContainerState = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+
+export interface ListedContainer {
+  readonly Id: string;
+  /** With a leading slash. */
+  readonly Names: readonly string[];
+  readonly State: ContainerState;
+  /** Seconds since 1970. */
+  readonly Created: number;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+export interface InspectedImage {
+  readonly Id: string;
+  readonly RepoDigests?: readonly string[] | null;
+  readonly Architecture: string;
+  readonly Os: string;
+}

@@ -1,0 +1,119 @@
+import type { Readable } from "node:stream";
+import type { EngineAddress } from "./engine-address.ts";
+import { EngineClient, type EngineRequest } from "./engine-client.ts";
+import { EngineError } from "./engine-error.ts";
+import type { EngineInfo, EngineVersion, InspectedContainer, InspectedImage, ListedContainer } from "./engine-types.ts";
+
+/** The versions that this code was written for and tried with; in between, the newest that the engine knows. */
+const API_OLDEST = "1.41";
+const API_NEWEST = "1.47";
+
+/** The calls of the Engine API that Berth uses, by name. They throw EngineError and EngineUnreachableError. */
+export class Engine implements Disposable {
+  readonly #client: EngineClient;
+
+  constructor(address: EngineAddress) {
+    this.#client = new EngineClient(address);
+  }
+
+  /** Agrees on a version of the API; until then calls use the engine's own. */
+  async negotiate(signal?: AbortSignal): Promise<EngineVersion> {
+    const version = await this.#client.call<EngineVersion>("GET", "/version", { signal });
+    if (isOlder(version.ApiVersion, API_OLDEST)) {
+      throw new EngineError(
+        400,
+        `Docker Engine ${version.Version} is too old: Berth needs API ${API_OLDEST} (20.10) or newer.`,
+      );
+    }
+    const wanted = isOlder(version.ApiVersion, API_NEWEST) ? version.ApiVersion : API_NEWEST;
+    const least = version.MinAPIVersion ?? API_OLDEST;
+    this.#client.useVersion(isOlder(wanted, least) ? least : wanted);
+    return version;
+  }
+
+  info(signal?: AbortSignal): Promise<EngineInfo> {
+    return this.#client.call("GET", "/info", { signal });
+  }
+
+  async ping(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    await this.#client.call("GET", "/_ping", { timeoutMs, signal });
+  }
+
+  createContainer(name: string, config: object): Promise<{ readonly Id: string }> {
+    return this.#client.call("POST", "/containers/create", { query: { name }, body: config });
+  }
+
+  /** Returns although it runs already; runs an exited container again, so look first. */
+  startContainer(name: string): Promise<void> {
+    return this.#client.call("POST", `/containers/${name}/start`);
+  }
+
+  inspectContainer(name: string): Promise<InspectedContainer> {
+    return this.#client.call("GET", `/containers/${name}/json`);
+  }
+
+  killContainer(name: string, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    return this.#client.call("POST", `/containers/${name}/kill`, { query: { signal } });
+  }
+
+  /** With its anonymous volumes, running or not. */
+  removeContainer(name: string): Promise<void> {
+    return this.#client.call("DELETE", `/containers/${name}`, { query: { force: true, v: true } });
+  }
+
+  /** Resolves when the container is not running; at once too when it never did. */
+  async waitContainer(name: string, timeoutMs: number): Promise<void> {
+    await this.#client.call("POST", `/containers/${name}/wait`, { timeoutMs });
+  }
+
+  listContainers(labels: readonly string[]): Promise<ListedContainer[]> {
+    return this.#client.call("GET", "/containers/json", { query: { all: true, filters: { label: labels } } });
+  }
+
+  statsOfContainer(name: string): Promise<unknown> {
+    return this.#client.call("GET", `/containers/${name}/stats`, { query: { stream: false, "one-shot": true } });
+  }
+
+  inspectImage(image: string): Promise<InspectedImage> {
+    return this.#client.call("GET", `/images/${image}/json`);
+  }
+
+  pullImage(image: string, registryAuth: string | null, signal: AbortSignal): Promise<Readable> {
+    const headers = registryAuth === null ? {} : { "x-registry-auth": registryAuth };
+    // Without a tag the API would pull every tag there is.
+    const query = /(@sha256:|:[^/]+$)/.test(image) ? { fromImage: image } : { fromImage: image, tag: "latest" };
+    return this.#client.stream("POST", "/images/create", { query, headers, signal });
+  }
+
+  importImage(
+    tar: Readable,
+    query: { readonly repo: string; readonly tag: string; readonly changes: string },
+  ): Promise<Readable> {
+    return this.#client.stream("POST", "/images/create", { query: { fromSrc: "-", ...query }, body: tar });
+  }
+
+  buildImage(
+    context: Readable,
+    query: EngineRequest["query"] & object,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Readable> {
+    return this.#client.stream("POST", "/build", { query, body: context, headers, signal });
+  }
+
+  /** Events of containers with this label, as they happen. */
+  events(label: string, signal: AbortSignal): Promise<Readable> {
+    const filters = { type: ["container"], label: [label] };
+    return this.#client.stream("GET", "/events", { query: { filters }, signal });
+  }
+
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+}
+
+function isOlder(a: string, b: string): boolean {
+  const [aMajor = 0, aMinor = 0] = a.split(".").map(Number);
+  const [bMajor = 0, bMinor = 0] = b.split(".").map(Number);
+  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
+}

@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { testImage } from "../../../test/setup/docker.ts";
+import type { BackendSession, ImageRequest, ImageResult } from "../execution-backend.ts";
+import { docker } from "./testing/docker-harness.ts";
+import { DockerRig } from "./testing/docker-rig.ts";
+import { FOREIGN_ARCHITECTURE, fakeRegistry } from "./testing/fake-registry.ts";
+
+const image = await testImage();
+const made: string[] = [];
+
+after(async () => {
+  for (const name of made) await docker("rmi", "--force", name).catch(() => {});
+});
+
+async function prepare(session: BackendSession, request: ImageRequest): Promise<{ result: ImageResult; log: string }> {
+  const chunks: Uint8Array[] = [];
+  const result = await session.prepareImage(request, (chunk) => chunks.push(chunk), AbortSignal.timeout(60_000));
+  return { result, log: Buffer.concat(chunks).toString() };
+}
+
+function ready(name: string): ImageRequest {
+  made.push(name);
+  return { kind: "ready", image: name };
+}
+
+function faultOf({ result }: { result: ImageResult }): string {
+  return result.ok ? "none" : result.fault.code;
+}
+
+test("an image is pulled once for all who ask at the same time, and is cached afterwards", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("good", "image");
+  const request = ready(`${registry.address}/good:1`);
+  const [first, second] = await Promise.all([prepare(rig.session, request), prepare(rig.session, request)]);
+  assert.ok(first.result.ok && second.result.ok, JSON.stringify([first, second]));
+  assert.equal(first.result.cached, false);
+  assert.match(first.result.digest ?? "", /^sha256:[0-9a-f]{64}$/);
+  assert.match(first.log, /Pulling from good/);
+  const asked = registry.asked("good");
+  const again = await prepare(rig.session, request);
+  assert.deepEqual(again.result, { ...first.result, cached: true });
+  assert.equal(registry.asked("good"), asked);
+});
+
+test("what a registry refuses is told apart: not found, denied, and what may pass", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("missing", { status: 404, code: "MANIFEST_UNKNOWN" });
+  registry.answer("private", { status: 403, code: "DENIED" });
+  registry.answer("login", { status: 401, code: "UNAUTHORIZED" });
+  registry.answer("broken", { status: 503, code: "UNAVAILABLE" });
+  const codes: Record<string, string> = {};
+  for (const name of ["missing", "private", "login", "broken"]) {
+    codes[name] = faultOf(await prepare(rig.session, ready(`${registry.address}/${name}:1`)));
+  }
+  assert.deepEqual(codes, {
+    missing: "image-not-found",
+    private: "image-denied",
+    login: "image-denied",
+    broken: "image-pull-transient",
+  });
+});
+
+test("a registry that was away gives the image at the next try", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("flaky", { status: 500, code: "UNKNOWN" });
+  const request = ready(`${registry.address}/flaky:1`);
+  assert.equal(faultOf(await prepare(rig.session, request)), "image-pull-transient");
+  registry.answer("flaky", "image");
+  assert.equal(faultOf(await prepare(rig.session, request)), "none");
+});
+
+test("a registry that does not answer is a fault of infrastructure with its address", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result } = await prepare(rig.session, ready("127.0.0.1:1/nothing:1"));
+  assert.ok(!result.ok);
+  assert.deepEqual([result.fault.code, result.fault.class], ["image-pull-transient", "infrastructure"]);
+  assert.match(result.fault.evidence ?? "", /127\.0\.0\.1:1/);
+});
+
+test("what is not even a name of an image is a configuration fault", async () => {
+  await using rig = await DockerRig.open(image);
+  for (const name of ["Not A Name", "UPPER/case", "..", `sha256:${"0".repeat(64)}`]) {
+    const { result } = await prepare(rig.session, { kind: "ready", image: name });
+    assert.ok(!result.ok, name);
+    assert.equal(result.fault.class, "configuration", `${name}: ${JSON.stringify(result.fault)}`);
+  }
+});
+
+test("an image of another architecture is refused by name", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("foreign", "foreign-image");
+  const { result } = await prepare(rig.session, ready(`${registry.address}/foreign:1`));
+  assert.ok(!result.ok);
+  assert.equal(result.fault.code, "image-arch");
+  assert.match(result.fault.message, new RegExp(FOREIGN_ARCHITECTURE));
+});
+
+async function build(rig: DockerRig, dockerfile: string, fill: (context: string) => void = () => {}, args = {}) {
+  const context = (await rig.lay("true")).spec.folder;
+  fill(context);
+  const tag = `berth-test/built:${process.pid}-${made.length}`;
+  made.push(tag);
+  const request = { kind: "build", tag, context, dockerfile, args } as const;
+  return { ...(await prepare(rig.session, request)), request };
+}
+
+test("a build gets the whole folder, exactly: modes, links, hidden files, and what .dockerignore names", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result } = await build(
+    rig,
+    `FROM ${image}\nARG WHO\nCOPY in /in\nRUN echo "hello $WHO" >/greeting\n`,
+    writeContext,
+    {
+      WHO: 'a "b" $c',
+    },
+  );
+  assert.ok(result.ok, JSON.stringify(result));
+  const script =
+    "cat /greeting; cd /in; stat -c '%a %n' script .dockerignore; readlink link; cat sub/deep; cat big | wc -c";
+  const laid = await rig.run(script, { image: result.image });
+  assert.equal(
+    await rig.log(laid),
+    'hello a "b" $c\n755 script\n640 .dockerignore\nsub/deep\nüñí\n3000000\n',
+    await rig.log(laid, "stderr"),
+  );
+});
+
+function writeContext(context: string): void {
+  const folder = join(context, "in");
+  writeFileSync(join(folder, ".dockerignore"), "*\n");
+  chmodSync(join(folder, ".dockerignore"), 0o640);
+  writeFileSync(join(folder, "script"), "");
+  chmodSync(join(folder, "script"), 0o755);
+  mkdirSync(join(folder, "sub"));
+  writeFileSync(join(folder, "sub", "deep"), "üñí\n");
+  symlinkSync("sub/deep", join(folder, "link"));
+  writeFileSync(join(folder, "big"), Buffer.alloc(3_000_000));
+  writeFileSync(join(context, ".dockerignore"), "in\n");
+}
+
+test("a failing build names the failing line and keeps its output as evidence", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result, log } = await build(rig, `FROM ${image}\nRUN echo fine\nRUN echo broken-part >&2; exit 9\n`);
+  assert.ok(!result.ok);
+  assert.equal(result.fault.code, "image-build-failed");
+  assert.match(result.fault.message, /RUN echo broken-part/);
+  assert.match(result.fault.evidence ?? "", /^broken-part$/m);
+  assert.match(result.fault.evidence ?? "", /returned a non-zero code: 9/);
+  assert.doesNotMatch(result.fault.evidence ?? "", /^fine$/m);
+  assert.match(log, /^Step 2.* RUN echo fine$/m);
+});
+
+test("a Dockerfile that cannot be parsed is a failed build with the builder's words", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result } = await build(rig, `FROM ${image}\nNONSENSE here\n`);
+  assert.ok(!result.ok);
+  assert.equal(result.fault.code, "image-build-failed");
+  assert.match(result.fault.evidence ?? "", /NONSENSE/i);
+});
+
+test("a base image that does not exist is the same mistake as an image that does not exist", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  const { result } = await build(rig, `FROM ${registry.address}/missing:1\nRUN true\n`);
+  assert.ok(!result.ok);
+  assert.equal(result.fault.code, "image-not-found");
+  assert.match(result.fault.message, /missing:1/);
+});
+
+test("a context that cannot be sent is an error that names the file, and the engine is not left hanging", async () => {
+  await using rig = await DockerRig.open(image);
+  const context = (await rig.lay("true")).spec.folder;
+  execFileSync("mkfifo", [join(context, "in", "pipe")]);
+  const request = {
+    kind: "build",
+    tag: "berth-test/never:1",
+    context,
+    dockerfile: `FROM ${image}\n`,
+    args: {},
+  } as const;
+  await assert.rejects(prepare(rig.session, request), /pipe is neither file|could not/);
+});
+
+test("a build that everybody gave up is aborted", async () => {
+  await using rig = await DockerRig.open(image);
+  const context = (await rig.lay("true")).spec.folder;
+  const abort = new AbortController();
+  const tag = `berth-test/aborted:${process.pid}`;
+  const dockerfile = `FROM ${image}\nRUN echo begun ${tag}; sleep 600\n`;
+  const onLog = (chunk: Uint8Array) => {
+    if (/^begun /m.test(Buffer.from(chunk).toString())) abort.abort(new Error("given up"));
+  };
+  const request = { kind: "build", tag, context, dockerfile, args: {} } as const;
+  await assert.rejects(rig.session.prepareImage(request, onLog, abort.signal), /given up/);
+  const filters = ["--filter", `ancestor=${image}`, "--filter", "status=running"];
+  const running = async () => (await docker("ps", "--quiet", ...filters)).split("\n").filter(Boolean);
+  const commands = async () => Promise.all((await running()).map(commandOf));
+  await rig.until("the end of the builder's container", commands, (all) => !all.some((line) => line.includes(tag)));
+});
+
+/** A container that is gone meanwhile has none. */
+function commandOf(id: string): Promise<string> {
+  return docker("inspect", "--format", "{{json .Config.Cmd}}", id).catch(() => "");
+}

@@ -1,0 +1,90 @@
+import { existsSync } from "node:fs";
+import { type Fault, fault } from "../../protocol/faults.ts";
+import { SingleFlight } from "../../std/single-flight.ts";
+import type { ImageRequest, ImageResult } from "../execution-backend.ts";
+import { buildImage } from "./build-image.ts";
+import type { Engine } from "./engine.ts";
+import { isStatus } from "./engine-error.ts";
+import type { InspectedImage } from "./engine-types.ts";
+import { pullFault } from "./image-fault.ts";
+import { isImageId, isImageName } from "./image-name.ts";
+import { pullImage } from "./pull-image.ts";
+
+type OnLog = (chunk: Uint8Array) => void;
+
+/** Makes images ready: finds, pulls or builds them, each once however many ask. */
+export class Images {
+  readonly #engine: Engine;
+  /** The engine's architecture in Go's names. */
+  readonly #arch: string;
+  readonly #flights = new SingleFlight<ImageResult>();
+  /** Who listens to the work under way, by key. */
+  readonly #listeners = new Map<string, Set<OnLog>>();
+
+  constructor(engine: Engine, arch: string) {
+    this.#engine = engine;
+    this.#arch = arch;
+  }
+
+  async prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
+    const key = request.kind === "ready" ? request.image : request.tag;
+    const listeners = this.#listeners.get(key) ?? new Set();
+    this.#listeners.set(key, listeners.add(onLog));
+    const tellAll: OnLog = (chunk) => {
+      for (const listener of listeners) listener(chunk);
+    };
+    try {
+      return await this.#flights.run(key, (shared) => this.#prepare(request, tellAll, shared), signal);
+    } finally {
+      listeners.delete(onLog);
+      if (listeners.size === 0 && this.#listeners.get(key) === listeners) this.#listeners.delete(key);
+    }
+  }
+
+  async #prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
+    const name = request.kind === "ready" ? request.image : request.tag;
+    if (!isImageName(name)) {
+      return { ok: false, fault: fault("image-not-found", `${JSON.stringify(name)} is not a name of an image.`) };
+    }
+    const present = await this.#inspect(name);
+    if (present !== null) return this.#ready(name, present, true);
+    const failure = await this.#make(request, onLog, signal);
+    if (failure !== null) return { ok: false, fault: failure };
+    const made = await this.#inspect(name);
+    if (made !== null) return this.#ready(name, made, false);
+    const why = `The image ${name} is not there although the engine reported that it was made.`;
+    return { ok: false, fault: fault("image-pull-transient", why) };
+  }
+
+  async #make(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<Fault | null> {
+    if (request.kind === "build") return buildImage(this.#engine, request, onLog, signal);
+    if (isImageId(request.image)) return pullFault(request.image, `no such image: ${request.image}`);
+    return pullImage(this.#engine, request.image, onLog, signal);
+  }
+
+  async #inspect(image: string): Promise<InspectedImage | null> {
+    try {
+      return await this.#engine.inspectImage(image);
+    } catch (error) {
+      // 400: no valid name; what is wrong with it is said when it is pulled.
+      if (isStatus(error, 400, 404)) return null;
+      throw error;
+    }
+  }
+
+  /** The id, not the name, goes on: a tag that moves meanwhile changes nothing. */
+  #ready(name: string, image: InspectedImage, cached: boolean): ImageResult {
+    if (image.Architecture !== "" && image.Architecture !== this.#arch && !isEmulated(image.Architecture)) {
+      const why = `The image ${name} is made for ${image.Architecture}; this worker is ${this.#arch}.`;
+      return { ok: false, fault: fault("image-arch", why) };
+    }
+    const digest = image.RepoDigests?.[0]?.split("@")[1] ?? image.Id;
+    return { ok: true, image: image.Id, digest, cached };
+  }
+}
+
+/** Whether the kernel hands programs of this architecture to an emulator. */
+function isEmulated(arch: string): boolean {
+  const names: Record<string, string> = { amd64: "x86_64", arm64: "aarch64" };
+  return existsSync(`/proc/sys/fs/binfmt_misc/qemu-${names[arch] ?? arch}`);
+}

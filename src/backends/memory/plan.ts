@@ -1,0 +1,19 @@
+import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend.ts";
+
+/** Refuses what the capabilities, which a test may narrow, do not offer. */
+export function planForMemory(spec: AttemptSpec, capabilities: Capabilities): PlanResult {
+  const { limits, network } = capabilities;
+  const checks = [
+    { refused: spec.image !== null && !capabilities.images, path: "image", why: "there are no images" },
+    { refused: spec.image === null && capabilities.images, path: "image", why: "an image is required" },
+    { refused: !network[spec.network], path: "network", why: `there is no network mode ${spec.network}` },
+    { refused: spec.limits.cpus !== null && !limits.cpu, path: "limits.cpus", why: "cores cannot be limited" },
+    {
+      refused: spec.limits.memoryBytes !== null && !limits.memory,
+      path: "limits.memoryBytes",
+      why: "memory cannot be limited",
+    },
+  ];
+  const unsupported = checks.filter(({ refused }) => refused).map(({ path, why }) => ({ path, why }));
+  return unsupported.length > 0 ? { ok: false, unsupported } : { ok: true, warnings: [] };
+}

@@ -1,0 +1,33 @@
+import { createHash } from "node:crypto";
+import type { AttemptRef } from "./execution-backend.ts";
+
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648 base32 in lower case: legal in every platform's names.
+
+/**
+ * The name of an attempt's object: `b` and 31 characters of base32. It depends on nothing but the identity, so that
+ * a crash between "intended" and "created" is recovered by looking for it. What people read goes in labels.
+ */
+export function objectName(installation: string, ref: Pick<AttemptRef, "run" | "stepRun" | "attempt">): string {
+  return hashName(installation, ref.run, ref.stepRun, String(ref.attempt));
+}
+
+/** The same for what a scope shares. */
+export function scopeName(installation: string, scope: string): string {
+  return hashName(installation, scope, "scope", "0");
+}
+
+function hashName(...parts: string[]): string {
+  const digest = createHash("sha256").update(JSON.stringify(parts)).digest();
+  let text = "b";
+  let bits = 0;
+  let value = 0;
+  for (const byte of digest) {
+    value = ((value << 8) | byte) & 0xffff;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += ALPHABET[(value >> bits) & 31];
+    }
+  }
+  return text.slice(0, 32);
+}

@@ -1,0 +1,73 @@
+import { constants } from "node:os";
+import { fault } from "../protocol/faults.ts";
+import type { CancelOptions, Outcome, Stats } from "./execution-backend.ts";
+
+/** How an attempt's main process ended, as the platform or the record tells it: facts, no judgement. */
+export interface Ending {
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** The memory limit killed the main process, by positive evidence of the platform. */
+  readonly oom: boolean;
+  /** Something other than Berth asked the object to stop before it ended. */
+  readonly stoppedFromOutside?: boolean;
+  readonly stats: Stats;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The outcome of an attempt that ended by itself or by our hand. `stop` is the intent to stop it, if that was
+ * persisted before the end: then the end is ours, whatever exit code the step's TERM handler chose.
+ */
+export function endedOutcome(ending: Ending, stop: CancelOptions["reason"] | null): Outcome {
+  const { exitCode, signal, stats, warnings } = ending;
+  const facts = { exitCode, signal, stats, warnings };
+  if (stop !== null) return { ...stoppedOutcome(stop), ...facts };
+  // A TERM handler may well exit with 0 in the middle of its work: that is no evidence of success.
+  if (ending.stoppedFromOutside === true) return { state: "failed", fault: STOPPED_FROM_OUTSIDE, ...facts };
+  if (exitCode === 0) return { state: "succeeded", fault: null, ...facts };
+  return { state: "failed", fault: endedFault(ending), ...facts };
+}
+
+const STOPPED_FROM_OUTSIDE = fault("deleted-externally", "The step was told to stop by something other than Berth.");
+
+function endedFault({ exitCode, signal, oom }: Ending) {
+  if (oom) return fault("oom", "The step was killed because it used more memory than its limit.");
+  if (signal !== null) return fault("killed-by-signal", `The step was ended by ${signal}, which Berth did not send.`);
+  return fault("exit-nonzero", `The step exited with code ${exitCode}.`);
+}
+
+const NO_FACTS = { exitCode: null, signal: null, stats: {}, warnings: [] } as const;
+
+/** Berth stopped the attempt. A deadline is a failure of the step; everything else is a cancellation. */
+export function stoppedOutcome(stop: CancelOptions["reason"]): Outcome {
+  if (stop === "deadline-run") {
+    const why = fault("deadline-run", "The step was stopped because it ran for longer than its timeout.");
+    return { state: "failed", fault: why, ...NO_FACTS };
+  }
+  return { state: "cancelled", fault: fault("cancelled", STOPPED_BECAUSE[stop]), ...NO_FACTS };
+}
+
+const STOPPED_BECAUSE: Record<Exclude<CancelOptions["reason"], "deadline-run">, string> = {
+  user: "The step was stopped because its run was cancelled.",
+  fenced: "The step was stopped because this worker no longer holds its run.",
+  shutdown: "The step was stopped because the agent was told to stop its work.",
+};
+
+/** The command could not be executed; user code never ran. */
+export function neverStartedOutcome(why: NonNullable<Outcome["fault"]>): Outcome {
+  return { state: "failed", fault: why, ...NO_FACTS };
+}
+
+/** The object is gone and left no record: neither success nor failure can be told. */
+export function lostOutcome(message: string, evidence?: string): Outcome {
+  const why = fault("vanished", message, evidence === undefined ? {} : { evidence });
+  return { state: "lost", fault: why, ...NO_FACTS };
+}
+
+const SIGNAL_NAMES = new Map<number, string>(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** `SIGKILL` for 9; a number without a name, such as a real-time signal, stays a number. */
+export function signalName(number: number): string {
+  return SIGNAL_NAMES.get(number) ?? `signal ${number}`;
+}

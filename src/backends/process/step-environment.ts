@@ -1,0 +1,20 @@
+import type { AttemptSpec } from "../execution-backend.ts";
+
+/** Where programs are found when the step says nothing else: the folders that every Linux has. */
+const MINIMAL_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/**
+ * All that the step's process sees. Nothing of the agent's own environment is in it. What the step sets itself wins,
+ * but for the paths of its folders, which are facts.
+ */
+export function stepEnvironment({ env, folder }: AttemptSpec): Record<string, string> {
+  return {
+    PATH: MINIMAL_PATH,
+    HOME: `${folder}/tmp`,
+    TMPDIR: `${folder}/tmp`,
+    ...env,
+    BERTH_DIR: folder,
+    BERTH_IN: `${folder}/in`,
+    BERTH_OUT: `${folder}/out`,
+  };
+}
