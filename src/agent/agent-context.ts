@@ -1,0 +1,38 @@
+import type { Logger } from "pino";
+import type { BackendSession, Capabilities } from "../backends/execution-backend.ts";
+import type { BlobCache } from "../runtime/blob-cache.ts";
+import type { AgentClient } from "./agent-client.ts";
+import type { AgentConfig } from "./config.ts";
+import type { FolderRemover } from "./folder-remover.ts";
+import type { HeldRuns } from "./held-runs.ts";
+import type { JournalSync } from "./journal-sync.ts";
+import type { Permits } from "./permits.ts";
+import type { StepSlots } from "./step-slots.ts";
+
+/** A backend of this worker that could be opened. */
+export interface OpenBackend {
+  readonly session: BackendSession;
+  /** As the last probe said. */
+  readonly capabilities: Capabilities;
+  readonly healthy: boolean;
+}
+
+/** What all runs of one process of the agent share. */
+export interface AgentContext {
+  readonly home: string;
+  readonly installation: string;
+  /** Host path of the Python SDK. */
+  readonly sdk: string;
+  readonly config: AgentConfig;
+  readonly client: AgentClient;
+  readonly cache: BlobCache;
+  /** In order of preference. */
+  readonly backends: ReadonlyMap<string, OpenBackend>;
+  readonly held: HeldRuns;
+  readonly journals: JournalSync;
+  readonly stepSlots: StepSlots;
+  readonly uploadPermits: Permits;
+  readonly releasePermits: Permits;
+  readonly remover: FolderRemover;
+  readonly log: Logger;
+}

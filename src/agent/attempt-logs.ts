@@ -1,0 +1,26 @@
+import type { BackendSession, Handle } from "../backends/execution-backend.ts";
+import type { LogSource } from "./log-shipper.ts";
+
+const STREAMS = ["stdout", "stderr"] as const;
+
+/** The streams of one attempt, read from its backend. */
+export function attemptLogs(session: BackendSession, handle: Handle): LogSource[] {
+  const { stepRun, attempt } = handle.ref;
+  return STREAMS.map((stream) => ({
+    stepRun,
+    attempt,
+    stream,
+    read: (offset, maxBytes) => readUpTo(session.logs(handle, stream, { offset, follow: false }), maxBytes),
+  }));
+}
+
+async function readUpTo(bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of bytes) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= maxBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes);
+}

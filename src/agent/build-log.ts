@@ -1,0 +1,43 @@
+import { appendFileSync, mkdirSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { LogSource } from "./log-shipper.ts";
+
+/**
+ * What building or pulling an image prints, on disk until the server has it. It is shown as the `build` stream of the
+ * first attempt that waits for the image.
+ */
+export class BuildLog implements LogSource {
+  readonly stepRun: string;
+  readonly attempt: number;
+  readonly stream = "build";
+  readonly #file: string;
+  #begun = false;
+
+  constructor(file: string, shownAt: { readonly stepRun: string; readonly attempt: number }) {
+    this.#file = file;
+    this.stepRun = shownAt.stepRun;
+    this.attempt = shownAt.attempt;
+  }
+
+  append(chunk: Uint8Array): void {
+    if (!this.#begun) mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+    this.#begun = true;
+    appendFileSync(this.#file, chunk, { mode: 0o600 });
+  }
+
+  async read(offset: number, maxBytes: number): Promise<Buffer> {
+    const file = await open(this.#file, "r").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return null;
+      throw error;
+    });
+    if (file === null) return Buffer.alloc(0);
+    try {
+      const buffer = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(0, (await file.stat()).size - offset)));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import { execFile } from "node:child_process";
+import { statfs } from "node:fs/promises";
+import os from "node:os";
+import { promisify } from "node:util";
+import type { WorkerCapabilities } from "../protocol/agent-api.ts";
+
+/** A driver that does not answer within this is reported as absent. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+export interface HostFigures {
+  readonly slots: number;
+  readonly diskFreeBytes: number;
+  readonly diskNeededBytes?: number;
+  /** Healthy backends by name, with what each probe said. */
+  readonly backends: WorkerCapabilities["backends"];
+}
+
+/** What this worker can do, asked of the live machine. */
+export async function collectCapabilities({
+  slots,
+  diskFreeBytes,
+  diskNeededBytes,
+  backends,
+}: HostFigures): Promise<WorkerCapabilities> {
+  return {
+    os: os.platform(),
+    arch: os.arch(),
+    cpus: os.availableParallelism(),
+    memoryBytes: os.totalmem(),
+    diskFreeBytes,
+    ...(diskNeededBytes === undefined ? {} : { diskNeededBytes }),
+    gpus: await nvidiaGpus(),
+    backends,
+    slots,
+  };
+}
+
+/** Free and total bytes of the file system that holds `folder`, for an unprivileged user. */
+export async function diskSpace(folder: string): Promise<{ freeBytes: number; totalBytes: number }> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+}
+
+/** The GPUs that NVIDIA's driver names; none where its tool is absent or does not answer. */
+async function nvidiaGpus(): Promise<WorkerCapabilities["gpus"]> {
+  const query = ["--query-gpu=uuid,name,memory.total", "--format=csv,noheader,nounits"];
+  try {
+    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: PROBE_TIMEOUT_MS });
+    return parseGpus(stdout);
+  } catch {
+    return [];
+  }
+}
+
+/** `GPU-5b…, NVIDIA A100, 40960` per line; memory in MiB. */
+export function parseGpus(text: string): WorkerCapabilities["gpus"] {
+  return text
+    .split("\n")
+    .map((line) => line.split(",").map((part) => part.trim()))
+    .filter(([id, model, mebibytes]) => id !== undefined && model !== undefined && Number(mebibytes) >= 0)
+    .map(([id, model, mebibytes]) => ({ id: id!, model: model!, memoryBytes: Number(mebibytes) * 1024 * 1024 }));
+}

@@ -1,0 +1,69 @@
+import os from "node:os";
+import { z } from "zod";
+import { BerthError } from "../protocol/errors.ts";
+
+const GiB = 1024 ** 3;
+
+/** Settings of an agent, all optional: what the composition root read from `<agentHome>/config.json`. */
+const Settings = z.strictObject({
+  /** Runs held at once; default: one per core, at least 2. */
+  slots: z.int().min(1).max(1000).optional(),
+  /**
+   * Attempts running at once, over all runs; default: two per core. More containers starting at once than that are
+   * slower, not faster.
+   */
+  stepsAtOnce: z.int().min(1).max(10_000).optional(),
+  /** Outputs uploaded at once, over all runs; default 4: more only share the same line. */
+  uploadsAtOnce: z.int().min(1).max(64).optional(),
+  /** From TERM to KILL, in milliseconds; default 10,000. */
+  graceMs: z.int().min(0).max(3_600_000).optional(),
+  /** Free bytes below which no runs are taken; default: 2 GiB or a tenth of the disk, whichever is more. */
+  diskFreeMinBytes: z.int().nonnegative().optional(),
+  /** Bytes of the blob cache; default 20 GiB. */
+  cacheBytesMax: z.int().positive().optional(),
+  /** Bytes and entries of one output; default 50 GiB and 1,000,000. */
+  outputBytesMax: z.int().positive().optional(),
+  outputEntriesMax: z.int().positive().optional(),
+  /** Settings by backend; each backend checks its own. */
+  backends: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
+});
+
+export interface AgentConfig {
+  readonly slots: number;
+  readonly stepsAtOnce: number;
+  readonly uploadsAtOnce: number;
+  readonly graceMs: number;
+  /** Null: by the size of the disk, see diskFreeMin. */
+  readonly diskFreeMinBytes: number | null;
+  readonly cacheBytesMax: number;
+  readonly outputBytesMax: number;
+  readonly outputEntriesMax: number;
+  readonly backends: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Checks settings and fills in the defaults; throws with every mistake named. */
+export function agentConfig(settings: unknown): AgentConfig {
+  const parsed = Settings.safeParse(settings ?? {});
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
+    throw new BerthError("invalid_request", "the agent's settings are not valid", { problems });
+  }
+  const cores = os.availableParallelism();
+  const given = parsed.data;
+  return {
+    slots: given.slots ?? Math.max(2, cores),
+    stepsAtOnce: given.stepsAtOnce ?? 2 * cores,
+    uploadsAtOnce: given.uploadsAtOnce ?? 4,
+    graceMs: given.graceMs ?? 10_000,
+    diskFreeMinBytes: given.diskFreeMinBytes ?? null,
+    cacheBytesMax: given.cacheBytesMax ?? 20 * GiB,
+    outputBytesMax: given.outputBytesMax ?? 50 * GiB,
+    outputEntriesMax: given.outputEntriesMax ?? 1_000_000,
+    backends: given.backends ?? {},
+  };
+}
+
+/** Free bytes below which this worker takes no runs. */
+export function diskFreeMin(config: AgentConfig, totalBytes: number): number {
+  return config.diskFreeMinBytes ?? Math.max(2 * GiB, totalBytes / 10);
+}

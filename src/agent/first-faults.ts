@@ -1,0 +1,44 @@
+import type { StepRunSpec } from "../pipeline/graph.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
+import { finalStepState } from "./next-attempt.ts";
+import type { RunHistory } from "./run-history.ts";
+
+/** Why things failed first: what a failed batch, and a failed run, say of themselves. */
+export class FirstFaults {
+  #ofRun: Fault | null = null;
+  readonly #ofBatches = new Map<string, Fault>();
+
+  /** Begins with what an earlier process saw. */
+  constructor(history: RunHistory) {
+    for (const { work, result, again } of [...history.attempts.values()].flat()) {
+      const outcome = result?.outcome;
+      if (outcome?.fault && !again && finalStepState(outcome) === "failed")
+        this.#noteRun(work.ref.stepRun, outcome.fault);
+    }
+    for (const { stepRun, state, fault: why } of history.ended.values()) {
+      if (state === "failed" && why !== null) this.#noteRun(stepRun, why);
+    }
+  }
+
+  note({ key, parent }: Pick<StepRunSpec, "key" | "parent">, why: Fault): void {
+    this.#noteRun(key, why);
+    if (parent !== null && !this.#ofBatches.has(parent)) this.#ofBatches.set(parent, naming(key, why));
+  }
+
+  /** Of the batch with this key. */
+  ofBatch(key: string): Fault {
+    return this.#ofBatches.get(key) ?? fault("upstream-failed", "An item of this batch did not succeed.");
+  }
+
+  ofRun(): Fault {
+    return this.#ofRun ?? fault("upstream-failed", "A step did not succeed under an earlier lease of this run.");
+  }
+
+  #noteRun(stepRun: string, why: Fault): void {
+    this.#ofRun ??= naming(stepRun, why);
+  }
+}
+
+function naming(stepRun: string, why: Fault): Fault {
+  return { ...why, message: `${stepRun}: ${why.message}`.slice(0, 4000) };
+}

@@ -1,0 +1,264 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { BackendSession, Handle } from "../backends/execution-backend.ts";
+import { objectName } from "../backends/object-name.ts";
+import type { ConsumedInput } from "../protocol/artifacts.ts";
+import type { AgentEventBody } from "../protocol/events.ts";
+import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/attempt-work.ts";
+import { prepareAttempt } from "../runtime/prepare-attempt.ts";
+import { retryBackend } from "../runtime/retry-backend.ts";
+import { runAttempt } from "../runtime/run-attempt.ts";
+import { attemptLogs } from "./attempt-logs.ts";
+import type { CommitNeeds } from "./commits.ts";
+import { durably } from "./durably.ts";
+import type { FolderRemover } from "./folder-remover.ts";
+import { finalStepState, type NextAttempt, nextAttempt } from "./next-attempt.ts";
+import type { Permits } from "./permits.ts";
+import type { RunHistory } from "./run-history.ts";
+import type { RunLink } from "./run-link.ts";
+
+export interface RunAttemptsOptions {
+  readonly runtime: RuntimeContext;
+  readonly backend: string;
+  readonly installation: string;
+  readonly link: RunLink;
+  readonly history: RunHistory;
+  /** Releases at once, over all runs: they must not compete with steps for the machine. */
+  readonly releasePermits: Permits;
+  readonly remover: FolderRemover;
+  /** Aborted with a StopReason when all attempts of the run are to stop. */
+  readonly stop: AbortSignal;
+  readonly log: Logger;
+}
+
+/** One attempt to run: its work, and what it reads, for lineage. */
+export interface AttemptOrder {
+  readonly work: AttemptWork;
+  readonly consumed: readonly ConsumedInput[];
+  /** Attempts of this step run that the platform failed before. */
+  readonly infrastructureFaults: number;
+}
+
+export interface AttemptEnd {
+  readonly result: AttemptResult;
+  readonly next: NextAttempt;
+}
+
+/** The attempts of one run: each from its intent in the journal to the removal of what it left behind. */
+export class RunAttempts {
+  readonly #options: RunAttemptsOptions;
+  /** Objects that were made ahead of their turn, by step run. */
+  readonly #prepared = new Map<string, AttemptWork>();
+  /** Attempts that may have an object or a folder on this worker, by object name. */
+  readonly #present = new Map<string, AttemptWork>();
+  /** Those of them that were submitted: only they have logs. */
+  readonly #submitted = new Set<string>();
+  /** The run is over: its remains are waited for. */
+  #hurry = false;
+  readonly #releases = new Map<string, Promise<void>>();
+  /** Names are hashes, asked for several times per attempt. */
+  readonly #handles = new WeakMap<AttemptWork, Handle>();
+
+  constructor(options: RunAttemptsOptions) {
+    this.#options = options;
+  }
+
+  get session(): BackendSession {
+    return this.#options.runtime.session;
+  }
+
+  /** The attempt of a step run that was made ready and did not start. */
+  prepared(stepRun: string): AttemptWork | undefined {
+    return this.#prepared.get(stepRun);
+  }
+
+  /** How many there are of them. */
+  get preparedCount(): number {
+    return this.#prepared.size;
+  }
+
+  /** Makes the object of an attempt ahead of its turn. Its inputs are not known yet and may be left out. */
+  prepare(work: AttemptWork): void {
+    const { link, runtime, log } = this.#options;
+    link.outbox.record({ type: "prepared", work });
+    this.adoptPrepared(work);
+    prepareAttempt(runtime, work).catch((error: unknown) =>
+      log.warn({ err: error }, "an attempt could not be made ready"),
+    );
+  }
+
+  /** What an earlier process made ready is known again. */
+  adoptPrepared(work: AttemptWork): void {
+    this.#prepared.set(work.ref.stepRun, work);
+    this.adopt(work);
+  }
+
+  /** An attempt that may be on this worker, and will be released. */
+  adopt(work: AttemptWork): void {
+    this.#present.set(this.#handleOf(work).name, work);
+  }
+
+  /** The same for one that has ended: its logs may not all be with the server, then it is released. */
+  adoptEnded(work: AttemptWork, result: AttemptResult): void {
+    this.adopt(work);
+    this.#options.link.hold(Object.values(result.outputs));
+    if (result.handle !== null) this.#followLogs(result.handle);
+    void this.release(work);
+  }
+
+  /** Runs an attempt; with `resumed`, one that an earlier process began. Rejects when it was left running. */
+  async run(order: AttemptOrder, resumed: boolean): Promise<AttemptEnd> {
+    const { work } = order;
+    const { link, runtime, stop, log, backend } = this.#options;
+    const { stepRun, attempt } = work.ref;
+    const handle = this.#handleOf(work);
+    this.#prepared.delete(stepRun);
+    this.adopt(work);
+    if (!resumed) {
+      const started: AgentEventBody = { type: "attempt.started", stepRun, attempt, backend, object: handle.name };
+      await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
+    }
+    const hooks = { onPhase: () => {}, onSubmitted: () => this.#followLogs(handle) };
+    const result = await runAttempt(runtime, work, hooks, stop);
+    const next = nextAttempt(result.outcome, order.infrastructureFaults);
+    await this.#record(order, result, next);
+    if (next.again) {
+      await this.#makeSureItEnded(handle, result);
+      await sleep(next.delayMs, undefined, { signal: stop }).catch(() => {});
+    }
+    void this.release(work);
+    return { result, next };
+  }
+
+  /** Reports an end that an earlier process journaled and did not report: its outputs are still to be uploaded. */
+  reportAgain(order: AttemptOrder, result: AttemptResult, again: boolean): void {
+    const { link, log } = this.#options;
+    const finished = finishedEvent(order, result, again);
+    const report = () => durably(() => link.outbox.report(finished), { signal: link.signal, log });
+    link.commits.reportWhenReady(needsOf(order, result), report);
+  }
+
+  /** Ships the logs to their end, then removes object and folder; in the background, and never rejects. */
+  release(work: AttemptWork): Promise<void> {
+    const { name } = this.#handleOf(work);
+    const known = this.#releases.get(name);
+    if (known !== undefined) return known;
+    const release = this.#release(work)
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error, ref: work.ref }, "an attempt could not be released yet"),
+      )
+      .finally(() => this.#releases.delete(name));
+    this.#releases.set(name, release);
+    return release;
+  }
+
+  /** Removes what was made ready and is not going to run. */
+  releasePrepared(stepRun: string): void {
+    const work = this.#prepared.get(stepRun);
+    this.#prepared.delete(stepRun);
+    if (work !== undefined) void this.release(work);
+  }
+
+  /** Releases everything, and says whether nothing of the run's attempts is left on this worker. */
+  async releaseAll(): Promise<boolean> {
+    this.#prepared.clear();
+    this.#hurry = true;
+    this.#options.remover.flush();
+    await Promise.all([...this.#releases.values()]);
+    await Promise.all([...this.#present.values()].map((work) => this.release(work)));
+    return this.#present.size === 0;
+  }
+
+  async #release(work: AttemptWork): Promise<void> {
+    const { link, remover, runtime } = this.#options;
+    const { stepRun, attempt } = work.ref;
+    const handle = this.#handleOf(work);
+    if (!link.signal.aborted && this.#submitted.has(handle.name)) {
+      await Promise.all(attemptLogs(runtime.session, handle).map((source) => link.shipper.end(source)));
+    }
+    await this.#removeObject(handle);
+    const removed = remover.remove(work.spec.folder);
+    if (this.#hurry) remover.flush();
+    await removed;
+    this.#present.delete(handle.name);
+    this.#submitted.delete(handle.name);
+    link.outbox.record({ type: "released", stepRun, attempt });
+  }
+
+  async #removeObject(handle: Handle): Promise<void> {
+    const { releasePermits, runtime } = this.#options;
+    using _permit = await releasePermits.acquire();
+    await retryBackend(() => runtime.session.release(handle, { force: true }));
+  }
+
+  async #record(order: AttemptOrder, result: AttemptResult, next: NextAttempt): Promise<void> {
+    const { link, log } = this.#options;
+    const { stepRun, attempt } = order.work.ref;
+    const record = { type: "result", stepRun, attempt, result, again: next.again } as const;
+    const needs = needsOf(order, result);
+    const finished = finishedEvent(order, result, next.again);
+    const wait = { signal: link.signal, log };
+    link.hold(needs.outputs);
+    if (link.commits.isReady(needs)) return durably(() => link.outbox.record(record, finished), wait);
+    await durably(() => link.outbox.record(record), wait);
+    link.commits.reportWhenReady(needs, () => durably(() => link.outbox.report(finished), wait));
+  }
+
+  /** Where the platform lost sight of an attempt, its object may still run; a second one must not run beside it. */
+  async #makeSureItEnded(handle: Handle, { outcome }: AttemptResult): Promise<void> {
+    const { runtime, log } = this.#options;
+    if (outcome.state !== "lost") return;
+    try {
+      await retryBackend(() => runtime.session.cancel(handle, { graceMs: 0, reason: "fenced" }));
+    } catch (error) {
+      log.warn({ err: error, ref: handle.ref }, "a lost attempt could not be stopped");
+    }
+  }
+
+  #followLogs(handle: Handle): void {
+    const { link, runtime, history } = this.#options;
+    this.#submitted.add(handle.name);
+    for (const source of attemptLogs(runtime.session, handle)) {
+      link.shipper.follow(source, history.logOffset(source.stepRun, source.attempt, source.stream));
+    }
+  }
+
+  /** The handle that any process computes for this work: names are deterministic. */
+  #handleOf(work: AttemptWork): Handle {
+    const known = this.#handles.get(work);
+    if (known !== undefined) return known;
+    const { backend, installation } = this.#options;
+    const handle = { backend, name: objectName(installation, work.ref), ref: work.ref, folder: work.spec.folder };
+    this.#handles.set(work, handle);
+    return handle;
+  }
+}
+
+function needsOf(order: AttemptOrder, result: AttemptResult): CommitNeeds {
+  const reads = result.outcome.state === "succeeded" ? order.consumed.map(({ stepRun }) => stepRun) : [];
+  return { stepRun: order.work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
+}
+
+function finishedEvent(
+  order: AttemptOrder,
+  { outcome, outputs, phases }: AttemptResult,
+  again: boolean,
+): AgentEventBody {
+  const { stepRun, attempt } = order.work.ref;
+  const { cpuMs, memoryPeakBytes } = outcome.stats;
+  return {
+    type: "attempt.finished",
+    stepRun,
+    attempt,
+    state: outcome.state,
+    stepState: again ? null : finalStepState(outcome),
+    exitCode: outcome.exitCode,
+    signal: outcome.signal,
+    fault: outcome.fault,
+    phases,
+    usage: { ...(cpuMs === undefined ? {} : { cpuMs }), ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }) },
+    outputs: Object.entries(outputs).map(([name, content]) => ({ name, content })),
+    inputs: [...order.consumed],
+    warnings: [...outcome.warnings],
+  };
+}

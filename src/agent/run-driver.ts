@@ -1,0 +1,294 @@
+import type { Logger } from "pino";
+import { RunGraph } from "../pipeline/graph.ts";
+import { isEnd } from "../pipeline/run-graph-node.ts";
+import type { Assignment, LeaseRef } from "../protocol/agent-api.ts";
+import { fault } from "../protocol/faults.ts";
+import { stepRunKey } from "../protocol/names.ts";
+import type { Plan } from "../protocol/plan.ts";
+import type { RuntimeContext, StopReason } from "../runtime/attempt-work.ts";
+import { retryBackend } from "../runtime/retry-backend.ts";
+import type { AgentContext, OpenBackend } from "./agent-context.ts";
+import { type ChosenBackend, chooseBackend } from "./choose-backend.ts";
+import { durably } from "./durably.ts";
+import type { HeldRun } from "./held-runs.ts";
+import { Journal } from "./journal.ts";
+import type { JournalRecord } from "./journal-record.ts";
+import { knownProgress } from "./prior-states.ts";
+import { RunAttempts } from "./run-attempts.ts";
+import { listAttemptParts, runFolder, scopeOf } from "./run-folder.ts";
+import { RunHistory } from "./run-history.ts";
+import { RunImages } from "./run-images.ts";
+import { RunLink } from "./run-link.ts";
+import { type RunEnd, RunSteps } from "./run-steps.ts";
+import { StepWorks } from "./step-works.ts";
+
+/** How an earlier process left a run, and what the server knows of it. */
+export interface RunLeftOver {
+  readonly journal: Journal;
+  readonly history: RunHistory;
+  /** Last event that is durable on the server. */
+  readonly ackedSeq: number;
+}
+
+/** Drives one run under one lease, from its assignment until nothing of it is left on this worker. */
+export class RunDriver implements HeldRun {
+  readonly lease: LeaseRef;
+  /** Resolves when this process has nothing more to do for the run; never rejects. */
+  readonly ended: Promise<void>;
+  readonly #context: AgentContext;
+  readonly #assignment: Assignment;
+  readonly #journal: Journal;
+  readonly #history: RunHistory;
+  readonly #link: RunLink;
+  readonly #log: Logger;
+  readonly #chosen: ChosenBackend;
+  /** Null when this worker has no backend for the run. */
+  readonly #attempts: RunAttempts | null;
+  readonly #stop = new AbortController();
+  #state: "driving" | "fenced" | "detached" = "driving";
+  #cancelled: { readonly by: string; readonly reason: string | null } | null;
+
+  /**
+   * Takes a run that was just assigned; it is journaled when this returns. Nothing of it happens before `after`: an
+   * earlier lease of the same run may still be leaving this worker.
+   */
+  static take(context: AgentContext, assignment: Assignment, after: Promise<void>): RunDriver {
+    const history = new RunHistory();
+    const journal = Journal.open(runFolder(context.home, assignment), () => {});
+    journal.append({ type: "assigned", assignment });
+    history.apply({ type: "assigned", assignment });
+    return new RunDriver(context, { journal, history, ackedSeq: 0 }, after);
+  }
+
+  /** Goes on with a run that an earlier process of this agent held. */
+  static resume(context: AgentContext, leftOver: RunLeftOver): RunDriver {
+    return new RunDriver(context, leftOver, Promise.resolve());
+  }
+
+  private constructor(context: AgentContext, { journal, history, ackedSeq }: RunLeftOver, after: Promise<void>) {
+    this.#context = context;
+    this.#assignment = history.assignment!;
+    this.#journal = journal;
+    this.#history = history;
+    this.lease = history.lease!;
+    this.#log = context.log.child({ run: this.lease.run, epoch: this.lease.epoch });
+    this.#cancelled = history.cancel ?? (this.#assignment.cancel ? { by: "the server", reason: null } : null);
+    this.#link = new RunLink({
+      lease: this.lease,
+      client: context.client,
+      cache: context.cache,
+      uploadPermits: context.uploadPermits,
+      journal,
+      lastSeq: history.lastSeq,
+      pending: history.events.filter(({ seq }) => seq > ackedSeq),
+      onCancel: () => this.cancel("the server", null),
+      onRefused: (error) => this.fence(`${error.code}: ${error.message}`),
+      log: this.#log,
+    });
+    this.#chosen = chooseBackend(this.#assignment, context.backends, history.backend);
+    this.#attempts = this.#chosen.ok ? this.#openAttempts(this.#chosen) : null;
+    context.journals.add(journal);
+    context.held.add(this);
+    if (this.#cancelled !== null) this.#stop.abort({ kind: "cancel", reason: "user" } satisfies StopReason);
+    if (history.fenced) this.fence("it was given up before");
+    this.ended = after.then(() => this.#live());
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled !== null;
+  }
+
+  cancel(by: string, reason: string | null): void {
+    if (this.#cancelled !== null || this.#state !== "driving") return;
+    this.#cancelled = { by, reason };
+    this.#log.info({ by, reason }, "cancelling the run");
+    this.#note({ type: "cancel", by, reason });
+    this.#stopAll({ kind: "cancel", reason: "user" });
+  }
+
+  fence(why: string): void {
+    if (this.#state !== "driving") return;
+    this.#state = "fenced";
+    this.#log.warn({ why }, "the run is not ours any more: stopping what runs for it");
+    this.#note({ type: "fenced", why });
+    this.#context.held.delete(this);
+    this.#link[Symbol.dispose]();
+    this.#stopAll({ kind: "cancel", reason: "fenced" });
+  }
+
+  /** Leaves everything running for the next process of this agent. */
+  async detach(): Promise<void> {
+    if (this.#state === "driving") this.#state = "detached";
+    this.#stopAll({ kind: "detach" });
+    this.#link[Symbol.dispose]();
+    await this.ended;
+  }
+
+  async #live(): Promise<void> {
+    try {
+      await this.#driveToEnd();
+      if (this.#state !== "detached") await this.#leave();
+    } catch (error) {
+      this.#log.error(
+        { err: error },
+        "not everything of the run could be removed; the next start of the agent tries again",
+      );
+    } finally {
+      this.#context.held.delete(this);
+      await this.#journal.sync().catch(() => {});
+      this.#close();
+    }
+  }
+
+  async #driveToEnd(): Promise<void> {
+    if (this.#state !== "driving") return;
+    try {
+      if (this.#history.finished) await this.#link.outbox.drained();
+      else await this.#finish(await this.#runSteps());
+    } catch (error) {
+      // Being stopped in the middle of something is what fencing and detaching mean.
+      if (this.#state !== "driving") return;
+      this.#giveUp(error);
+    }
+  }
+
+  /** A defect, or a broken host: the lease is left to expire, so that the run is tried again elsewhere. */
+  #giveUp(error: unknown): void {
+    if (this.#state !== "driving") return;
+    this.#log.error({ err: error }, "the run cannot be driven any further");
+    this.fence(`agent-error: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  #openAttempts({ name, backend }: Extract<ChosenBackend, { ok: true }>): RunAttempts {
+    const { installation, releasePermits, remover, config } = this.#context;
+    const attempts = new RunAttempts({
+      runtime: { ...backend, cache: this.#link.source, limits: limitsOf(config) },
+      backend: name,
+      installation,
+      link: this.#link,
+      history: this.#history,
+      releasePermits,
+      remover,
+      stop: this.#stop.signal,
+      log: this.#log,
+    });
+    for (const { work, intended, result, released } of [...this.#history.attempts.values()].flat()) {
+      if (released) continue;
+      if (result !== null) attempts.adoptEnded(work, result);
+      else if (intended) attempts.adopt(work);
+      else attempts.adoptPrepared(work);
+    }
+    return attempts;
+  }
+
+  async #runSteps(): Promise<RunEnd> {
+    if (!this.#chosen.ok) return { state: "failed", fault: this.#chosen.fault };
+    const { name, backend } = this.#chosen;
+    const wait = { signal: this.#link.signal, log: this.#log };
+    if (this.#history.events.length === 0) {
+      await durably(() => this.#link.outbox.report({ type: "run.started", backend: name }), wait);
+    }
+    const end = await this.#steps(backend).run();
+    if (end.state !== "cancelled") return end;
+    const { by, reason } = this.#cancelled ?? { by: "the server", reason: null };
+    return {
+      ...end,
+      fault: fault("cancelled", `The run was cancelled by ${by}${reason === null ? "" : `: ${reason}`}.`),
+    };
+  }
+
+  #steps({ session, capabilities }: OpenBackend): RunSteps {
+    const { home, installation, config, stepSlots, sdk } = this.#context;
+    const history = this.#history;
+    const known = knownProgress(history);
+    const { plan, source } = this.#assignment;
+    const graph = new RunGraph(plan, known.states);
+    const shared = { link: this.#link, stop: this.#stop.signal, log: this.#log };
+    const folder = runFolder(home, this.lease);
+    const images = new RunImages({
+      plan,
+      source,
+      folder,
+      session,
+      capabilities,
+      shownAt: firstUse(plan),
+      history,
+      ...shared,
+    });
+    const works = new StepWorks({
+      ...{ home, installation, assignment: this.#assignment, graph, outputs: known.outputs, images, capabilities, sdk },
+      ...{ graceMs: config.graceMs, limits: limitsOf(config), attemptsBefore: history.attempts.size, ...shared },
+    });
+    for (const environment of openEnvironments(plan, graph)) void images.prepare(environment);
+    const aheadMax = capabilities.prepareAhead ? config.stepsAtOnce : 0;
+    const onFailure = (error: unknown) => this.#giveUp(error);
+    return new RunSteps({
+      ...{ history, graph, known, works, slots: stepSlots, attempts: this.#attempts!, aheadMax, onFailure, ...shared },
+    });
+  }
+
+  /** The end of the run is the last thing reported: after every commit, and when the server holds every log. */
+  async #finish(end: RunEnd): Promise<void> {
+    if (this.#state !== "driving") return;
+    await Promise.all([this.#link.commits.settled(), this.#link.shipper.drained()]);
+    const wait = { signal: this.#link.signal, log: this.#log };
+    await durably(() => this.#link.outbox.report({ type: "run.finished", ...end }), wait);
+    await this.#link.outbox.drained();
+    this.#log.info({ state: end.state }, "the run ended");
+    this.#context.held.delete(this);
+  }
+
+  /** Removes all that the run left on this worker, its journal last. */
+  async #leave(): Promise<void> {
+    this.#link[Symbol.dispose]();
+    if (this.#attempts !== null) {
+      if (!(await this.#attempts.releaseAll())) throw new Error("some attempts could not be released");
+      const { session } = this.#attempts;
+      await retryBackend(() => session.releaseScope(scopeOf(this.lease)));
+    }
+    this.#close();
+    const { remover, home } = this.#context;
+    const parts = listAttemptParts(home).filter(({ scope }) => scope === scopeOf(this.lease));
+    const removed = [...parts.map(({ folder }) => folder), runFolder(home, this.lease)].map((folder) =>
+      remover.remove(folder),
+    );
+    remover.flush();
+    await Promise.all(removed);
+  }
+
+  #stopAll(reason: StopReason): void {
+    this.#stop.abort(reason);
+  }
+
+  /** A record that only saves work after a crash: the server says the same again. */
+  #note(record: JournalRecord): void {
+    try {
+      this.#journal.append(record);
+    } catch (error) {
+      this.#log.warn({ err: error }, "the journal could not be written");
+    }
+  }
+
+  #close(): void {
+    this.#context.journals.delete(this.#journal);
+    this.#journal[Symbol.dispose]();
+  }
+}
+
+function limitsOf({ outputBytesMax, outputEntriesMax }: AgentContext["config"]): RuntimeContext["limits"] {
+  return { outputBytesMax, outputEntriesMax };
+}
+
+/** The first step run of an environment, by the order of the file: where its build is shown. */
+function firstUse(plan: Plan): (environment: string) => { stepRun: string; attempt: number } {
+  return (environment) => {
+    const step = plan.steps.find((one) => one.environment === environment)!;
+    return { stepRun: stepRunKey(step.name, step.matrix?.[0] ?? null, step.batch === null ? null : 0), attempt: 1 };
+  };
+}
+
+/** The environments of steps that have something left to do. */
+function openEnvironments(plan: Plan, graph: RunGraph): Set<string> {
+  const open = plan.steps.filter(({ name }) => graph.producers(name).some(({ key }) => !isEnd(graph.stateOf(key)!)));
+  return new Set(open.map(({ environment }) => environment));
+}

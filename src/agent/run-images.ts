@@ -1,0 +1,142 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { BackendSession, Capabilities, ImageResult } from "../backends/execution-backend.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
+import type { Plan, SourceRef } from "../protocol/plan.ts";
+import { faultOfError } from "../runtime/fault-of-error.ts";
+import { imageRequest } from "../runtime/image-request.ts";
+import { retryBackend } from "../runtime/retry-backend.ts";
+import { SourceRefusedError, unpackSource } from "../runtime/unpack-source.ts";
+import { BuildLog } from "./build-log.ts";
+import { durably } from "./durably.ts";
+import { INFRASTRUCTURE_FAULTS_MAX } from "./next-attempt.ts";
+import type { RunHistory } from "./run-history.ts";
+import type { RunLink } from "./run-link.ts";
+
+/** An environment on this worker: `image` is null where steps run without images. */
+export type PreparedImage =
+  | { readonly ok: true; readonly image: string | null; readonly source: string | null }
+  | { readonly ok: false; readonly fault: Fault };
+
+export interface RunImagesOptions {
+  readonly plan: Plan;
+  readonly source: SourceRef | null;
+  /** The run's folder on this worker. */
+  readonly folder: string;
+  readonly session: BackendSession;
+  readonly capabilities: Capabilities;
+  /** Where the log of an environment's build is shown. */
+  readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
+  readonly history: RunHistory;
+  readonly link: RunLink;
+  readonly stop: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Between tries at an image whose registry or engine did not answer; doubles each time. */
+const FIRST_RETRY_MS = 2_000;
+
+/** The images of one run: each environment is prepared once, as soon as the run is taken. */
+export class RunImages {
+  readonly #options: RunImagesOptions;
+  readonly #settled = new Map<string, PreparedImage>();
+  readonly #pending = new Map<string, Promise<PreparedImage>>();
+  #unpacked: Promise<string | null> | null = null;
+
+  constructor(options: RunImagesOptions) {
+    this.#options = options;
+  }
+
+  /** What became of an environment, or is going to; never rejects. */
+  prepare(environment: string): PreparedImage | Promise<PreparedImage> {
+    const known = this.#settled.get(environment) ?? this.#pending.get(environment);
+    if (known !== undefined) return known;
+    const pending = this.#prepare(environment)
+      .catch((error: unknown): PreparedImage => ({ ok: false, fault: this.#faultOf(error) }))
+      .then((prepared) => {
+        this.#settled.set(environment, prepared);
+        this.#pending.delete(environment);
+        return prepared;
+      });
+    this.#pending.set(environment, pending);
+    return pending;
+  }
+
+  async #prepare(environment: string): Promise<PreparedImage> {
+    const { plan, folder, capabilities, shownAt } = this.#options;
+    const startedAtMs = performance.now();
+    const source = await this.#unpack();
+    const buildLog = new BuildLog(join(folder, "build", `${environment}.log`), shownAt(environment));
+    this.#options.link.shipper.follow(buildLog, this.#loggedUpTo(buildLog));
+    try {
+      const need = await imageRequest({
+        pipeline: plan.name,
+        environment: plan.environments[environment]!,
+        source,
+        contexts: join(folder, "contexts"),
+        capabilities,
+      });
+      if (!need.ok) return need;
+      for (const warning of need.warnings) buildLog.append(Buffer.from(`${warning}\n`));
+      if (need.request === null) return { ok: true, image: null, source };
+      const result = await this.#tryPatiently(need.request, buildLog);
+      if (!result.ok) return result;
+      await this.#report(environment, result, performance.now() - startedAtMs);
+      return { ok: true, image: result.image, source };
+    } finally {
+      // Its end is waited for with all other logs when the run ends.
+      this.#options.link.shipper.end(buildLog).catch(() => {});
+    }
+  }
+
+  async #tryPatiently(
+    request: Parameters<BackendSession["prepareImage"]>[0],
+    buildLog: BuildLog,
+  ): Promise<ImageResult> {
+    const { session, stop } = this.#options;
+    for (let tries = 1; ; tries++) {
+      const result = await retryBackend(
+        () => session.prepareImage(request, (chunk) => buildLog.append(chunk), stop),
+        stop,
+      );
+      if (result.ok || result.fault.class !== "infrastructure" || tries === INFRASTRUCTURE_FAULTS_MAX) return result;
+      buildLog.append(Buffer.from(`${result.fault.message} Trying again.\n`));
+      await sleep(FIRST_RETRY_MS * 2 ** (tries - 1), undefined, { signal: stop });
+    }
+  }
+
+  async #report(
+    environment: string,
+    { image, digest, cached }: Extract<ImageResult, { ok: true }>,
+    durationMs: number,
+  ): Promise<void> {
+    const { history, link, log } = this.#options;
+    if (history.images.has(environment)) return;
+    const ready = { type: "image.ready", environment, image, digest, cached, durationMs } as const;
+    await durably(() => link.outbox.report(ready), { signal: link.signal, log });
+  }
+
+  /** The source, once for all environments. */
+  #unpack(): Promise<string | null> {
+    this.#unpacked ??= this.#unpackOnce();
+    return this.#unpacked;
+  }
+
+  async #unpackOnce(): Promise<string | null> {
+    const { source, folder, link, stop } = this.#options;
+    if (source === null) return null;
+    const archive = await link.source.ensure(source.digest, source.size, stop);
+    return unpackSource(archive, join(folder, "source"), { signal: stop });
+  }
+
+  #loggedUpTo({ stepRun, attempt, stream }: BuildLog): number {
+    return this.#options.history.logOffset(stepRun, attempt, stream);
+  }
+
+  #faultOf(error: unknown): Fault {
+    if (this.#options.stop.aborted) return fault("cancelled", "The run was stopped while its images were made ready.");
+    if (error instanceof SourceRefusedError) return error.fault;
+    return faultOfError(error, "preparing the environment");
+  }
+}

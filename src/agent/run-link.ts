@@ -1,0 +1,178 @@
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import type { LeaseRef } from "../protocol/agent-api.ts";
+import type { Content } from "../protocol/artifacts.ts";
+import type { BerthError } from "../protocol/errors.ts";
+import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
+import type { BlobSource } from "../runtime/attempt-work.ts";
+import type { BlobCache } from "../runtime/blob-cache.ts";
+import { blobsOf } from "../runtime/folder-manifest.ts";
+import type { AgentClient } from "./agent-client.ts";
+import { Commits, isInline } from "./commits.ts";
+import type { Journal } from "./journal.ts";
+import { LogShipper } from "./log-shipper.ts";
+import { Outbox } from "./outbox.ts";
+import type { Permits } from "./permits.ts";
+import { retrying } from "./retry.ts";
+import { type LocalBlob, Uploads } from "./uploads.ts";
+
+export interface RunLinkOptions {
+  readonly lease: LeaseRef;
+  readonly client: AgentClient;
+  readonly cache: BlobCache;
+  readonly uploadPermits: Permits;
+  readonly journal: Journal;
+  readonly lastSeq: number;
+  readonly pending: readonly AgentEvent[];
+  onCancel(): void;
+  /** The server refused for good what this run reports. */
+  onRefused(error: BerthError): void;
+  readonly log: Logger;
+}
+
+/** All that one run exchanges with the server: events, logs and blobs, until it is closed. */
+export class RunLink implements Disposable {
+  readonly outbox: Outbox;
+  readonly shipper: LogShipper;
+  readonly commits: Commits;
+  /** The worker's cache, fetching what is missing under this run's lease. */
+  readonly source: BlobSource;
+  readonly #options: RunLinkOptions;
+  readonly #uploads: Uploads;
+  readonly #closed = new AbortController();
+  readonly #holds: Disposable[] = [];
+
+  constructor(options: RunLinkOptions) {
+    this.#options = options;
+    const { client, lease, cache, journal, log } = options;
+    const { run, epoch } = lease;
+    const signal = this.#closed.signal;
+    const onRefused = (error: BerthError) => options.onRefused(error);
+    this.#uploads = new Uploads({ client, run, epoch, permits: options.uploadPermits, signal, log });
+    this.source = cache.sourceOf((digest, _size, abort) =>
+      fetchBlob(client, lease, digest, { signal: AbortSignal.any([abort, signal]), log }),
+    );
+    this.commits = new Commits({
+      upload: (outputs) => this.#upload(outputs),
+      onFailure: (error) => {
+        if (!signal.aborted) onRefused(error as BerthError);
+      },
+    });
+    this.outbox = new Outbox({
+      epoch,
+      journal,
+      lastSeq: options.lastSeq,
+      pending: options.pending,
+      send: (request, abort) => client.sendEvents(run, request, abort),
+      complete: (body) => this.#inlineBlobs(body),
+      restore: (digests, bodies) => this.#restore(digests, bodies),
+      onCancel: options.onCancel,
+      onRefused,
+      signal,
+      log,
+    });
+    this.shipper = new LogShipper({
+      epoch,
+      send: (body, abort) => client.sendLogs(run, body, abort),
+      journalAcked: (acked) => {
+        try {
+          journal.append({ type: "logs", acked });
+        } catch (error) {
+          // Only costs that these bytes are sent once more after a crash.
+          log.debug({ err: error }, "acknowledged log offsets were not journaled");
+        }
+      },
+      onRefused,
+      signal,
+      log,
+    });
+  }
+
+  /** Aborted once the link is closed. */
+  get signal(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /**
+   * Keeps outputs on this worker until the link is closed: until they are uploaded this is the only copy, and after
+   * that the next steps of the run find them here.
+   */
+  hold(contents: readonly Content[]): void {
+    const files = contents.filter(({ kind }) => kind === "file");
+    if (files.length > 0) this.#holdAll(files.map(({ digest }) => digest));
+    for (const folder of contents.filter(({ kind }) => kind === "folder")) {
+      blobsOf(this.source, folder).then(
+        (blobs) => this.#holdAll(blobs.map(({ digest }) => digest)),
+        (error: unknown) =>
+          this.#options.log.warn({ err: error, digest: folder.digest }, "an output could not be held"),
+      );
+    }
+  }
+
+  #holdAll(digests: readonly string[]): void {
+    if (!this.signal.aborted) this.#holds.push(this.#options.cache.hold(digests));
+  }
+
+  /** Stops every exchange; what was not acknowledged stays in the journal. */
+  [Symbol.dispose](): void {
+    this.#closed.abort(new Error("the run's link to the server was closed"));
+    for (const hold of this.#holds.splice(0)) hold[Symbol.dispose]();
+  }
+
+  async #upload(outputs: readonly Content[]): Promise<void> {
+    const blobs = (await Promise.all(outputs.map((content) => blobsOf(this.source, content)))).flat();
+    await this.#uploads.ensureStored(blobs.map((blob) => this.#local(blob)));
+  }
+
+  /** Uploads again what the server misses of these events' outputs. */
+  async #restore(digests: readonly string[], bodies: readonly AgentEventBody[]): Promise<void> {
+    this.#uploads.forget(digests);
+    const contents = bodies
+      .flatMap((body) => (body.type === "attempt.finished" ? body.outputs : []))
+      .map(({ content }) => content);
+    const blobs = (await Promise.all(contents.map((content) => blobsOf(this.source, content)))).flat();
+    const missing = new Map(blobs.filter(({ digest }) => digests.includes(digest)).map((blob) => [blob.digest, blob]));
+    await this.#uploads.ensureStored([...missing.values()].map((blob) => this.#local(blob)));
+  }
+
+  #local({ digest, size }: { readonly digest: string; readonly size: number }): LocalBlob {
+    const path = this.#options.cache.find(digest, size);
+    if (path === null) throw new Error(`the blob ${digest} is not in this worker's cache any more`);
+    return { digest, size, path };
+  }
+
+  /** Small blobs are read from the cache each time the event is sent, so that a long queue holds no bytes. */
+  #inlineBlobs(body: AgentEventBody): AgentEventBody {
+    if (body.type !== "attempt.finished" || body.outputs.length === 0) return body;
+    const outputs = body.outputs.map((output) => {
+      if (!isInline(output.content)) return output;
+      const path = this.#options.cache.find(output.content.digest, output.content.size);
+      return path === null ? output : { ...output, inline: readFileSync(path).toString("base64") };
+    });
+    return { ...body, outputs };
+  }
+}
+
+/** Streams a blob from the server, however often the connection breaks on the way. */
+async function* fetchBlob(
+  client: AgentClient,
+  { run, epoch }: LeaseRef,
+  digest: string,
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
+): AsyncGenerator<Uint8Array> {
+  let received = 0;
+  for (;;) {
+    const what = "fetching an input";
+    const bytes = await retrying({ what, signal, log }, () => client.getBlob(run, epoch, digest, received, signal));
+    try {
+      for await (const chunk of bytes as AsyncIterable<Buffer>) {
+        received += chunk.length;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ err: error, digest, received }, "fetching an input: going on where the connection broke");
+    }
+  }
+}

@@ -1,0 +1,327 @@
+import type { Logger } from "pino";
+import type { Consequence, EndState, RunGraph, StepRunSpec } from "../pipeline/graph.ts";
+import type { ConsumedInput } from "../protocol/artifacts.ts";
+import type { AgentEventBody } from "../protocol/events.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
+import type { AttemptResult, AttemptWork, StagedInput, StopReason } from "../runtime/attempt-work.ts";
+import { durably } from "./durably.ts";
+import { FirstFaults } from "./first-faults.ts";
+import { finalStepState } from "./next-attempt.ts";
+import type { KnownProgress } from "./prior-states.ts";
+import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
+import type { AttemptHistory, RunHistory } from "./run-history.ts";
+import type { RunLink } from "./run-link.ts";
+import type { StepSlots } from "./step-slots.ts";
+
+/** How a run ends. */
+export interface RunEnd {
+  readonly state: "succeeded" | "failed" | "cancelled";
+  readonly fault: Fault | null;
+}
+
+/** What the attempts of a run are made of: see step-works.ts. */
+export interface Works {
+  /** Null when an attempt of this step run can start now; a fault when none ever can. */
+  ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
+  /** The work of an attempt but for its inputs, which need not be known yet. */
+  work(stepRun: StepRunSpec, attempt: number): AttemptWork;
+  inputs(stepRun: StepRunSpec): readonly StagedInput[];
+  consumed(stepRun: StepRunSpec): readonly ConsumedInput[];
+  /** Into how many items a batch is split. */
+  split(batch: StepRunSpec): Promise<number | Fault>;
+}
+
+export interface RunStepsOptions {
+  readonly history: RunHistory;
+  readonly graph: RunGraph;
+  /** What is known from before; outputs are added as steps end. */
+  readonly known: KnownProgress;
+  readonly works: Works;
+  readonly slots: StepSlots;
+  readonly link: RunLink;
+  readonly attempts: RunAttempts;
+  /** How many step runs are made ready behind each that runs; 0 where the backend cannot. */
+  readonly aheadMax: number;
+  /** Aborted with a StopReason. */
+  readonly stop: AbortSignal;
+  /** Something went wrong that no step run can be blamed for; what runs is to be stopped. */
+  onFailure(error: unknown): void;
+  readonly log: Logger;
+}
+
+/** Events not yet with the server above which nothing further starts: bounds memory while the server is away. */
+const EVENTS_UNSENT_MAX = 50_000;
+const BACKLOG_RETRY_MS = 500;
+
+/**
+ * How far ahead objects are made: creating and starting a container takes longer than a short step runs, so that one
+ * alone would still be waited for.
+ */
+const AHEAD_DEPTH = 2;
+/** A step that ends sooner gains nothing from the next being made ready meanwhile. */
+const AHEAD_DELAY_MS = 25;
+/** Step runs that wait for their image at once; further ones stay in the graph. */
+const PARKED_MAX = 1_000;
+
+/** Drives the graph of one run: starts what is ready as slots allow, and reports what follows from each end. */
+export class RunSteps {
+  readonly #options: RunStepsOptions;
+  readonly #end = Promise.withResolvers<RunEnd>();
+  /** Handed out by the graph, and waiting for a slot. */
+  readonly #waiting: StepRunSpec[] = [];
+  /** Waiting for an image, or for the items of their batch to be known. */
+  #parked = 0;
+  /** Batches being split and step runs that have an attempt. */
+  #active = 0;
+  #awaitsSlot = false;
+  #failure: unknown = null;
+  readonly #faults: FirstFaults;
+
+  constructor(options: RunStepsOptions) {
+    this.#options = options;
+    this.#faults = new FirstFaults(options.history);
+  }
+
+  /** Resolves when every step run has ended; rejects when some were left running, or could not be driven. */
+  async run(): Promise<RunEnd> {
+    const { graph, stop } = this.#options;
+    const { splitBefore } = this.#options.known;
+    for (const { stepRun, items } of splitBefore) await this.#report({ type: "step.expanded", stepRun, items });
+    await this.#reportConsequences(graph.restored);
+    this.#resume();
+    if (stop.aborted) this.#stopped();
+    else stop.addEventListener("abort", () => this.#stopped(), { once: true });
+    this.#pump();
+    return this.#end.promise;
+  }
+
+  /** Takes over what an earlier process had under way. It already runs, so it waits for no slot. */
+  #resume(): void {
+    const { history, graph } = this.#options;
+    if (history.attempts.size === 0) return;
+    for (const attempts of history.attempts.values()) for (const attempt of attempts) this.#reportUnreported(attempt);
+    const running = [...history.attempts.values()].map((attempts) => attempts.at(-1)!).filter(isUnderWay);
+    const works = new Map(running.map(({ work }) => [work.ref.stepRun, work]));
+    // The graph hands out first what already ran.
+    for (const stepRun of graph.ready(running.length)) {
+      const work = works.get(stepRun.key);
+      if (work === undefined) this.#waiting.push(stepRun);
+      else this.#begin(() => this.#runStep(stepRun, work));
+    }
+  }
+
+  /** Its end was journaled, but not reported: its outputs were still on their way. */
+  #reportUnreported({ work, result, reported, again }: AttemptHistory): void {
+    if (result === null || reported) return;
+    const { known, works, attempts } = this.#options;
+    const consumed = works.consumed(known.specs.get(work.ref.stepRun)!);
+    attempts.reportAgain({ work, consumed, infrastructureFaults: 0 }, result, again);
+  }
+
+  /** Starts what can start now. */
+  #pump(): void {
+    while (!this.#options.stop.aborted && this.#parked < PARKED_MAX) {
+      const stepRun = this.#waiting.shift() ?? this.#options.graph.ready(1)[0];
+      if (stepRun === undefined) break;
+      if (stepRun.isBatch) this.#begin(() => this.#split(stepRun));
+      else if (!this.#tryStart(stepRun)) break;
+    }
+    this.#endIfDone();
+  }
+
+  /** False when there is no slot: then it, and all behind it, start when one is free. */
+  #tryStart(stepRun: StepRunSpec): boolean {
+    const { works, slots, link } = this.#options;
+    const obstacle = works.ready(stepRun);
+    if (obstacle instanceof Promise) {
+      this.#park(stepRun, obstacle);
+    } else if (obstacle !== null) {
+      this.#begin(() => this.#settle(stepRun, "failed", obstacle, null));
+    } else {
+      const slot = link.outbox.backlog < EVENTS_UNSENT_MAX ? slots.take() : null;
+      if (slot === null) {
+        this.#waiting.unshift(stepRun);
+        this.#pumpLater();
+        return false;
+      }
+      this.#begin(() => this.#runStep(stepRun, null).finally(() => slot[Symbol.dispose]()));
+    }
+    return true;
+  }
+
+  #park(stepRun: StepRunSpec, obstacle: Promise<Fault | null>): void {
+    this.#parked += 1;
+    this.#begin(async () => {
+      await obstacle;
+      this.#parked -= 1;
+      if (this.#options.stop.aborted) await this.#settleStopped(stepRun);
+      else this.#waiting.push(stepRun);
+    });
+  }
+
+  #pumpLater(): void {
+    if (this.#awaitsSlot) return;
+    this.#awaitsSlot = true;
+    const retry = () => {
+      this.#awaitsSlot = false;
+      this.#pump();
+    };
+    if (this.#options.link.outbox.backlog < EVENTS_UNSENT_MAX) this.#options.slots.whenFree(retry);
+    else setTimeout(retry, BACKLOG_RETRY_MS);
+  }
+
+  #begin(act: () => Promise<void>): void {
+    this.#active += 1;
+    act()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#active -= 1;
+        this.#pump();
+      });
+  }
+
+  /** One step run, from its first attempt here to its end; with `resumed`, from an attempt that already began. */
+  async #runStep(stepRun: StepRunSpec, resumed: AttemptWork | null): Promise<void> {
+    const { works, attempts, stop } = this.#options;
+    let { attempt, infrastructureFaults } = this.#attemptsOf(stepRun);
+    for (let resume = resumed; ; resume = null) {
+      if (resume === null && stop.aborted) return this.#settleStopped(stepRun);
+      const work = resume ?? this.#workOf(stepRun, attempt);
+      const order: AttemptOrder = { work, consumed: works.consumed(stepRun), infrastructureFaults };
+      const ahead = setTimeout(() => this.#prepareNext(stepRun), AHEAD_DELAY_MS);
+      const { result, next } = await attempts.run(order, resume !== null).finally(() => clearTimeout(ahead));
+      if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
+      attempt = work.ref.attempt + 1;
+      infrastructureFaults += 1;
+    }
+  }
+
+  /** An attempt that was made ready keeps what it was made of. */
+  #workOf(stepRun: StepRunSpec, attempt: number): AttemptWork {
+    const { works, attempts } = this.#options;
+    const inputs = works.inputs(stepRun);
+    return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, attempt)), inputs };
+  }
+
+  /** The number of the next attempt. One that was only made ready is that attempt. */
+  #attemptsOf({ key }: StepRunSpec): { attempt: number; infrastructureFaults: number } {
+    const { history } = this.#options;
+    const known = history.attempts.get(key);
+    const last = known?.at(-1);
+    if (known === undefined || last === undefined)
+      return { attempt: (this.#options.known.attempts.get(key) ?? 0) + 1, infrastructureFaults: 0 };
+    const { attempt } = last.work.ref;
+    return {
+      attempt: last.intended ? attempt + 1 : attempt,
+      infrastructureFaults: known.filter(({ again }) => again).length,
+    };
+  }
+
+  /** Makes ready what starts when this step run has succeeded, and what starts after that. */
+  #prepareNext(stepRun: StepRunSpec): void {
+    const { graph, log } = this.#options;
+    try {
+      let next = [stepRun];
+      for (let depth = 0; depth < AHEAD_DEPTH; depth++) {
+        next = next.flatMap(({ key }) => graph.readyAfter(key));
+        for (const one of next) this.#prepare(one);
+      }
+    } catch (error) {
+      // Only time is lost: the attempt is made when its turn has come.
+      log.warn({ err: error }, "a step could not be made ready ahead of its turn");
+    }
+  }
+
+  #prepare(stepRun: StepRunSpec): void {
+    const { works, attempts, aheadMax, stop } = this.#options;
+    if (stop.aborted || stepRun.isBatch || attempts.preparedCount >= aheadMax) return;
+    if (attempts.prepared(stepRun.key) !== undefined || works.ready(stepRun) !== null) return;
+    attempts.prepare(works.work(stepRun, this.#attemptsOf(stepRun).attempt));
+  }
+
+  async #split(batch: StepRunSpec): Promise<void> {
+    const { works, graph, stop } = this.#options;
+    const items = await works.split(batch);
+    if (stop.aborted) return this.#settleStopped(batch);
+    if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
+    await this.#report({ type: "step.expanded", stepRun: batch.key, items });
+    await this.#reportConsequences(graph.expand(batch.key, items).consequences);
+  }
+
+  async #settle(stepRun: StepRunSpec, state: EndState, why: Fault | null, result: AttemptResult | null): Promise<void> {
+    const { known, graph } = this.#options;
+    if (result === null) await this.#report({ type: "step.finished", stepRun: stepRun.key, state, fault: why });
+    else known.outputs.set(stepRun.key, result.outputs);
+    if (state === "failed" && why !== null) this.#faults.note(stepRun, why);
+    await this.#reportConsequences(graph.settle(stepRun.key, state));
+  }
+
+  /** The end of a step run that was handed out and then did not start. */
+  async #settleStopped(stepRun: StepRunSpec): Promise<void> {
+    if ((this.#options.stop.reason as StopReason).kind === "detach") return;
+    await this.#settle(stepRun, "cancelled", cancelledFault(), null);
+  }
+
+  async #reportConsequences(consequences: readonly Consequence[]): Promise<void> {
+    const { attempts, link, graph } = this.#options;
+    for (const { stepRun, state } of consequences) {
+      if (state !== "succeeded") attempts.releasePrepared(stepRun.key);
+      if (state === "failed") this.#faults.note(stepRun, this.#faults.ofBatch(stepRun.key));
+      const why = faultOf(state, () => this.#faults.ofBatch(stepRun.key));
+      const finished = { type: "step.finished", stepRun: stepRun.key, state, fault: why } as const;
+      if (state !== "succeeded" || link.commits.isIdle) {
+        await this.#report(finished);
+      } else {
+        const items = graph.producers(stepRun.step).map(({ key }) => key);
+        link.commits.reportWhenReady({ stepRun: stepRun.key, reads: items, outputs: [] }, () => this.#report(finished));
+      }
+    }
+  }
+
+  #stopped(): void {
+    const { stop, graph } = this.#options;
+    if ((stop.reason as StopReason).kind === "detach") this.#waiting.length = 0;
+    else {
+      const waiting = this.#waiting.splice(0);
+      this.#begin(async () => {
+        await this.#reportConsequences(graph.cancel());
+        for (const stepRun of waiting) await this.#settleStopped(stepRun);
+      });
+    }
+  }
+
+  #report(body: AgentEventBody): Promise<void> {
+    const { link, log } = this.#options;
+    return durably(() => link.outbox.report(body), { signal: link.signal, log });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure === null && !this.#options.stop.aborted) this.#options.onFailure(error);
+    this.#failure ??= error;
+  }
+
+  #endIfDone(): void {
+    if (this.#active > 0 || this.#waiting.length > 0) return;
+    const { graph, stop } = this.#options;
+    const state = graph.outcome;
+    if (this.#failure !== null) this.#end.reject(this.#failure);
+    else if (state !== null) this.#end.resolve({ state, fault: state === "failed" ? this.#faults.ofRun() : null });
+    else if (stop.aborted) this.#end.reject(new Error("step runs were left where they are"));
+    else this.#fail(new Error("the run is not done, and nothing of it can start"));
+  }
+}
+
+function isUnderWay({ intended, result }: AttemptHistory): boolean {
+  return intended && result === null;
+}
+
+function faultOf(state: EndState, ofBatch: () => Fault): Fault | null {
+  if (state === "succeeded") return null;
+  if (state === "failed") return ofBatch();
+  if (state === "cancelled") return cancelledFault();
+  return fault("upstream-failed", "A step that this one needs did not succeed.");
+}
+
+function cancelledFault(): Fault {
+  return fault("cancelled", "The run was cancelled before this step began.");
+}

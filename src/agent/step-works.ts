@@ -1,0 +1,187 @@
+import { join } from "node:path";
+import type { Capabilities } from "../backends/execution-backend.ts";
+import { objectName } from "../backends/object-name.ts";
+import type { RunGraph, StepRunSpec } from "../pipeline/graph.ts";
+import type { Assignment } from "../protocol/agent-api.ts";
+import type { ConsumedInput, Content } from "../protocol/artifacts.ts";
+import type { Fault } from "../protocol/faults.ts";
+import { matrixKey } from "../protocol/names.ts";
+import type { InputPlan, StepPlan } from "../protocol/plan.ts";
+import { buildAttemptWork } from "../runtime/attempt-spec.ts";
+import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
+import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
+import type { PreparedImage, RunImages } from "./run-images.ts";
+import type { RunLink } from "./run-link.ts";
+import type { Works } from "./run-steps.ts";
+import { type SplitBatch, splitBatch } from "./split-batch.ts";
+
+export interface StepWorksOptions {
+  readonly home: string;
+  readonly installation: string;
+  readonly assignment: Assignment;
+  readonly graph: RunGraph;
+  /** By step run. */
+  readonly outputs: ReadonlyMap<string, Readonly<Record<string, Content>>>;
+  readonly images: RunImages;
+  readonly capabilities: Capabilities;
+  /** Host path of the Python SDK. */
+  readonly sdk: string;
+  readonly graceMs: number;
+  /** Attempts that an earlier process made under this lease. */
+  readonly attemptsBefore: number;
+  readonly limits: RuntimeContext["limits"];
+  readonly link: RunLink;
+  readonly stop: AbortSignal;
+}
+
+/** Digits of an item's number in a gathered folder: entries sort in item order up to a million items. */
+const ITEM_DIGITS = 6;
+
+/** Attempt folders side by side: few enough that those deleted do not slow down those to come; see spread-folders.ts. */
+const ATTEMPTS_PER_PART = 64;
+
+/** An output that a consumer reads, and where it comes from. */
+interface Read {
+  readonly producer: StepRunSpec;
+  readonly content: Content;
+}
+
+/** What the attempts of one run are made of: images, inputs and batch items, by what the steps before produced. */
+export class StepWorks implements Works {
+  readonly #options: StepWorksOptions;
+  readonly #steps: ReadonlyMap<string, StepPlan>;
+  /** Attempt folders handed out so far. */
+  #folders: number;
+  /** By key of the batch. */
+  readonly #splits = new Map<string, SplitBatch | Fault | Promise<SplitBatch | Fault>>();
+
+  constructor(options: StepWorksOptions) {
+    this.#options = options;
+    this.#folders = options.attemptsBefore;
+    this.#steps = new Map(options.assignment.plan.steps.map((step) => [step.name, step]));
+  }
+
+  ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null {
+    const image = this.#options.images.prepare(this.#stepOf(stepRun).environment);
+    const split = stepRun.parent === null ? null : this.#splitOf(stepRun.parent, stepRun);
+    if (image instanceof Promise || split instanceof Promise) {
+      return Promise.all([image, split]).then(([prepared, known]) => obstacleIn(prepared, known));
+    }
+    return obstacleIn(image, split);
+  }
+
+  work(stepRun: StepRunSpec, attempt: number): AttemptWork {
+    const { home, installation, assignment, capabilities, sdk, graceMs } = this.#options;
+    const step = this.#stepOf(stepRun);
+    const prepared = this.#options.images.prepare(step.environment) as Extract<PreparedImage, { ok: true }>;
+    const object = objectName(installation, { run: assignment.run, stepRun: stepRun.key, attempt });
+    const part = Math.floor(this.#folders++ / ATTEMPTS_PER_PART);
+    const work = buildAttemptWork({
+      plan: assignment.plan,
+      step,
+      stepRun: { key: stepRun.key, matrix: stepRun.matrix, item: this.#itemOf(stepRun), attempt },
+      run: { id: assignment.run, number: assignment.number, scope: scopeOf(assignment) },
+      params: assignment.params,
+      image: prepared.image,
+      inputs: [],
+      folder: attemptFolder(home, assignment, part, object),
+      source: prepared.source,
+      sdk,
+      capabilities,
+    });
+    return { ...work, graceMs };
+  }
+
+  inputs(stepRun: StepRunSpec): readonly StagedInput[] {
+    const { inputs } = this.#stepOf(stepRun);
+    const staged = Object.entries(inputs).flatMap(([name, input]) => this.#stagedInput(name, input));
+    if (stepRun.parent === null) return staged;
+    const { content, slices } = this.#splits.get(stepRun.parent) as SplitBatch;
+    return [...staged, { kind: "batch-item", name: "batch", content, slice: slices[stepRun.item!]! }];
+  }
+
+  consumed(stepRun: StepRunSpec): readonly ConsumedInput[] {
+    const { inputs, batch } = this.#stepOf(stepRun);
+    const named = [...Object.entries(inputs), ...(batch === null ? [] : [["batch", batch] as const])];
+    return named.flatMap(([name, { step, artifact }]) =>
+      this.#reads(step, artifact).map(({ producer, content }) => ({
+        name,
+        stepRun: producer.key,
+        artifact,
+        digest: content.digest,
+      })),
+    );
+  }
+
+  async split(batch: StepRunSpec): Promise<number | Fault> {
+    const split = await this.#splitOf(batch.key, batch);
+    return "slices" in split ? split.slices.length : split;
+  }
+
+  /** After a restart it is worked out again: the same input gives the same items. */
+  #splitOf(key: string, { step }: Pick<StepRunSpec, "step">): SplitBatch | Fault | Promise<SplitBatch | Fault> {
+    const known = this.#splits.get(key);
+    if (known !== undefined) return known;
+    const { home, assignment, link, limits, stop } = this.#options;
+    const batch = this.#steps.get(step)!.batch!;
+    const split = splitBatch({
+      batch,
+      items: this.#reads(batch.step, batch.artifact).map(({ producer, content }) => ({
+        key: itemKey(producer),
+        content,
+      })),
+      cache: link.source,
+      limits,
+      scratch: join(runFolder(home, assignment), "batches", step),
+      signal: stop,
+    }).then((done) => {
+      this.#splits.set(key, done);
+      return done;
+    });
+    this.#splits.set(key, split);
+    return split;
+  }
+
+  #stagedInput(name: string, { step, artifact, gather }: InputPlan): StagedInput[] {
+    const reads = this.#reads(step, artifact);
+    if (gather !== "single") {
+      return [
+        {
+          kind: "gathered",
+          name,
+          gather,
+          items: reads.map(({ producer, content }) => ({ key: itemKey(producer), content })),
+        },
+      ];
+    }
+    // An optional output that was not written is an input that is not there.
+    return reads.slice(0, 1).map(({ content }) => ({ kind: "content", name, content }));
+  }
+
+  #reads(step: string, artifact: string): Read[] {
+    return this.#options.graph.producers(step).flatMap((producer) => {
+      const content = this.#options.outputs.get(producer.key)?.[artifact];
+      return content === undefined ? [] : [{ producer, content }];
+    });
+  }
+
+  #itemOf({ item, parent }: StepRunSpec): { index: number; count: number } | null {
+    if (item === null || parent === null) return null;
+    return { index: item, count: (this.#splits.get(parent) as SplitBatch).slices.length };
+  }
+
+  #stepOf({ step }: StepRunSpec): StepPlan {
+    return this.#steps.get(step)!;
+  }
+}
+
+function obstacleIn(image: PreparedImage, split: SplitBatch | Fault | null): Fault | null {
+  if (!image.ok) return image.fault;
+  return split === null || "slices" in split ? null : split;
+}
+
+/** `000007`, `model=forest`, or `model=forest,000007`. */
+function itemKey({ matrix, item }: StepRunSpec): string {
+  const number = item === null ? [] : [String(item).padStart(ITEM_DIGITS, "0")];
+  return [...(matrix === null ? [] : [matrixKey(matrix)]), ...number].join(",");
+}

@@ -1,0 +1,198 @@
+import { lstatSync, unlinkSync, utimesSync } from "node:fs";
+import { errnoOf } from "../std/errno.ts";
+import { hashFile } from "../std/hash-file.ts";
+import { SingleFlight } from "../std/single-flight.ts";
+import { adoptFile } from "./adopt-file.ts";
+import type { BlobSource } from "./attempt-work.ts";
+import type { BlobFetcher } from "./blob-fetcher.ts";
+import { BlobFolder } from "./blob-folder.ts";
+import { receiveBlob } from "./receive-blob.ts";
+
+/**
+ * What was used this recently is not evicted: between "it is there" and its use, and between adoption and the hold
+ * that its owner takes, there is always a moment.
+ */
+const EVICTION_IDLE_MIN_MS = 60_000;
+/** When everything is held or in use, looking for something to evict is not repeated more often than this. */
+const EVICTION_RETRY_MS = 1_000;
+/** The last use is noted on disk at most this often per blob. */
+const USE_STAMP_INTERVAL_MS = 60_000;
+
+export interface BlobCacheOptions {
+  readonly folder: string;
+  /** Bytes that blobs may take; what is held or was just used may exceed it for a while. */
+  readonly budgetBytes: number;
+}
+
+interface Blob {
+  readonly digest: string;
+  /** Null when it is not known. */
+  readonly size: number | null;
+}
+
+interface Entry {
+  readonly size: number;
+  usedAtMs: number;
+  stampedAtMs: number;
+}
+
+/**
+ * The worker's blobs, addressed by content, below a byte budget. Other processes may use the same folder: whatever is
+ * known here is checked against the disk before it is relied on.
+ */
+export class BlobCache {
+  readonly #folder: BlobFolder;
+  readonly #budgetBytes: number;
+  /** In order of last use, the longest unused first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #holds = new Map<string, number>();
+  readonly #flights = new SingleFlight<void>();
+  #usedBytes = 0;
+  #nextEvictionAtMs = 0;
+
+  private constructor(options: BlobCacheOptions) {
+    this.#folder = new BlobFolder(options.folder);
+    this.#budgetBytes = options.budgetBytes;
+  }
+
+  /** Reads what is there from before: about a second per 100,000 blobs. */
+  static async open(options: BlobCacheOptions): Promise<BlobCache> {
+    const cache = new BlobCache(options);
+    await cache.#folder.removeAbandoned();
+    const found = await Array.fromAsync(cache.#folder.list());
+    found.sort((left, right) => left.usedAtMs - right.usedAtMs);
+    for (const { digest, size, usedAtMs } of found) cache.#note(digest, size, usedAtMs);
+    return cache;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** The cache as one run sees it, which fetches what is missing under its own lease. */
+  sourceOf(fetchBlob: BlobFetcher): BlobSource {
+    return {
+      ensure: (digest, size, signal) => this.#ensure({ digest, size }, fetchBlob, signal),
+      adopt: (file, digest, size) => this.adopt(file, digest, size),
+    };
+  }
+
+  /** The path of a blob that must be here, such as one that waits for its upload; null when it is not. */
+  find(digest: string, size: number | null): string | null {
+    const stats = this.#folder.find(digest, size);
+    if (stats === null) return null;
+    this.#use(digest, stats.size);
+    return this.#folder.pathOf(digest);
+  }
+
+  /** See BlobSource: the caller hashed the file and vouches that nobody writes to it any more. */
+  async adopt(file: string, digest: string, size: number): Promise<string> {
+    const present = this.#folder.find(digest, size);
+    if (present === null || !this.#folder.isProven(present)) await adoptFile(this.#folder, file, digest, size);
+    this.#use(digest, size);
+    this.#evict();
+    return this.#folder.pathOf(digest);
+  }
+
+  /** Keeps blobs from eviction until disposed: what is still to be uploaded, and what a run will read. */
+  hold(digests: Iterable<string>): Disposable {
+    const held = [...digests];
+    for (const digest of held) this.#holds.set(digest, (this.#holds.get(digest) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        for (const digest of held.splice(0)) {
+          const count = this.#holds.get(digest)! - 1;
+          if (count === 0) this.#holds.delete(digest);
+          else this.#holds.set(digest, count);
+        }
+        this.#evict();
+      },
+    };
+  }
+
+  async #ensure(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<string> {
+    let present = this.#folder.find(blob.digest, blob.size);
+    while (present === null || !this.#folder.isProven(present)) {
+      await this.#bring(blob, fetchBlob, signal);
+      present = this.#folder.find(blob.digest, blob.size);
+    }
+    this.#use(blob.digest, present.size);
+    this.#evict();
+    return this.#folder.pathOf(blob.digest);
+  }
+
+  async #bring(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      const joins = this.#flights.has(blob.digest);
+      try {
+        return await this.#flights.run(blob.digest, (abort) => this.#proveOrReceive(blob, fetchBlob, abort), signal);
+      } catch (error) {
+        // Another run's fetch failed, perhaps because of its own lease: that says nothing about ours.
+        if (!joins || signal?.aborted) throw error;
+      }
+    }
+  }
+
+  async #proveOrReceive(blob: Blob, fetchBlob: BlobFetcher, signal: AbortSignal): Promise<void> {
+    const present = this.#folder.find(blob.digest, blob.size);
+    if (present !== null && (await this.#prove(blob.digest, present.size))) return;
+    await receiveBlob(this.#folder, blob, fetchBlob, signal);
+  }
+
+  async #prove(digest: string, size: number): Promise<boolean> {
+    const path = this.#folder.pathOf(digest);
+    const { digest: found } = await hashFile(path, size);
+    if (found !== digest) return false;
+    const now = new Date();
+    utimesSync(path, now, now);
+    return true;
+  }
+
+  #use(digest: string, size: number): void {
+    const now = Date.now();
+    const entry = this.#note(digest, size, now);
+    if (now - entry.stampedAtMs < USE_STAMP_INTERVAL_MS) return;
+    entry.stampedAtMs = now;
+    const path = this.#folder.pathOf(digest);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined) utimesSync(path, new Date(now), stats.mtime);
+  }
+
+  #note(digest: string, size: number, usedAtMs: number): Entry {
+    const known = this.#entries.get(digest);
+    this.#entries.delete(digest);
+    if (known === undefined) this.#usedBytes += size;
+    const entry = known ?? { size, usedAtMs, stampedAtMs: usedAtMs };
+    entry.usedAtMs = usedAtMs;
+    this.#entries.set(digest, entry);
+    return entry;
+  }
+
+  #evict(): void {
+    const now = Date.now();
+    if (this.#usedBytes <= this.#budgetBytes || now < this.#nextEvictionAtMs) return;
+    const idleSince = now - EVICTION_IDLE_MIN_MS;
+    for (const [digest, entry] of this.#entries) {
+      if (this.#usedBytes <= this.#budgetBytes) return;
+      if (entry.usedAtMs > idleSince) break;
+      if (!this.#holds.has(digest)) this.#remove(digest, entry, idleSince);
+    }
+    this.#nextEvictionAtMs = now + EVICTION_RETRY_MS;
+  }
+
+  #remove(digest: string, entry: Entry, idleSince: number): void {
+    const path = this.#folder.pathOf(digest);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && stats.atimeMs > idleSince) {
+      this.#note(digest, entry.size, stats.atimeMs); // Another process uses it.
+      return;
+    }
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+    this.#entries.delete(digest);
+    this.#usedBytes -= entry.size;
+  }
+}

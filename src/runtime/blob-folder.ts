@@ -1,0 +1,97 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats, utimesSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Digest } from "../protocol/names.ts";
+import { errnoOf } from "../std/errno.ts";
+import { isSinceBoot } from "../std/since-boot.ts";
+import { TimeSlice } from "../std/time-slice.ts";
+import { BLOB_MODE } from "./place-file.ts";
+
+/** Half-received files older than this belong to nobody any more. */
+const ABANDONED_AFTER_MS = 6 * 3600 * 1000;
+/** Clocks step a little after a start; blobs so close to it are hashed once more, which is always safe. */
+const BOOT_MARGIN_MS = 60_000;
+
+/**
+ * Blobs as files: `blobs/ab/<digest>`, mode 0444, complete from the moment they have their name. Of the times, `mtime`
+ * is when the bytes were last known to be those of the digest, and `atime` when the blob was last used.
+ *
+ * Blobs are not synced one by one: that would cost each step more than all the rest. So a power cut may leave a name
+ * without its bytes, and a blob from before the machine's last start counts as unproven until it is hashed again.
+ */
+export class BlobFolder {
+  readonly #blobs: string;
+  readonly #incoming: string;
+
+  constructor(folder: string) {
+    this.#blobs = join(folder, "blobs");
+    this.#incoming = join(folder, "incoming");
+    mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#incoming, { recursive: true, mode: 0o700 });
+  }
+
+  pathOf(digest: string): string {
+    // The digest becomes a path: nothing but a digest may.
+    Digest.parse(digest);
+    return join(this.#blobs, digest.slice(0, 2), digest);
+  }
+
+  /** What lies under this digest's name; a file of another size can only be damage, and counts as absent. */
+  find(digest: string, size: number | null): Stats | null {
+    const stats = lstatSync(this.pathOf(digest), { throwIfNoEntry: false });
+    return stats?.isFile() && (size === null || stats.size === size) ? stats : null;
+  }
+
+  /** Whether the bytes can be relied on without hashing them again. */
+  isProven(stats: Stats): boolean {
+    return isSinceBoot(stats.mtimeMs, BOOT_MARGIN_MS);
+  }
+
+  /** A name of its own for a file that is still being written, on the same file system. */
+  newIncoming(): string {
+    return join(this.#incoming, `${process.pid}-${randomBytes(9).toString("base64url")}`);
+  }
+
+  /** Gives a complete file, whose bytes were just hashed, its name; replaces what was there. */
+  settle(file: string, digest: string): void {
+    chmodSync(file, BLOB_MODE);
+    const now = new Date();
+    utimesSync(file, now, now);
+    this.inFolderOf(digest, (path) => renameSync(file, path));
+  }
+
+  /** Calls `act` with the blob's path, making its folder when that is missing. */
+  inFolderOf(digest: string, act: (path: string) => void): void {
+    const path = this.pathOf(digest);
+    try {
+      act(path);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      act(path);
+    }
+  }
+
+  /** Every blob with its size and last use, in no order. */
+  async *list(): AsyncGenerator<{ readonly digest: string; readonly size: number; readonly usedAtMs: number }> {
+    const slice = new TimeSlice();
+    for (const part of readdirSync(this.#blobs)) {
+      for (const digest of readdirSync(join(this.#blobs, part))) {
+        await slice.breathe();
+        if (!Digest.safeParse(digest).success) continue;
+        const stats = lstatSync(join(this.#blobs, part, digest), { throwIfNoEntry: false });
+        if (stats?.isFile()) yield { digest, size: stats.size, usedAtMs: stats.atimeMs };
+      }
+    }
+  }
+
+  /** Removes what processes that died left half received. */
+  async removeAbandoned(): Promise<void> {
+    for (const name of readdirSync(this.#incoming)) {
+      const path = join(this.#incoming, name);
+      const stats = lstatSync(path, { throwIfNoEntry: false });
+      if (stats !== undefined && stats.mtimeMs < Date.now() - ABANDONED_AFTER_MS) await rm(path, { force: true });
+    }
+  }
+}

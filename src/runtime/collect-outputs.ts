@@ -1,0 +1,106 @@
+import { lstatSync, type Stats } from "node:fs";
+import { basename, join } from "node:path";
+import type { Content } from "../protocol/artifacts.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
+import type { OutputPlan } from "../protocol/plan.ts";
+import { relativePathProblem } from "../std/relative-path.ts";
+import type { BlobSource, RuntimeContext } from "./attempt-work.ts";
+import { collectFile } from "./collect-file.ts";
+import { collectFolder } from "./collect-folder.ts";
+import { contentTypeOf, FOLDER_CONTENT_TYPE } from "./content-type.ts";
+import { OutputBudget, OutputProblem } from "./output-problem.ts";
+
+export interface Collected {
+  /** What could be taken, in the cache. */
+  readonly outputs: Readonly<Record<string, Content>>;
+  /** What could not, one fault per output. */
+  readonly faults: readonly Fault[];
+}
+
+interface CollectOptions {
+  readonly cache: BlobSource;
+  readonly limits: RuntimeContext["limits"];
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Takes the declared outputs out of an attempt folder whose step has ended, all its processes with it. Whatever lies
+ * there was made by untrusted code: nothing is read through a link, and only plain files and folders are taken.
+ * Collecting again gives the same result, since files stay where they are.
+ */
+export async function collectOutputs(
+  folder: string,
+  declared: Readonly<Record<string, OutputPlan>>,
+  options: CollectOptions,
+): Promise<Collected> {
+  const budget = new OutputBudget(options.limits);
+  const outputs: Record<string, Content> = {};
+  const faults: Fault[] = [];
+  for (const [name, plan] of Object.entries(declared)) {
+    try {
+      const content = await collectOutput(folder, plan, { ...options, budget });
+      if (content !== null) outputs[name] = content;
+      else if (!plan.optional) throw new OutputProblem("output-missing", `nothing was written to out/${plan.path}`);
+    } catch (error) {
+      if (!(error instanceof OutputProblem)) throw error;
+      faults.push(fault(error.code, `Output ${name}: ${error.message}.`));
+    }
+  }
+  return { outputs, faults };
+}
+
+async function collectOutput(
+  folder: string,
+  plan: OutputPlan,
+  options: CollectOptions & { readonly budget: OutputBudget },
+): Promise<Content | null> {
+  const found = findOutput(folder, plan.path);
+  if (found === null) return null;
+  options.budget.takeEntry();
+  const fileName = basename(plan.path);
+  if (found.stats.isDirectory()) {
+    // `file` is the default type, so it also stands for "as it comes"; the others say how the bytes are read.
+    if (plan.type !== "folder" && plan.type !== "file") throw wrongKind(plan, "a folder");
+    const { manifest, bytes, fileCount } = await collectFolder(found.host, folder, options);
+    const contentType = FOLDER_CONTENT_TYPE;
+    return { kind: "folder", digest: manifest.digest, size: bytes, fileName, contentType, fileCount };
+  }
+  if (plan.type === "folder") throw wrongKind(plan, "a file");
+  const { digest, size } = await collectFile(found.host, found.stats, options);
+  return { kind: "file", digest, size, fileName, contentType: contentTypeOf(fileName), fileCount: 1 };
+}
+
+/** Goes down to the output step by step, so that no link on the way leads elsewhere; null when it was not written. */
+function findOutput(folder: string, declared: string): { readonly host: string; readonly stats: Stats } | null {
+  // `plots/` is how people write a folder.
+  const path = declared.replace(/\/+$/, "");
+  const problem = relativePathProblem(path);
+  if (problem !== null)
+    throw new OutputProblem("output-unsafe", `its path ${JSON.stringify(path)} is refused: ${problem}`);
+  let host = join(folder, "out");
+  let stats = look(host, "out");
+  for (const name of path.split("/")) {
+    if (stats === null) return null;
+    if (!stats.isDirectory()) throw new OutputProblem("output-unsafe", `${host} is no folder`);
+    host = join(host, name);
+    stats = look(host, `out/${path}`);
+  }
+  return stats === null ? null : { host, stats };
+}
+
+function look(host: string, shown: string): Stats | null {
+  const stats = lstatSync(host, { throwIfNoEntry: false });
+  if (stats === undefined) return null;
+  if (stats.isSymbolicLink()) throw new OutputProblem("output-unsafe", `${shown} is, or lies behind, a symbolic link`);
+  if (!stats.isFile() && !stats.isDirectory()) {
+    throw new OutputProblem("output-unsafe", `${shown} is a device, FIFO or socket`);
+  }
+  return stats;
+}
+
+function wrongKind(plan: OutputPlan, found: string): OutputProblem {
+  return new OutputProblem(
+    "output-missing",
+    `out/${plan.path} is ${found}, but the output is declared as ${plan.type}`,
+  );
+}

@@ -1,0 +1,179 @@
+import { BackendError, type Handle, type Outcome } from "../backends/execution-backend.ts";
+import type { Content } from "../protocol/artifacts.ts";
+import type { Phases } from "../protocol/events.ts";
+import { fault } from "../protocol/faults.ts";
+import type { OutputPlan } from "../protocol/plan.ts";
+import { clearInputs, isSealed, makeAttemptFolder, seal } from "./attempt-folder.ts";
+import type { AttemptResult, AttemptWork, RuntimeContext } from "./attempt-work.ts";
+import { collectOutputs } from "./collect-outputs.ts";
+import { faultOfError } from "./fault-of-error.ts";
+import { joinErrorFile, joinOutputFaults, outcomeWithout } from "./join-outcome.ts";
+import { takePrepared } from "./prepare-attempt.ts";
+import { retryBackend } from "./retry-backend.ts";
+import { AttemptDetached, cancelToEnd, reasonOf, waitToEnd } from "./run-to-end.ts";
+import { stageInputs } from "./stage-inputs.ts";
+import { endWaiterOf } from "./wait-for-end.ts";
+
+export interface AttemptHooks {
+  onPhase(phase: Phase): void;
+  /** The object exists, so its logs can be read. */
+  onSubmitted?(handle: Handle): void;
+}
+
+export type Phase = "inputs" | "running" | "outputs";
+
+/**
+ * Runs one attempt from its inputs to its collected outputs. Everything that can become of it is a result, faults of
+ * the worker included; only AttemptDetached is thrown, when the step was left running because the agent ends.
+ *
+ * Called again with the same work, after a crash too, it takes over what it finds: inputs are not touched once a step
+ * may be reading them, `submit` adopts, and outputs are collected again to the same contents.
+ */
+export async function runAttempt(
+  context: RuntimeContext,
+  work: AttemptWork,
+  hooks: AttemptHooks,
+  stop: AbortSignal,
+): Promise<AttemptResult> {
+  using attempt = new AttemptRun(context, work, hooks, stop);
+  hooks.onPhase("inputs");
+  await attempt.during("inputs", () => attempt.stage());
+  hooks.onPhase("running");
+  await attempt.during("running", () => attempt.run());
+  hooks.onPhase("outputs");
+  await attempt.during("outputs", () => attempt.collect());
+  return attempt.result();
+}
+
+/** The state of one attempt on its way. Each phase is skipped when an earlier one already settled the outcome. */
+class AttemptRun implements Disposable {
+  readonly #context: RuntimeContext;
+  readonly #work: AttemptWork;
+  readonly #hooks: AttemptHooks;
+  readonly #stop: AbortSignal;
+  /** Entered before the submit, so that no hint about the end can be missed. */
+  readonly #visit: Disposable;
+  readonly #phases: { -readonly [Name in keyof Phases]: Phases[Name] } = {};
+  /** Whether nothing of this attempt can have run before: the folder was made by this process. */
+  #fresh = false;
+  #handle: Handle | null = null;
+  #outcome: Outcome | null = null;
+  #outputs: Readonly<Record<string, Content>> = {};
+
+  constructor(context: RuntimeContext, work: AttemptWork, hooks: AttemptHooks, stop: AbortSignal) {
+    this.#context = context;
+    this.#work = work;
+    this.#hooks = hooks;
+    this.#stop = stop;
+    this.#visit = endWaiterOf(context.session).enter();
+  }
+
+  [Symbol.dispose](): void {
+    this.#visit[Symbol.dispose]();
+  }
+
+  /** Runs a phase, measures it, and makes of its failure an outcome. */
+  async during(phase: Phase, act: () => Promise<void>): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await act();
+    } catch (error) {
+      if (error instanceof AttemptDetached) throw error;
+      this.#outcome = this.#stop.aborted ? await this.#stopped(phase) : this.#failed(error, phase);
+    }
+    this.#phases[phase] = performance.now() - startedAt;
+  }
+
+  async stage(): Promise<void> {
+    const { spec, inputs } = this.#work;
+    const isNew = makeAttemptFolder(spec.folder);
+    this.#fresh = takePrepared(this.#context.session, spec.folder) || isNew;
+    this.#stop.throwIfAborted();
+    if (!isNew && isSealed(spec.folder)) return;
+    if (inputs.length > 0) {
+      if (!isNew) await clearInputs(spec.folder);
+      await stageInputs(this.#context, this.#work, this.#stop);
+    }
+    seal(spec.folder);
+  }
+
+  async run(): Promise<void> {
+    if (this.#outcome !== null) return;
+    const { session } = this.#context;
+    const { ref, spec } = this.#work;
+    this.#stop.throwIfAborted();
+    const handle = await retryBackend(() => session.submit(ref, spec), this.#stop);
+    this.#handle = handle;
+    this.#hooks.onSubmitted?.(handle);
+    const ending = { session, work: this.#work, handle, stop: this.#stop };
+    this.#outcome = joinErrorFile(await waitToEnd(ending, this.#fresh), spec.folder);
+  }
+
+  async collect(): Promise<void> {
+    const outcome = this.#outcome!;
+    const declared = declaredAfter(outcome, this.#work.outputs);
+    if (declared === null) return;
+    this.#stop.throwIfAborted();
+    const { cache, limits } = this.#context;
+    const collected = await collectOutputs(this.#work.spec.folder, declared, { cache, limits, signal: this.#stop });
+    this.#outcome = joinOutputFaults(outcome, collected.faults);
+    this.#outputs = this.#outcome.state === "succeeded" ? collected.outputs : alwaysOf(collected.outputs, declared);
+  }
+
+  result(): AttemptResult {
+    return { outcome: this.#outcome!, outputs: this.#outputs, phases: this.#phases, handle: this.#handle };
+  }
+
+  /** The attempt is to stop; it may be somewhere between not yet made and already ended. */
+  async #stopped(phase: Phase): Promise<Outcome> {
+    const reason = reasonOf(this.#stop);
+    const why = fault("cancelled", CANCELLED[phase]);
+    if (phase === "outputs") return { ...this.#outcome!, state: "cancelled", fault: why };
+    const { session } = this.#context;
+    const { ref } = this.#work;
+    try {
+      // A folder that is not new may belong to an object that was prepared, or let go by an earlier process.
+      this.#handle ??= await retryBackend(() => session.attach(ref));
+      if (this.#handle !== null) {
+        return await cancelToEnd({ session, work: this.#work, handle: this.#handle, stop: this.#stop }, reason);
+      }
+    } catch (error) {
+      if (error instanceof AttemptDetached) throw error;
+      return outcomeWithout("lost", faultOfError(error, "stopping the step"));
+    }
+    return outcomeWithout("cancelled", why);
+  }
+
+  #failed(error: unknown, phase: Phase): Outcome {
+    const why = faultOfError(error, ATTEMPTED[phase]);
+    if (phase === "outputs") return { ...this.#outcome!, state: "failed", fault: why };
+    // Once it may have been submitted, not knowing how it ended is all that can be said.
+    const mayRun = this.#handle !== null || (error instanceof BackendError && error.retryable);
+    return outcomeWithout(mayRun ? "lost" : "failed", why);
+  }
+}
+
+const CANCELLED = {
+  inputs: "The run was cancelled before this step began.",
+  running: "The run was cancelled before this step began.",
+  outputs: "The run was cancelled before the outputs of this step were taken.",
+} as const;
+
+const ATTEMPTED = {
+  inputs: "preparing the inputs",
+  running: "running the step",
+  outputs: "collecting the outputs",
+} as const;
+
+/** What is collected after this outcome; null for nothing, as of a step that was cancelled or may still be running. */
+function declaredAfter(outcome: Outcome, outputs: AttemptWork["outputs"]): Record<string, OutputPlan> | null {
+  if (outcome.state === "succeeded") return outputs;
+  if (outcome.state !== "failed") return null;
+  const always = Object.entries(outputs).filter(([, plan]) => plan.when === "always");
+  // What a failed step did not come round to write is no news.
+  return Object.fromEntries(always.map(([name, plan]) => [name, { ...plan, optional: true }]));
+}
+
+function alwaysOf(collected: Readonly<Record<string, Content>>, declared: Readonly<Record<string, OutputPlan>>) {
+  return Object.fromEntries(Object.entries(collected).filter(([name]) => declared[name]!.when === "always"));
+}

@@ -1,0 +1,70 @@
+import { basename } from "node:path";
+import type { AttemptSpec } from "../backends/execution-backend.ts";
+import { type BatchFormat, batchFormat } from "../pipeline/batch.ts";
+import { compileShell, renderText, type TemplateValues } from "../pipeline/template.ts";
+import type { ArtifactType, BatchPlan, Plan } from "../protocol/plan.ts";
+import type { WorkOrder } from "./attempt-spec.ts";
+import { sdkFolderOf } from "./working-folder.ts";
+
+/** What is executed, and the variables that it needs beside those that every step has. */
+export interface StepArgv {
+  readonly argv: AttemptSpec["argv"];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Values reach a command as arguments or variables; never as part of what a shell or Python reads as code. */
+export function stepArgv(order: WorkOrder, values: TemplateValues): StepArgv {
+  const { action } = order.step;
+  if (action.kind === "shell") {
+    const { script, env } = compileShell(action.script);
+    const rendered = Object.entries(env).map(([name, text]) => [name, renderText(text, values)]);
+    return { argv: ["sh", "-e", "-c", script], env: Object.fromEntries(rendered) };
+  }
+  if (action.kind === "command") {
+    const [program, ...rest] = action.argv.map((argument) => renderText(argument, values));
+    return { argv: [program!, ...rest], env: {} };
+  }
+  const invocation = JSON.stringify(invocationOf(order, action, values));
+  // -B: the source may be shared by the steps of a run, so nothing is written beside it.
+  return { argv: ["python3", "-B", `${sdkFolderOf(order)}/run_step.py`], env: { BERTH_INVOCATION: invocation } };
+}
+
+/** What sdk/python/berth_step/invocation.py reads. */
+function invocationOf(
+  { plan, step, stepRun, params }: WorkOrder,
+  action: { readonly module: string; readonly function: string },
+  values: TemplateValues,
+) {
+  const batch =
+    step.batch === null ? [] : [{ name: "batch", type: batchType(plan, step.batch), path: values.inputs.batch }];
+  return {
+    module: action.module,
+    function: action.function,
+    inputs: [
+      ...Object.entries(step.inputs).map(([name, { type }]) => ({ name, type, path: values.inputs[name] })),
+      ...batch,
+    ],
+    outputs: Object.entries(step.outputs).map(([name, { type, optional }]) => ({
+      name,
+      type,
+      optional,
+      path: values.outputs[name],
+    })),
+    values: {
+      ...params,
+      ...stepRun.matrix,
+      ...(stepRun.item === null ? {} : { batch_index: stepRun.item.index, batch_count: stepRun.item.count }),
+    },
+  };
+}
+
+/**
+ * How a function gets its part of a batch: as rows, array items, lines, or a folder with its files. Told by the
+ * producer's declaration, since the artifact itself may not exist yet.
+ */
+function batchType(plan: Plan, batch: BatchPlan): ArtifactType | BatchFormat {
+  const { type, path } = plan.steps.find(({ name }) => name === batch.step)!.outputs[batch.artifact]!;
+  const kind = batch.gather === "folder" || type === "folder" ? "folder" : "file";
+  const format = batchFormat({ kind, fileName: basename(path) }, batch.format);
+  return format === "files" ? "folder" : format;
+}
