@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isLoopback, readServerConfig } from "./config.ts";
+
+test("without any variable a server listens on loopback and runs its own database", () => {
+  const config = readServerConfig({ HOME: "/somewhere" }, "/home/x/.berth");
+  assert.deepEqual(config, {
+    home: "/home/x/.berth",
+    listen: { host: "127.0.0.1", port: 7070 },
+    databaseUrl: null,
+    databaseConnections: 10,
+    objectsFolder: "/home/x/.berth/objects",
+    logLevel: "info",
+    recoveryAfterMs: null,
+  });
+});
+
+test("every variable is read, and an empty one is one that is not set", () => {
+  const config = readServerConfig({
+    BERTH_HOME: "/data",
+    BERTH_LISTEN: "[::]:80",
+    DATABASE_URL: "postgresql://u@h/db",
+    BERTH_DATABASE_CONNECTIONS: "20",
+    BERTH_OBJECTS: "/blobs",
+    BERTH_LOG_LEVEL: "debug",
+    BERTH_RECOVERY_AFTER_SECONDS: "5",
+  });
+  assert.deepEqual(config, {
+    home: "/data",
+    listen: { host: "::", port: 80 },
+    databaseUrl: "postgresql://u@h/db",
+    databaseConnections: 20,
+    objectsFolder: "/blobs",
+    logLevel: "debug",
+    recoveryAfterMs: 5000,
+  });
+  assert.equal(readServerConfig({ BERTH_LISTEN: "", DATABASE_URL: "" }, "/x").databaseUrl, null);
+});
+
+test("what cannot be meant is refused by the name of its variable", () => {
+  const bad: Record<string, string>[] = [
+    { BERTH_LISTEN: "7070" },
+    { BERTH_LISTEN: "localhost:70700" },
+    { BERTH_LISTEN: "::1:80" },
+    { DATABASE_URL: "mysql://x" },
+    { DATABASE_URL: "secret" },
+    { BERTH_LOG_LEVEL: "loud" },
+    { BERTH_DATABASE_CONNECTIONS: "1" },
+    { BERTH_RECOVERY_AFTER_SECONDS: "1.5" },
+  ];
+  for (const env of bad) {
+    const [name] = Object.keys(env) as [string];
+    assert.throws(
+      () => readServerConfig(env, "/x"),
+      (error: Error) => error.message.includes(name) && !error.message.includes("secret"),
+    );
+  }
+});
+
+test("only addresses of this machine alone are loopback", () => {
+  const loopback = ["127.0.0.1", "127.1.2.3", "::1", "localhost"];
+  const others = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.com", "example.com"];
+  for (const host of loopback) assert.equal(isLoopback({ host, port: 1 }), true, host);
+  for (const host of others) assert.equal(isLoopback({ host, port: 1 }), false, host);
+});

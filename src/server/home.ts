@@ -1,0 +1,72 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BerthError } from "../protocol/errors.ts";
+import { tryLock } from "../std/file-lock.ts";
+
+/**
+ * The private folder of one server, 0700:
+ *
+ *     server.lock    held as long as the server lives
+ *     server.json    where it listens: how commands on this machine find it
+ *     admin-token    full rights, for the user who owns the folder; 0600
+ *     postgres/      the embedded PostgreSQL
+ *     objects/       blobs of 10 MiB and more
+ */
+export interface ServerHome extends Disposable {
+  readonly postgresFolder: string;
+  readonly adminTokenFile: string;
+  /** Tells commands on this machine where the server listens, until dispose. */
+  announce(facts: ServerFacts): void;
+}
+
+export interface ServerFacts {
+  readonly url: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: string;
+}
+
+/** Opens the folder for one server; a second one on the same folder is refused. */
+export function openHome(folder: string): ServerHome {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  const serverFile = join(folder, "server.json");
+  const lock = tryLock(join(folder, "server.lock"));
+  if (lock === null) throw inUse(folder, serverFile);
+  // What a killed server announced is no longer true.
+  rmSync(serverFile, { force: true });
+  return {
+    postgresFolder: join(folder, "postgres"),
+    adminTokenFile: join(folder, "admin-token"),
+    announce: (facts) => writePrivate(serverFile, `${JSON.stringify(facts)}\n`),
+    [Symbol.dispose]: () => {
+      rmSync(serverFile, { force: true });
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+/** Replaces a file that only its owner may read, in one step. */
+export function writePrivate(file: string, text: string): void {
+  const temporary = `${file}.new`;
+  rmSync(temporary, { force: true });
+  writeFileSync(temporary, text, { mode: 0o600, flush: true });
+  renameSync(temporary, file);
+}
+
+function inUse(folder: string, serverFile: string): BerthError {
+  let where = "";
+  try {
+    const { pid, url } = JSON.parse(readFileSync(serverFile, "utf8")) as ServerFacts;
+    where = ` (process ${pid}, ${url})`;
+  } catch {
+    // It is only just starting.
+  }
+  return new BerthError("unavailable", `Another server uses ${folder}${where}.`, {
+    advice: "Use that one, stop it first, or set BERTH_HOME to another folder.",
+  });
+}
+
+export function readAdminToken(file: string): string | null {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : null;
+}

@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { EventsRequest, EventsResponse } from "../../protocol/agent-api.ts";
+import { idOf } from "../../protocol/ids.ts";
+import { recordEvents } from "../scheduling/record-events.ts";
+import type { ContractCache } from "../scheduling/step-contracts.ts";
+import type { Services } from "../services.ts";
+import { workerOf } from "./callers.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+export function agentEventsRoute(services: Services, contracts: ContractCache): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/agent/runs/:run/events",
+    access: { kind: "agent", boot: "current" },
+    summary: "What happened in a run, in order; the end of an attempt commits its outputs",
+    tag: "agent",
+    schemas: { params: z.object({ run: idOf("run") }), body: EventsRequest, response: EventsResponse },
+    errors: ["not_found", "stale_epoch", "sequence_gap", "missing_blobs", "conflict", "digest_mismatch"],
+    handler: async ({ params: { run }, body: { epoch, events }, principal, project }) => {
+      const { worker } = workerOf(principal);
+      const { ackedSeq, cancel, ended } = await recordEvents(
+        services,
+        contracts,
+        { project, worker, run, epoch },
+        events,
+      );
+      services.wakeups.notify(`run:${run}`);
+      // The worker has a slot more; its own poll may be the one that waits.
+      if (ended) services.wakeups.notify("queue");
+      return { ackedSeq, cancel };
+    },
+  });
+}

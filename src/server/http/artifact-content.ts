@@ -1,0 +1,137 @@
+import { buffer } from "node:stream/consumers";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import type { ArtifactVersion } from "../../protocol/resources.ts";
+import type { Services } from "../services.ts";
+import { listItems } from "../store/artifacts.ts";
+import { blobSizes } from "../store/commit-blobs.ts";
+import { ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { parseByteRange } from "./byte-range.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+/** Named in the error that asks to choose one. */
+const ITEMS_NAMED = 20;
+const MEDIA_TYPE =
+  /^[a-z0-9][a-z0-9!#$&^_.+-]{0,99}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}(; ?[a-z0-9-]{1,30}=[a-z0-9_.-]{1,60})?$/i;
+
+/** Bytes to be sent, whichever way they were named. */
+interface Download {
+  readonly digest: string;
+  readonly fileName: string;
+  readonly contentType: string;
+}
+
+export function artifactContentRoute(services: Services): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/artifacts/:pipeline/:step/:name/:version/content",
+    access: { kind: "role", role: "viewer" },
+    summary: "The bytes of an artifact; of a folder its manifest, or one file of it",
+    tag: "artifacts",
+    schemas: {
+      params: ArtifactParams,
+      query: z.object({
+        /** Which item of a batch or matrix. */
+        item: z.string().max(600).optional(),
+        /** Which file of a folder. */
+        path: z.string().max(4096).optional(),
+      }),
+    },
+    streams: "application/octet-stream",
+    errors: ["range_not_satisfiable"],
+    handler: async ({ params, query: { item, path }, project, request, reply }) => {
+      const artifact = await oneItem(services, project, params, item);
+      return send(services, project, await downloadOf(services, project, artifact, path), request, reply);
+    },
+  });
+}
+
+async function oneItem(
+  services: Services,
+  project: string,
+  params: z.infer<typeof ArtifactParams>,
+  item: string | undefined,
+): Promise<ArtifactVersion> {
+  const version = await versionOf(services.database.pool, project, params);
+  const items = await listItems(services.database.pool, version, { item, after: null, limit: ITEMS_NAMED + 1 });
+  if (items.length === 1) return items[0]!;
+  if (items.length === 0) {
+    throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
+  }
+  throw new BerthError("invalid_request", "This version has several items.", {
+    advice: "Choose one with ?item=…",
+    details: { items: items.slice(0, ITEMS_NAMED).map((each) => each.item), more: items.length > ITEMS_NAMED },
+  });
+}
+
+async function downloadOf(
+  { blobs }: Services,
+  project: string,
+  artifact: ArtifactVersion,
+  path: string | undefined,
+): Promise<Download> {
+  const { digest, fileName, contentType } = artifact;
+  if (artifact.kind === "file") {
+    if (path === undefined) return { digest, fileName, contentType };
+    throw new BerthError("invalid_request", "The artifact is a file: it has no paths inside.");
+  }
+  if (path === undefined) return { digest, fileName: `${fileName}.manifest.json`, contentType: "application/json" };
+  const manifest = await blobs.open(project, digest);
+  if (manifest === null) throw gone(digest);
+  const { entries } = FolderManifest.parse(JSON.parse((await buffer(manifest.stream)).toString("utf8")));
+  const entry: ManifestEntry | undefined = entries.find((each) => each.path === path);
+  if (entry?.kind !== "file") {
+    throw new BerthError("not_found", `The folder has no file ${JSON.stringify(path)}.`, {
+      advice: "The content without ?path= lists what it has.",
+    });
+  }
+  return { digest: entry.digest, fileName: path.split("/").at(-1)!, contentType: "application/octet-stream" };
+}
+
+async function send(
+  { blobs, database }: Services,
+  project: string,
+  { digest, fileName, contentType }: Download,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const tag = `"${digest}"`;
+  reply.header("etag", tag);
+  reply.header("accept-ranges", "bytes");
+  // The bytes behind a digest never change, but who may read them can.
+  reply.header("cache-control", "private, no-cache");
+  reply.header("content-disposition", attachment(fileName));
+  if (request.headers["if-none-match"] === tag) return reply.code(304).send();
+
+  const size = (await blobSizes(database.pool, project, [digest])).get(digest);
+  const condition = request.headers["if-range"];
+  const range = parseByteRange(
+    condition === undefined || condition === tag ? request.headers.range : undefined,
+    size ?? 0,
+  );
+  const blob = await blobs.open(project, digest, range ?? undefined);
+  if (blob === null) throw gone(digest);
+  if (range !== null) {
+    reply.code(206);
+    reply.header("content-range", `bytes ${range.start}-${range.end}/${blob.size}`);
+  }
+  reply.type(MEDIA_TYPE.test(contentType) ? contentType : "application/octet-stream");
+  reply.header("content-length", range === null ? blob.size : range.end - range.start + 1);
+  return blob.stream;
+}
+
+/** Saved, never shown: what a step wrote must not run in the origin of the server. */
+function attachment(fileName: string): string {
+  const ascii = fileName.replace(/[^A-Za-z0-9._-]/g, "_");
+  const encoded = encodeURIComponent(fileName).replace(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`;
+}
+
+function gone(digest: string): BerthError {
+  return new BerthError("gone", `The bytes of ${digest} are not in the store any more.`);
+}

@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { BerthError } from "../../protocol/errors.ts";
+import { Name } from "../../protocol/names.ts";
+import { findVersionInRun, type VersionInRun } from "../store/artifacts.ts";
+import type { Queryable } from "../store/database.ts";
+
+export const ArtifactParams = z.object({
+  pipeline: Name,
+  step: Name,
+  name: Name,
+  /** A number, or `latest`, which is null here: the newest version that is complete. */
+  version: z.union([z.literal("latest").transform(() => null), z.coerce.number().int().min(1)]),
+});
+
+export async function versionOf(
+  db: Queryable,
+  project: string,
+  params: z.infer<typeof ArtifactParams>,
+): Promise<VersionInRun> {
+  const found = await findVersionInRun(db, project, params, params.version);
+  if (found !== null) return found;
+  const { pipeline, step, name, version } = params;
+  throw new BerthError("not_found", `There is no artifact ${pipeline}/${step}/${name}/${version ?? "latest"}.`, {
+    advice:
+      version === null
+        ? "`latest` is the newest version whose step has succeeded as a whole."
+        : "List them with GET /api/v1/artifacts.",
+  });
+}

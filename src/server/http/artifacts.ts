@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { ArtifactDetail, ArtifactVersion, PageQuery, pageOf } from "../../protocol/resources.ts";
+import type { Services } from "../services.ts";
+import { type ArtifactItem, lineageOf, listArtifactVersions, listItems } from "../store/artifacts.ts";
+import { artifactContentRoute } from "./artifact-content.ts";
+import { ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
+import { defineRoute, type Route } from "./route.ts";
+import { RunParams, runIdOf } from "./run-reference.ts";
+
+const ListQuery = PageQuery.extend({
+  cursor: z.coerce.number().int().optional(),
+  step: z.string().optional(),
+  name: z.string().optional(),
+});
+
+export function artifactRoutes(services: Services): Route[] {
+  const { database } = services;
+  return [
+    defineRoute({
+      method: "GET",
+      path: "/artifacts",
+      access: { kind: "role", role: "viewer" },
+      summary: "List artifact versions, newest first",
+      tag: "artifacts",
+      schemas: {
+        query: ListQuery.extend({ pipeline: z.string().optional(), run: z.string().optional() }),
+        response: pageOf(ArtifactVersion),
+      },
+      handler: async ({ query: { cursor, limit, run, ...filter }, project }) => {
+        const runId = run === undefined ? undefined : await runIdOf(database.pool, project, run);
+        const page = { before: cursor ?? null, limit: limit + 1 };
+        const versions = await listArtifactVersions(database.pool, project, {
+          pipeline: filter.pipeline,
+          step: filter.step,
+          name: filter.name,
+          run: runId,
+          ...page,
+        });
+        return nextPage(versions, limit, ({ id }) => String(id));
+      },
+    }),
+    defineRoute({
+      method: "GET",
+      path: "/runs/:run/artifacts",
+      access: { kind: "role", role: "viewer" },
+      summary: "List the artifact versions that a run made, newest first",
+      tag: "runs",
+      schemas: { params: RunParams, query: ListQuery, response: pageOf(ArtifactVersion) },
+      handler: async ({ params, query: { cursor, limit, step, name }, project }) => {
+        const run = await runIdOf(database.pool, project, params.run);
+        const page = { before: cursor ?? null, limit: limit + 1 };
+        const versions = await listArtifactVersions(database.pool, project, {
+          ...{ run, step, name, pipeline: undefined },
+          ...page,
+        });
+        return nextPage(versions, limit, ({ id }) => String(id));
+      },
+    }),
+    defineRoute({
+      method: "GET",
+      path: "/artifacts/:pipeline/:step/:name/:version",
+      access: { kind: "role", role: "viewer" },
+      summary: "Show a version of an artifact, with what went into it",
+      tag: "artifacts",
+      schemas: {
+        params: ArtifactParams,
+        query: PageQuery.extend({ item: z.string().max(600).optional() }),
+        response: ArtifactDetail,
+      },
+      handler: async ({ params, query: { item, cursor, limit }, project }): Promise<ArtifactDetail> => {
+        const found = await versionOf(database.pool, project, params);
+        const after = cursor === undefined ? null : decodeCursor(ItemCursor, cursor);
+        const items = await listItems(database.pool, found, { item, after, limit: limit + 1 });
+        const page = nextPage(items, limit, ({ place }) => encodeCursor(place));
+        return {
+          ...{ pipeline: params.pipeline, step: params.step, name: params.name },
+          ...{ version: found.version, complete: found.complete, next: page.next },
+          items: await withLineage(services, page.items),
+        };
+      },
+    }),
+    artifactContentRoute(services),
+  ];
+}
+
+const ItemCursor = z.tuple([z.int(), z.int()]);
+
+async function withLineage({ database }: Services, items: readonly ArtifactItem[]): Promise<ArtifactDetail["items"]> {
+  const run = items[0]?.run.id;
+  if (run === undefined) return [];
+  const stepRuns = items.map(({ stepRun }) => stepRun);
+  const lineage = await lineageOf(database.pool, run, stepRuns);
+  return items.map((item) => ({ ...item, inputs: lineage.get(item.stepRun) ?? [] }));
+}

@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { type TestContext, test } from "node:test";
+import type { LightMyRequestResponse } from "fastify";
+import {
+  CHAIN,
+  chainEvents,
+  type LeasedRunDriver,
+  logBody,
+  started,
+  submit,
+  takeRun,
+} from "../../../test/setup/run-fixture.ts";
+import {
+  TEST_CAPABILITIES,
+  type TestRequest,
+  type TestServer,
+  type TestWorker,
+  testServer,
+  testToken,
+  testWorker,
+} from "../../../test/setup/server.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { ObjectStore } from "../objects/object-store.ts";
+import { newSecretToken } from "../secret-token.ts";
+import type { Services } from "../services.ts";
+import { insertRegistrationToken } from "../store/registration-tokens.ts";
+import { tieredBlobStore } from "../store/tiered-blob-store.ts";
+import { ROLES, type Role, type Route } from "./route.ts";
+import { allRoutes } from "./routes.ts";
+
+/**
+ * Every route of the server × everybody who could call it. A new route is covered by being in `allRoutes`; what it
+ * needs to be called with goes into `example`, and the test says so when it is missing.
+ */
+
+const BLOB = Buffer.from("the bytes of a blob");
+const DIGEST = createHash("sha256").update(BLOB).digest("hex");
+const PUBLIC_KEY = "A".repeat(43);
+
+interface World {
+  readonly server: TestServer;
+  readonly other: string;
+  /** Of the project `default`: one run that ended, and one that `holder` holds. */
+  readonly ended: string;
+  readonly held: LeasedRunDriver;
+  readonly holder: TestWorker;
+  readonly bystander: TestWorker;
+  readonly foreignWorker: TestWorker;
+  readonly tokenId: string;
+  readonly registrationTokenId: string;
+  readonly registrationToken: string;
+  readonly tokens: Map<string, Promise<string>>;
+}
+
+/** What a route is called with; `params` that it names are filled in from here. */
+interface Example {
+  readonly params?: Record<string, string>;
+  readonly query?: string;
+  /** Made from the boot that calls, where a worker does. */
+  readonly body?: object | ((bootId: string) => object);
+  readonly bytes?: Buffer;
+}
+
+async function example(route: Route, world: World): Promise<Example> {
+  const { run, epoch } = world.held.assignment;
+  const boot = { agentVersion: "1", apiVersion: 1, capabilities: TEST_CAPABILITIES, held: [] };
+  const registration = { name: "newcomer", type: "local", publicKey: PUBLIC_KEY, agentVersion: "1" };
+  const chunk = { stepRun: "make", attempt: 1, stream: "stdout", offset: 0, text: "hello\n" } as const;
+  const image = { type: "image.ready", environment: "default", image: "busybox", digest: null, cached: true };
+  const event = { seq: 3, at: new Date().toISOString(), body: { ...image, durationMs: 1 } };
+  const examples: Record<string, Example> = {
+    "POST /tokens": { body: { name: "ci", role: "viewer" } },
+    "DELETE /tokens/:token": { params: { token: world.tokenId } },
+    "POST /registration-tokens": { body: {} },
+    "DELETE /registration-tokens/:token": { params: { token: world.registrationTokenId } },
+    "GET /workers/:worker": { params: { worker: world.holder.id } },
+    "POST /agent/register": { body: { ...registration, capabilities: TEST_CAPABILITIES } },
+    "POST /agent/runs/:run/blobs/missing": { body: { epoch, digests: [DIGEST] } },
+    "PUT /agent/runs/:run/blobs/:digest": { query: `epoch=${epoch}`, bytes: BLOB },
+    "GET /agent/runs/:run/blobs/:digest": { query: `epoch=${epoch}` },
+    "POST /blobs/missing": { body: { digests: [DIGEST] } },
+    "PUT /blobs/:digest": { bytes: BLOB },
+    "POST /pipelines/validate": { body: { text: CHAIN } },
+    "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
+    "POST /runs/:run/cancel": { params: { run }, body: {} },
+    "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
+    "POST /agent/heartbeat": { body: { held: [] } },
+    "POST /agent/poll": { body: { freeSlots: 0, held: [], knownCancels: [], waitMs: 0 } },
+    "POST /agent/runs/:run/events": { body: { epoch, events: [event] } },
+    "POST /agent/runs/:run/logs": { bytes: await logBody(epoch, [chunk]) },
+  };
+  const found = examples[keyOf(route)] ?? {};
+  const params: Record<string, string> = {
+    run: route.access.kind === "agent" ? run : world.ended,
+    digest: DIGEST,
+    pipeline: "chain",
+    name: route.path.startsWith("/artifacts") ? "text" : "chain",
+    step: "make",
+    version: "1",
+    ...found.params,
+  };
+  for (const [name] of paramsOf(route))
+    assert.ok(params[name], `say what :${name} of ${keyOf(route)} is, in this test`);
+  const needsBody = route.schemas.body !== undefined || route.rawBody !== undefined;
+  assert.ok(
+    !needsBody || found.body !== undefined || found.bytes !== undefined,
+    `give ${keyOf(route)} a body, in this test`,
+  );
+  return { ...found, params };
+}
+
+const keyOf = (route: Route) => `${route.method} ${route.path}`;
+
+/** Parameters by name, and whether they name something that exists in one project only. */
+function paramsOf(route: Route): [name: string, isObject: boolean][] {
+  const names = [...route.path.matchAll(/:([A-Za-z]+)/g)].map((match) => match[1]!);
+  // Whoever uploads a blob names it by what it holds.
+  return names.map((name) => [name, !(name === "digest" && route.method === "PUT")]);
+}
+
+async function makeWorld(t: TestContext): Promise<World> {
+  const server = await testServer(t, (services) => allRoutes(services, "test"), {
+    blobs: async (database) => tieredBlobStore(database, {} as ObjectStore),
+  });
+  const { services, project } = server;
+  const other = newId("project");
+  await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);
+  await services.blobs.put(project, DIGEST, BLOB.length, BLOB);
+  const holder = await testWorker(server, { name: "holder" });
+  const first = await submit(server);
+  const ended = await takeRun(holder);
+  assert.equal((await ended.report(...chainEvents())).statusCode, 200);
+  await submit(server);
+  const held = await takeRun(holder);
+  assert.equal((await held.report({ type: "run.started", backend: "process" }, started("make"))).statusCode, 200);
+  const bystander = await testWorker(server, { name: "bystander" });
+  const foreignWorker = await testWorker(server, { name: "foreign", project: other });
+  await testToken(services, "viewer", project);
+  const { rows } = await services.database.pool.query<{ id: string }>(
+    "SELECT id FROM api_tokens ORDER BY id DESC LIMIT 1",
+  );
+  const registration = await makeRegistrationToken(services, project);
+  return {
+    server,
+    other,
+    ended: first.id,
+    held,
+    holder,
+    bystander,
+    foreignWorker,
+    tokenId: rows[0]!.id,
+    registrationTokenId: registration.id,
+    registrationToken: registration.token,
+    tokens: new Map(),
+  };
+}
+
+async function makeRegistrationToken(services: Services, project: string): Promise<{ id: string; token: string }> {
+  const { token, hash } = newSecretToken("registration");
+  const id = newId("registrationToken");
+  const settings = { pool: "default", labels: [], createdBy: "test", lifetimeSeconds: 900 };
+  await insertRegistrationToken(services.database.pool, { id, project, hash, ...settings });
+  return { id, token };
+}
+
+/** `foreign` is let in, and must see nothing of the project `default`. */
+type Expected = "allowed" | "foreign" | 400 | 401 | 403 | 404 | 409;
+
+interface Cell {
+  readonly caller: string;
+  readonly expected: Expected;
+  call(): Promise<LightMyRequestResponse>;
+}
+
+/** Those who are refused come first: the others may use up or change what the example names. */
+async function cellsOf(route: Route, world: World): Promise<Cell[]> {
+  const { server, other } = world;
+  const given = await example(route, world);
+  const path = route.path.replace(/:([A-Za-z]+)/g, (_, name: string) => encodeURIComponent(given.params![name]!));
+  const url = given.query === undefined ? path : `${path}?${given.query}`;
+  const contentType = route.rawBody?.contentType ?? "application/json";
+  const payloadOf = (bootId: string): Buffer | object | undefined =>
+    given.bytes ?? (typeof given.body === "function" ? given.body(bootId) : given.body);
+  const send = async (token: string | null, more = ""): Promise<LightMyRequestResponse> => {
+    const payload = payloadOf(newId("boot"));
+    const type: Record<string, string> = payload === undefined ? {} : { "content-type": contentType };
+    const request: TestRequest = {
+      method: route.method,
+      url: more === "" ? url : `${url}${url.includes("?") ? "&" : "?"}${more}`,
+      headers: { ...type, ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+      ...(payload === undefined ? {} : { payload }),
+    };
+    return await server.call(null, request);
+  };
+  const sign = async (worker: TestWorker, bootId = worker.bootId): Promise<LightMyRequestResponse> =>
+    await worker.call(route.method as "POST", url, payloadOf(bootId), { contentType, bootId });
+  const tokenOf = async (role: Role, project: string | null): Promise<string> => {
+    const key = `${role} ${project}`;
+    const known = world.tokens.get(key) ?? testToken(server.services, role, project);
+    world.tokens.set(key, known);
+    return await known;
+  };
+
+  const cells: Cell[] = [
+    { caller: "anonymous", expected: anybody(route), call: () => send(null) },
+    { caller: "a made-up token", expected: anybody(route), call: () => send(newSecretToken("api").token) },
+    {
+      caller: "a made-up registration token",
+      expected: anybody(route),
+      call: () => send(newSecretToken("registration").token),
+    },
+    { caller: "a stale boot", expected: staleBoot(route), call: () => sign(world.holder, newId("boot")) },
+    {
+      caller: "a worker of another project",
+      expected: byWorker(route, "foreign"),
+      call: () => sign(world.foreignWorker),
+    },
+    { caller: "a worker without the run", expected: byWorker(route, "bystander"), call: () => sign(world.bystander) },
+  ];
+  for (const role of [...ROLES].reverse()) {
+    const own = await tokenOf(role, server.project);
+    const foreign = await tokenOf(role, other);
+    cells.push(
+      { caller: `${role} of another project`, expected: byToken(route, role, "foreign"), call: () => send(foreign) },
+      {
+        caller: `${role} naming another project`,
+        expected: namingAnother(route),
+        call: () => send(own, "project=other"),
+      },
+    );
+    if (role !== "admin") cells.push({ caller: role, expected: byToken(route, role, "own"), call: () => send(own) });
+  }
+  const installation = await tokenOf("admin", null);
+  const admin = await tokenOf("admin", server.project);
+  cells.push(
+    {
+      caller: "admin of the installation in the other project",
+      expected: byToken(route, "admin", "foreign"),
+      call: () => send(installation, route.access.kind === "role" ? "project=other" : ""),
+    },
+    { caller: "a registration token", expected: byRegistration(route), call: () => send(world.registrationToken) },
+    { caller: "the worker that holds the run", expected: byWorker(route, "holder"), call: () => sign(world.holder) },
+    { caller: "admin", expected: byToken(route, "admin", "own"), call: () => send(admin) },
+  );
+  return cells;
+}
+
+/** Where nobody in particular is asked for, everybody is served. */
+function anybody({ access }: Route): Expected {
+  return access.kind === "public" ? "allowed" : 401;
+}
+
+function byToken(route: Route, role: Role, project: "own" | "foreign"): Expected {
+  const { access } = route;
+  if (access.kind !== "role") return anybody(route);
+  if (ROLES.indexOf(role) > ROLES.indexOf(access.role)) return 403;
+  if (project === "own") return "allowed";
+  return paramsOf(route).some(([, isObject]) => isObject) ? 404 : "foreign";
+}
+
+/** Only where API tokens are asked for is there a project to name: elsewhere the parameter is unknown. */
+function namingAnother(route: Route): Expected {
+  if (route.access.kind === "role") return 404;
+  return route.access.kind === "public" ? 400 : 401;
+}
+
+function byWorker(route: Route, which: "holder" | "bystander" | "foreign"): Expected {
+  if (route.access.kind !== "agent") return anybody(route);
+  if (which === "holder") return "allowed";
+  if (paramsOf(route).some(([, isObject]) => isObject)) return 404;
+  return which === "foreign" ? "foreign" : "allowed";
+}
+
+function staleBoot(route: Route): Expected {
+  if (route.access.kind !== "agent") return anybody(route);
+  return route.access.boot === "current" ? 409 : "allowed";
+}
+
+function byRegistration(route: Route): Expected {
+  return route.access.kind === "registration" ? "allowed" : anybody(route);
+}
+
+function check(cell: Cell, answer: LightMyRequestResponse, world: World): void {
+  const { statusCode, body } = answer;
+  const said = `${cell.caller}: ${statusCode} ${body.slice(0, 300)}`;
+  if (typeof cell.expected === "number") assert.equal(statusCode, cell.expected, said);
+  else assert.ok(statusCode >= 200 && statusCode < 300, said);
+  if (cell.expected !== "foreign") return;
+  const secrets = [world.ended, world.held.assignment.run, world.holder.id, world.bystander.id, world.tokenId];
+  for (const id of secrets) assert.ok(!body.includes(id), `${cell.caller} was shown ${id} of another project`);
+}
+
+test("every route lets in exactly whom its access rule names, and shows nobody another project", async (t) => {
+  const routes = allRoutes({} as Services, "test");
+  // Reading changes nothing, so those who read share a world.
+  const shared = await makeWorld(t);
+  let cells = 0;
+  for (const route of routes) {
+    await t.test(keyOf(route), async (ofRoute) => {
+      const world = route.method === "GET" ? shared : await makeWorld(ofRoute);
+      for (const cell of await cellsOf(route, world)) {
+        check(cell, await cell.call(), world);
+        cells++;
+      }
+    });
+  }
+  t.diagnostic(`${routes.length} routes, ${cells} cells`);
+});

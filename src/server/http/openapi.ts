@@ -1,0 +1,104 @@
+import fastifySwagger from "@fastify/swagger";
+import type { FastifyInstance } from "fastify";
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { ERROR_STATUS, ErrorBody, type ErrorCode } from "../../protocol/errors.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+const schemaRegistry = z.registry<{ id: string }>();
+schemaRegistry.add(ErrorBody, { id: "Error" });
+
+const transform = createJsonSchemaTransform({ schemaRegistry });
+
+const BINARY = { type: "string", format: "binary" };
+
+export async function addOpenApi(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Berth",
+        version,
+        description: "Runs pipelines. Every answer of 4xx and 5xx has the body of the schema Error.",
+        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      },
+      components: { securitySchemes: SECURITY_SCHEMES },
+    },
+    transform: (document) => {
+      const { schema, url } = transform(document);
+      const { route } = (document.route as { config?: { route?: Route } }).config ?? {};
+      return { schema: route === undefined ? schema : withBytes({ ...schema }, route), url };
+    },
+    transformObject: createJsonSchemaTransformObject({ schemaRegistry }),
+  });
+}
+
+const SECURITY_SCHEMES = {
+  token: { type: "http", scheme: "bearer", description: "An API token (brt_…)." },
+  registration: { type: "http", scheme: "bearer", description: "A registration token (brr_…), used up by the call." },
+  agent: {
+    type: "apiKey",
+    in: "header",
+    name: "signature",
+    description:
+      "HTTP message signature (RFC 9421, Ed25519) by the worker's key; with it go `signature-input`, \
+`content-digest` and `berth-boot`.",
+  },
+} as const;
+
+const SCHEME_OF_ACCESS = { role: "token", agent: "agent", registration: "registration" } as const;
+
+export function securityOf(route: Route): Record<string, string[]>[] {
+  const { kind } = route.access;
+  return kind === "public" ? [] : [{ [SCHEME_OF_ACCESS[kind]]: [] }];
+}
+
+/** `GET /runs/:run/events` → `getRunsRunEvents`. */
+export function operationId(route: Route): string {
+  const words = route.path.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
+  return route.method.toLowerCase() + words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join("");
+}
+
+const ERRORS_OF_ACCESS = {
+  public: [],
+  role: ["unauthenticated", "forbidden", "not_found"],
+  agent: ["unauthenticated", "signature_expired", "stale_boot"],
+  registration: ["unauthenticated"],
+} as const satisfies Record<Route["access"]["kind"], readonly ErrorCode[]>;
+
+/** The answers of a route by status: its own, and the errors that it, its access and its input can lead to. */
+export function answerSchemas(route: Route): Record<string, unknown> {
+  const codes: ErrorCode[] = [
+    "internal",
+    "unavailable",
+    ...ERRORS_OF_ACCESS[route.access.kind],
+    ...(route.errors ?? []),
+  ];
+  const { params, query, body, response } = route.schemas;
+  if (params ?? query ?? body) codes.push("invalid_request");
+  if (body !== undefined) codes.push("invalid_body", "payload_too_large", "unsupported_media_type");
+  if (route.rawBody !== undefined) codes.push("payload_too_large", "unsupported_media_type");
+  const answers: Record<string, unknown> = {};
+  for (const code of codes) answers[ERROR_STATUS[code]] = ErrorBody;
+  if (response === null) answers[204] = z.null().describe("Done.");
+  else if (response !== undefined) answers[route.status ?? 200] = response;
+  return answers;
+}
+
+/** Bodies and answers that are bytes are no schema of zod. */
+function withBytes(schema: Record<string, unknown>, route: Route): Record<string, unknown> {
+  const request = route.rawBody === undefined ? {} : { body: BINARY, consumes: [route.rawBody.contentType] };
+  if (route.streams === undefined) return { ...schema, ...request };
+  const answer = { description: "The bytes.", content: { [route.streams]: { schema: BINARY } } };
+  return { ...schema, ...request, response: { ...(schema.response as object), 200: answer } };
+}
+
+export const openapiRoute: Route = defineRoute({
+  method: "GET",
+  path: "/openapi.json",
+  access: { kind: "public" },
+  summary: "This API as an OpenAPI 3.1 document",
+  tag: "meta",
+  schemas: { response: z.record(z.string(), z.unknown()) },
+  handler: async ({ request }) => request.server.swagger(),
+});

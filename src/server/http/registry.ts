@@ -1,0 +1,104 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { Name } from "../../protocol/names.ts";
+import type { Services } from "../services.ts";
+import { authenticate, type Caller } from "./authenticate.ts";
+import { answerSchemas, operationId, securityOf } from "./openapi.ts";
+import { checkAbsentBody, checkContentType } from "./request-body.ts";
+import type { RequestSignals } from "./request-signals.ts";
+import type { Route } from "./route.ts";
+
+export const API_PREFIX = "/api/v1";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Set by the registry on each route. */
+    route?: Route;
+  }
+  interface FastifyRequest {
+    /** Set once access was decided. */
+    caller: Caller | null;
+    /** The database's clock, seconds since 1970, where this request read it. */
+    serverTime: number | null;
+  }
+}
+
+/**
+ * The only way into the HTTP server. Whatever is registered past it is refused when the server starts, and a request
+ * reaches a handler only after its route's access rule was met.
+ */
+export function addRoutes(
+  app: FastifyInstance,
+  services: Services,
+  signals: RequestSignals,
+  routes: ReadonlyMap<string, readonly Route[]>,
+): void {
+  const registered = new Set([...routes.values()].flat());
+  app.decorateRequest("caller", null);
+  app.decorateRequest("serverTime", null);
+  app.addHook("onRoute", ({ method, url, config }) => {
+    if (config?.route === undefined || !registered.has(config.route)) {
+      throw new Error(`${String(method)} ${url} was not registered through the route registry`);
+    }
+  });
+  app.addHook("onRequest", async (request) => {
+    const { route } = request.routeOptions.config;
+    // Only the answer for unknown paths has none.
+    if (route === undefined) return;
+    request.caller = await authenticate(request, route, services);
+    checkContentType(request, route);
+  });
+  app.addHook("preValidation", async (request) => checkAbsentBody(request));
+  for (const [prefix, ofPrefix] of routes) for (const route of ofPrefix) addRoute(app, signals, prefix, route);
+}
+
+function addRoute(app: FastifyInstance, signals: RequestSignals, prefix: string, route: Route): void {
+  const { params, body } = route.schemas;
+  app.route({
+    method: route.method,
+    url: prefix + route.path,
+    config: { route },
+    schema: {
+      operationId: operationId(route),
+      summary: route.summary,
+      tags: [route.tag],
+      security: securityOf(route),
+      querystring: querySchema(route),
+      ...(params === undefined ? {} : { params: params.strict() }),
+      ...(body === undefined ? {} : { body }),
+      response: answerSchemas(route),
+    },
+    handler: async (request, reply) => await handle(route, signals, request, reply),
+  });
+}
+
+async function handle(route: Route, signals: RequestSignals, request: FastifyRequest, reply: FastifyReply) {
+  const { caller } = request;
+  // Deny by default, even if a hook were lost.
+  if (caller === null) throw new Error("a request reached its handler without an access decision");
+  const result = await route.handler({
+    params: request.params as never,
+    query: withoutProject(request.query) as never,
+    body: request.body,
+    principal: caller.principal,
+    project: caller.project,
+    request,
+    reply,
+    signal: signals.signalOf(reply.raw),
+  });
+  if (reply.sent || route.schemas.response === undefined) return result;
+  if (route.schemas.response === null) return reply.code(204).send();
+  reply.code(route.status ?? 200);
+  return result;
+}
+
+/** Unknown query parameters are refused; a token of the whole installation names its project in each request. */
+function querySchema(route: Route): z.ZodObject {
+  const own = route.schemas.query ?? z.object({});
+  return (route.access.kind === "role" ? own.extend({ project: Name.optional() }) : own).strict();
+}
+
+function withoutProject(query: unknown): unknown {
+  const { project: _, ...rest } = query as Record<string, unknown>;
+  return rest;
+}

@@ -1,0 +1,22 @@
+import type { Services } from "../services.ts";
+import { agentRegistrationRoute } from "./agent-registration.ts";
+import { blobRoutes } from "./blobs.ts";
+import { healthRoutes } from "./health.ts";
+import { registrationTokenRoutes } from "./registration-tokens.ts";
+import type { Route } from "./route.ts";
+import { runRoutes } from "./run-routes.ts";
+import { tokenRoutes } from "./tokens.ts";
+import { workerRoutes } from "./workers.ts";
+
+/** Every route of the server. */
+export function allRoutes(services: Services, version: string): Route[] {
+  return [
+    ...healthRoutes(services, version),
+    ...tokenRoutes(services),
+    ...registrationTokenRoutes(services),
+    ...workerRoutes(services),
+    agentRegistrationRoute(services),
+    ...blobRoutes(services),
+    ...runRoutes(services),
+  ];
+}

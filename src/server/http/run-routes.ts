@@ -1,0 +1,29 @@
+import { ContractCache } from "../scheduling/step-contracts.ts";
+import type { Services } from "../services.ts";
+import { agentBootRoute } from "./agent-boot.ts";
+import { agentEventsRoute } from "./agent-events.ts";
+import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
+import { agentLogsRoute } from "./agent-logs.ts";
+import { agentPollRoute } from "./agent-poll.ts";
+import { artifactRoutes } from "./artifacts.ts";
+import { logsRoute } from "./logs.ts";
+import { pipelineRoutes } from "./pipelines.ts";
+import type { Route } from "./route.ts";
+import { runEventsRoute } from "./run-events.ts";
+import { runsRoutes } from "./runs.ts";
+
+/** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
+export function runRoutes(services: Services): Route[] {
+  return [
+    ...pipelineRoutes(services),
+    ...runsRoutes(services),
+    runEventsRoute(services),
+    logsRoute(services),
+    ...artifactRoutes(services),
+    agentBootRoute(services),
+    agentHeartbeatRoute(services),
+    agentPollRoute(services),
+    agentEventsRoute(services, new ContractCache()),
+    agentLogsRoute(services),
+  ];
+}

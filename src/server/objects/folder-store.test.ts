@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { objectStoreContract } from "./contract.ts";
+import { openFolderStore } from "./folder-store.ts";
+
+async function folderOf(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-objects-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+objectStoreContract("folder store", async (t) => {
+  const folder = await folderOf(t);
+  return { open: async () => openFolderStore(folder) };
+});
+
+test("what a killed writer leaves is invisible, and collected once it has not moved for long enough", async (t) => {
+  const folder = await folderOf(t);
+  const program = `
+    import { openFolderStore } from ${JSON.stringify(join(import.meta.dirname, "folder-store.ts"))};
+    async function* endless() {
+      for (;;) {
+        yield Buffer.alloc(1024 * 1024);
+        process.stdout.write("x");
+        await new Promise((done) => setTimeout(done, 5));
+      }
+    }
+    await openFolderStore(${JSON.stringify(folder)}).put("p/key", endless());`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for (let written = 0; written < 3; ) written += (await once(child.stdout, "data"))[0].length;
+  child.kill("SIGKILL");
+  await once(child, "close");
+
+  const store = openFolderStore(folder);
+  assert.equal(await store.stat("p/key"), null);
+  assert.equal((await readdir(join(folder, "unfinished"))).length, 1);
+  assert.equal(await store.collectUnfinished(3_600_000), 0, "it may still be written");
+  assert.equal(await store.collectUnfinished(0), 1);
+  assert.deepEqual(await readdir(join(folder, "unfinished")), []);
+});

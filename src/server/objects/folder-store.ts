@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
+import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
+
+const OBJECTS = "objects";
+const UNFINISHED = "unfinished";
+/** Writes of a network connection are small; the disk likes them larger. */
+const WRITE_BUFFER_BYTES = 1024 * 1024;
+const READ_BUFFER_BYTES = 256 * 1024;
+
+/**
+ * Objects as files:
+ *
+ *     objects/<key>        whole and durable
+ *     unfinished/<uuid>    being written, or left by a crash
+ *
+ * Bytes are written and synced under a name of their own, and renamed into place. Several servers may share the folder
+ * when its file system keeps renames atomic between machines, as NFS does.
+ */
+export function openFolderStore(folder: string): ObjectStore {
+  for (const part of [OBJECTS, UNFINISHED]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+  const pathOf = (key: string): string => {
+    checkKey(key);
+    return join(folder, OBJECTS, key);
+  };
+  return {
+    put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes),
+    open: async (key, range) => await openFile(pathOf(key), range),
+    stat: async (key) => await statFile(pathOf(key), key),
+    delete: async (key) => await rm(pathOf(key), { force: true }),
+    list: (prefix) => listFiles(join(folder, OBJECTS), prefix),
+    collectUnfinished: async (olderThanMs) => await collect(join(folder, UNFINISHED), olderThanMs),
+  };
+}
+
+async function putFile(temporary: string, path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  try {
+    const size = await writeDurably(temporary, bytes);
+    const parent = dirname(path);
+    const made = await mkdir(parent, { recursive: true, mode: 0o700 });
+    await rename(temporary, path);
+    await syncFolders(parent, made);
+    return size;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  await using file = await open(path, "wx", 0o600);
+  let size = 0;
+  let buffered: Uint8Array[] = [];
+  let bufferedBytes = 0;
+  const flush = async () => {
+    await writeAll(file, buffered);
+    buffered = [];
+    bufferedBytes = 0;
+  };
+  for await (const chunk of bytes) {
+    buffered.push(chunk);
+    bufferedBytes += chunk.length;
+    size += chunk.length;
+    if (bufferedBytes >= WRITE_BUFFER_BYTES) await flush();
+  }
+  await flush();
+  await file.datasync();
+  return size;
+}
+
+/** A disk that is nearly full may take only a part, and says so only at the next write. */
+async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  let rest = Buffer.concat(chunks);
+  while (rest.length > 0) rest = rest.subarray((await file.write(rest)).bytesWritten);
+}
+
+/** The name is durable once its folder is, and so for each folder that was made for it, up to the first old one. */
+async function syncFolders(parent: string, firstMade: string | undefined): Promise<void> {
+  const top = firstMade === undefined ? parent : dirname(firstMade);
+  for (let folder = parent; ; folder = dirname(folder)) {
+    await using handle = await open(folder, "r");
+    await handle.sync();
+    if (folder === top) return;
+  }
+}
+
+async function openFile(path: string, range: ByteRange | undefined): Promise<OpenObject | null> {
+  const file = await orNull(open(path, "r"));
+  if (file === null) return null;
+  try {
+    const { size } = await file.stat();
+    const stream = file.createReadStream({ ...range, highWaterMark: READ_BUFFER_BYTES });
+    return { size, stream };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function statFile(path: string, key: string): Promise<ObjectStat | null> {
+  const found = await orNull(stat(path));
+  return found?.isFile() ? { key, size: found.size, modifiedAt: found.mtime } : null;
+}
+
+async function* listFiles(root: string, prefix: string): AsyncIterable<ObjectStat> {
+  if (prefix !== "") checkKey(prefix.slice(0, -1));
+  const entries = await orNull(readdir(join(root, prefix), { withFileTypes: true }));
+  for (const entry of entries ?? []) {
+    const path = join(entry.parentPath, entry.name);
+    const key = relative(root, path).split(sep).join("/");
+    if (entry.isDirectory()) yield* listFiles(root, `${key}/`);
+    else {
+      const found = await statFile(path, key);
+      if (found !== null) yield found;
+    }
+  }
+}
+
+async function collect(folder: string, olderThanMs: number): Promise<number> {
+  let removed = 0;
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await orNull(stat(path));
+    if (found === null || Date.now() - found.mtimeMs < olderThanMs) continue;
+    await rm(path, { force: true });
+    removed++;
+  }
+  return removed;
+}
+
+async function orNull<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+import { AGENT_API_VERSION, type BootRequest, type BootResponse } from "../../protocol/agent-api.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import type { Services } from "../services.ts";
+import { recordBoot } from "../store/boots.ts";
+import { activeRunsOf, extendLeases, grantedLeases, leasesWithout } from "../store/leases.ts";
+import { releaseRun } from "./release.ts";
+
+/**
+ * A process of an agent begins. From here on it alone speaks for the worker; runs that the worker has on paper but that
+ * this process does not hold are known to be lost, and given up at once.
+ */
+export async function bootWorker(
+  { database, wakeups, installation }: Pick<Services, "database" | "wakeups" | "installation">,
+  worker: string,
+  request: BootRequest,
+): Promise<BootResponse> {
+  if (request.apiVersion !== AGENT_API_VERSION) {
+    throw new BerthError("invalid_request", `This server speaks version ${AGENT_API_VERSION} of the agent API.`, {
+      advice: "Use the same version of Berth for server and agent.",
+      details: { apiVersion: AGENT_API_VERSION },
+    });
+  }
+  const { response, released } = await database.transaction(async (client) => {
+    const { serverTime, ...offer } = await recordBoot(client, worker, { ...request, id: request.bootId });
+    const given = leasesWithout(await activeRunsOf(client, worker), request.held);
+    for (const lease of given) await releaseRun(client, lease, "its agent was started again without it");
+    await extendLeases(client, worker, request.held);
+    const kept = await grantedLeases(client, worker, request.held);
+    const answer: BootResponse = {
+      worker: { id: worker, name: offer.name, pool: offer.pool, labels: [...offer.labels] },
+      installation,
+      kept: kept.map(({ run, epoch, agentSeq, state }) => ({
+        ...{ run, epoch },
+        ackedSeq: agentSeq,
+        cancel: state === "cancelling",
+      })),
+      lost: leasesWithout(request.held, kept),
+      serverTime: serverTime.toISOString(),
+    };
+    return { response: answer, released: given };
+  });
+  for (const { run } of released) wakeups.notify(`run:${run}`);
+  if (released.length > 0) wakeups.notify("queue");
+  return response;
+}

@@ -1,0 +1,78 @@
+import type { Assignment, LeaseRef, PollRequest, PollResponse } from "../../protocol/agent-api.ts";
+import type { Services } from "../services.ts";
+import { lockWorker, type WorkerOffer } from "../store/boots.ts";
+import type { Database, Queryable } from "../store/database.ts";
+import { appendServerEvents } from "../store/events.ts";
+import { activeRunsOf, grantedLeases, type HeldRun, leasesWithout } from "../store/leases.ts";
+import { priorStepRuns } from "../store/prior.ts";
+import { claimQueuedRuns, isRunWaiting, type Offer, ordersOf, type RunOrder } from "../store/queue.ts";
+
+/** Who polls: one process of one worker's agent. */
+export interface Poller {
+  readonly worker: string;
+  readonly boot: string;
+}
+
+/** One look at what there is for an agent: runs to take, cancels to hear of, leases that it lost. */
+export async function answerPoll(
+  { database, wakeups }: Pick<Services, "database" | "wakeups">,
+  poller: Poller,
+  offer: WorkerOffer,
+  { freeSlots, held, knownCancels }: PollRequest,
+): Promise<PollResponse> {
+  const mayClaim = freeSlots > 0 && !offer.draining && (await isRunWaiting(database.pool, toOffer(offer)));
+  const claimed = mayClaim ? await claimRuns(database, poller, freeSlots) : [];
+  for (const { run } of claimed) wakeups.notify(`run:${run}`);
+  const known = new Set(knownCancels);
+  const granted = await grantedLeases(database.pool, poller.worker, held);
+  return {
+    assignments: await assign(database.pool, claimed),
+    cancel: cancelsOf(granted).filter(({ run }) => !known.has(run)),
+    lost: leasesWithout(held, granted),
+  };
+}
+
+export function isEmptyAnswer({ assignments, cancel, lost }: PollResponse): boolean {
+  return assignments.length + cancel.length + lost.length === 0;
+}
+
+/** The cancels among a worker's runs, in the shape in which the agent hears of them. */
+export function cancelsOf(held: readonly HeldRun[]): PollResponse["cancel"] {
+  return held
+    .filter(({ state }) => state === "cancelling")
+    .map(({ run, epoch, cancelBy, cancelReason }) => ({ run, epoch, by: cancelBy ?? "unknown", reason: cancelReason }));
+}
+
+/**
+ * Grants leases. The worker's row is locked first: a newer process of its agent, or a second poll, comes before or after,
+ * so that slots are counted here and never given twice.
+ */
+async function claimRuns(database: Database, { worker, boot }: Poller, freeSlots: number): Promise<LeaseRef[]> {
+  return database.transaction(async (client) => {
+    const offer = await lockWorker(client, worker, boot);
+    if (offer.draining) return [];
+    const active = await activeRunsOf(client, worker);
+    const limit = Math.min(freeSlots, offer.capabilities.slots - active.length);
+    if (limit <= 0) return [];
+    const claimed = await claimQueuedRuns(client, worker, toOffer(offer), limit);
+    for (const { run, epoch, project } of claimed) {
+      await appendServerEvents(client, { id: run, project }, [
+        { type: "run.leased", worker, workerName: offer.name, epoch },
+      ]);
+    }
+    return claimed;
+  });
+}
+
+function toOffer({ project, pool, labels, capabilities }: WorkerOffer): Offer {
+  return { project, pool, labels, backends: Object.keys(capabilities.backends) };
+}
+
+async function assign(db: Queryable, claimed: readonly LeaseRef[]): Promise<Assignment[]> {
+  const orders = await ordersOf(db, claimed);
+  return Promise.all(orders.map((order) => toAssignment(db, order)));
+}
+
+async function toAssignment(db: Queryable, order: RunOrder): Promise<Assignment> {
+  return { ...order, prior: order.epoch === 1 ? [] : await priorStepRuns(db, order.run) };
+}

@@ -1,0 +1,104 @@
+import { compilePipeline } from "../../pipeline/compile.ts";
+import { initialStepRuns } from "../../pipeline/graph.ts";
+import { resolveParams } from "../../pipeline/params.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { Plan, SourceRef } from "../../protocol/plan.ts";
+import type { CreateRunRequest } from "../../protocol/resources.ts";
+import { blobSizes } from "../store/commit-blobs.ts";
+import type { Database, Queryable } from "../store/database.ts";
+import { appendServerEvents } from "../store/events.ts";
+import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
+import { findRunByRequestKey, insertRun } from "../store/runs.ts";
+import { insertStepRuns } from "../store/step-runs.ts";
+
+export interface Submitter {
+  readonly project: string;
+  /** Name of the token that the request came with. */
+  readonly by: string;
+}
+
+/** Makes a run, with all its step runs, and answers its id; the earlier one's where the request key was used before. */
+export async function createRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
+  const { project } = submitter;
+  const requestKey = request.requestKey ?? null;
+  const earlier = requestKey === null ? null : await findRunByRequestKey(database.pool, project, requestKey);
+  if (earlier !== null) return earlier;
+  const definition = await definitionOf(database.pool, project, request);
+  const params = resolveParams(definition.plan, request.params);
+  if (!params.ok) {
+    throw new BerthError("invalid_params", "The parameters do not fit the pipeline.", { problems: params.problems });
+  }
+  const source = request.source ?? null;
+  if (source !== null) await requireSource(database.pool, project, source);
+  try {
+    return await database.transaction((client) =>
+      writeRun(client, submitter, request, { ...definition, params: params.params, source }),
+    );
+  } catch (error) {
+    // Somebody else used the same key at the same time.
+    const first = isDuplicateKey(error) ? await findRunByRequestKey(database.pool, project, requestKey!) : null;
+    if (first === null) throw error;
+    return first;
+  }
+}
+
+interface Definition {
+  /** As submitted; null for a version that the server has. */
+  readonly text: string | null;
+  readonly plan: Plan;
+  readonly version: number | null;
+}
+
+async function definitionOf(db: Queryable, project: string, request: CreateRunRequest): Promise<Definition> {
+  const { pipeline, fileName } = request;
+  if (typeof pipeline === "string") {
+    const compiled = compilePipeline(pipeline, { fileName: fileName ?? "pipeline.yaml" });
+    if (compiled.ok) return { text: pipeline, plan: compiled.plan, version: null };
+    throw new BerthError("invalid_pipeline", "The pipeline is not valid.", { problems: compiled.problems });
+  }
+  const known = await findVersion(db, project, pipeline.name, pipeline.version ?? null);
+  if (known !== null) return { text: null, plan: known.plan, version: known.version };
+  const version = pipeline.version === undefined ? "" : ` version ${pipeline.version}`;
+  throw new BerthError("not_found", `There is no pipeline ${pipeline.name}${version}.`);
+}
+
+async function requireSource(db: Queryable, project: string, { digest, size }: SourceRef): Promise<void> {
+  const stored = (await blobSizes(db, project, [digest])).get(digest);
+  if (stored === undefined) {
+    throw new BerthError("missing_blobs", "The source is not in the store.", {
+      advice: "Upload it first, then submit the run again.",
+      details: { missing: [digest] },
+    });
+  }
+  if (stored === size) return;
+  throw new BerthError("invalid_request", `The source has ${stored} bytes, not ${size}.`);
+}
+
+async function writeRun(
+  client: Queryable,
+  { project, by }: Submitter,
+  request: CreateRunRequest,
+  { text, plan, version, params, source }: Definition & Pick<Parameters<typeof insertRun>[1], "params" | "source">,
+): Promise<string> {
+  const id = newId("run");
+  const pipeline = await takeRunNumber(client, project, plan.name);
+  await insertRun(client, {
+    ...{ id, project, by, params, source },
+    pipelineId: pipeline.id,
+    pipelineVersion: version ?? (await ensureVersion(client, pipeline, { project, by, source: text!, plan })),
+    number: pipeline.number,
+    pool: request.pool ?? plan.worker.pool,
+    labels: request.labels ?? plan.worker.labels,
+    backend: request.backend ?? plan.worker.backend,
+    requestKey: request.requestKey ?? null,
+  });
+  await insertStepRuns(client, { id, project }, initialStepRuns(plan));
+  await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
+  return id;
+}
+
+function isDuplicateKey(error: unknown): boolean {
+  const { code, constraint } = error as { code?: string; constraint?: string };
+  return code === "23505" && constraint === "runs_request_key";
+}

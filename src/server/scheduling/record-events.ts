@@ -1,0 +1,146 @@
+import { batchItems } from "../../pipeline/graph.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
+import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
+import type { Services } from "../services.ts";
+import { endAttempts, insertAttempts } from "../store/attempts.ts";
+import type { Queryable } from "../store/database.ts";
+import { insertEvents } from "../store/events.ts";
+import {
+  endLease,
+  type LeasedRun,
+  type LeaseHolder,
+  lockLeasedRun,
+  requireLease,
+  staleEpoch,
+} from "../store/leases.ts";
+import { advanceRun } from "../store/runs.ts";
+import { insertStepRuns, loadStepRuns, stepRunsNotIn, updateStepRuns } from "../store/step-runs.ts";
+import { applyEvents, type Changes } from "./apply-events.ts";
+import { closeRun } from "./close-run.ts";
+import { type CommitMaterial, commitOutputs, gatherMaterial } from "./commit-outputs.ts";
+import type { ContractCache } from "./step-contracts.ts";
+
+export interface Recorded {
+  readonly ackedSeq: number;
+  readonly cancel: boolean;
+  /** Whether the run ended with these events: its slot is free. */
+  readonly ended: boolean;
+}
+
+/**
+ * Takes a batch of an agent's events in one transaction: all of what is new in it, or nothing. Each kind of change is
+ * one statement over the whole batch, because a step of no length costs its agent little more than this.
+ */
+export async function recordEvents(
+  { database, blobs }: Pick<Services, "database" | "blobs">,
+  contracts: ContractCache,
+  holder: LeaseHolder,
+  events: readonly AgentEvent[],
+): Promise<Recorded> {
+  if (events.some(({ body }) => hasFolder(body))) await requireLease(database.pool, holder);
+  const material = await gatherMaterial(blobs, holder.project, events);
+  return database.transaction(async (client) => {
+    const run = await lockLeasedRun(client, holder);
+    const fresh = newEvents(run, events);
+    if (fresh.length === 0) return answer(run, run.agentSeq, false);
+    if (isTerminal(RUN_TRANSITIONS, run.state)) throw staleEpoch(holder);
+    const changes = applyEvents({
+      runState: run.state,
+      contracts: await contracts.get(client, run.pipelineId, run.pipelineVersion),
+      stepRuns: await loadStepRuns(client, run.id, stepRunsOf(fresh)),
+      events: fresh,
+      batchItems: (parent, count) => batchItems({ ...parent, isBatch: true }, count),
+      time: believableTime(run),
+    });
+    await writeChanges(client, run, holder, changes, material);
+    await insertEvents(
+      client,
+      { id: run.id, project: holder.project, lastSeq: run.streamSeq },
+      fresh.map(({ at, body }) => ({ at: believableTime(run)(at), body: withoutBytes(body) })),
+    );
+    const agentSeq = run.agentSeq + fresh.length;
+    await advanceRun(client, run.id, { agentSeq, streamSeq: run.streamSeq + fresh.length, end: changes.runEnd });
+    return answer(run, agentSeq, changes.runEnd !== null);
+  });
+}
+
+function answer(run: LeasedRun, ackedSeq: number, ended: boolean): Recorded {
+  return { ackedSeq, cancel: run.state === "cancelling" && !ended, ended };
+}
+
+function hasFolder(body: AgentEventBody): boolean {
+  return body.type === "attempt.finished" && body.outputs.some(({ content }) => content.kind === "folder");
+}
+
+/** The events that were not applied yet, which have to follow on without a hole. */
+function newEvents(run: LeasedRun, events: readonly AgentEvent[]): readonly AgentEvent[] {
+  const fresh = events.filter(({ seq }) => seq > run.agentSeq);
+  const hole = fresh.findIndex(({ seq }, index) => seq !== run.agentSeq + 1 + index);
+  if (hole < 0) return fresh;
+  const expected = run.agentSeq + 1 + hole;
+  throw new BerthError("sequence_gap", `Event ${expected} was expected here, not ${fresh[hole]!.seq}.`, {
+    advice: `Send the events from ${run.agentSeq + 1} on, in order.`,
+    details: { expected: run.agentSeq + 1 },
+  });
+}
+
+function stepRunsOf(events: readonly AgentEvent[]): string[] {
+  return [...new Set(events.flatMap(({ body }) => ("stepRun" in body ? [body.stepRun] : [])))];
+}
+
+/** An agent's clock tells how long things took, but only between the grant of its lease and now. */
+function believableTime({ grantedAt, now }: LeasedRun): (at: string) => string {
+  return (at) => new Date(Math.min(Math.max(Date.parse(at), grantedAt.getTime()), now.getTime())).toISOString();
+}
+
+/** What clients follow names blobs by digest. */
+function withoutBytes(body: AgentEventBody): AgentEventBody {
+  if (body.type !== "attempt.finished") return body;
+  return { ...body, outputs: body.outputs.map(({ name, content }) => ({ name, content })) };
+}
+
+async function writeChanges(
+  client: Queryable,
+  run: LeasedRun,
+  holder: LeaseHolder,
+  changes: Changes,
+  material: CommitMaterial,
+): Promise<void> {
+  const { project } = holder;
+  await insertStepRuns(client, { id: run.id, project }, changes.newStepRuns);
+  expectAll(await updateStepRuns(client, run.id, changes.changedStepRuns), changes.changedStepRuns, "step runs");
+  await insertAttempts(client, holder, changes.newAttempts);
+  expectAll(await endAttempts(client, run.id, changes.endedAttempts), changes.endedAttempts, "attempts");
+  await commitOutputs(
+    client,
+    { project, run: run.id, pipelineId: run.pipelineId, worker: holder.worker },
+    changes.commits,
+    material,
+  );
+  if (changes.closedBatches.length > 0) {
+    const open = await stepRunsNotIn(client, run.id, ["succeeded"], changes.closedBatches);
+    if (open.length > 0) throw tooEarly(`${changes.closedBatches.join(", ")} cannot have succeeded`, open);
+  }
+  if (changes.runEnd === null) return;
+  if (changes.runEnd.state === "succeeded") {
+    // A step run is skipped only because something that it needs did not succeed, so none is skipped in a success.
+    const open = await stepRunsNotIn(client, run.id, ["succeeded"], null);
+    if (open.length > 0) throw tooEarly("The run cannot have succeeded", open);
+  }
+  await closeRun(client, run.id, changes.runEnd.state);
+  await endLease(client, { run: run.id, epoch: run.epoch }, changes.runEnd.state);
+}
+
+function tooEarly(what: string, open: readonly string[]): BerthError {
+  return new BerthError("conflict", `${what}: ${open.join(", ")} did not.`, {
+    advice: "This is a defect of the agent: nothing of the batch was written.",
+    details: { stepRuns: open },
+  });
+}
+
+/** The run's lock is held, so a row that is not as it was read means that something wrote without the lock. */
+function expectAll(changed: number, wanted: readonly unknown[], what: string): void {
+  if (changed === wanted.length) return;
+  throw new BerthError("internal", `${changed} of ${wanted.length} ${what} were as they had been read.`);
+}

@@ -1,0 +1,167 @@
+import type { FastifyInstance } from "fastify";
+import { type Logger, pino } from "pino";
+import { BerthError } from "../protocol/errors.ts";
+import { ensureAdminToken } from "./admin-token.ts";
+import { isLoopback, type ListenAddress, type ServerConfig } from "./config.ts";
+import { openHome, type ServerHome } from "./home.ts";
+import { createApp } from "./http/app.ts";
+import { allRoutes } from "./http/routes.ts";
+import { startCollection } from "./objects/collect-unfinished.ts";
+import { openFolderStore } from "./objects/folder-store.ts";
+import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
+import { startRunLoops } from "./scheduling/loops.ts";
+import type { Services } from "./services.ts";
+import { Database } from "./store/database.ts";
+import { migrate } from "./store/migrations.ts";
+import { openPostgresWakeups } from "./store/postgres-wakeups.ts";
+import { tieredBlobStore } from "./store/tiered-blob-store.ts";
+
+export interface RunningServer {
+  /** Where this machine reaches it. */
+  readonly url: string;
+  /** Resolves once it has ended. */
+  readonly closed: Promise<void>;
+  /** Ends it in order: what waits is answered at once, what works is finished. Repeated calls wait for the same end. */
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly version: string;
+  /** Default: JSON lines on standard error. */
+  readonly log?: Logger;
+}
+
+/** How long requests may go on working once the server stops. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+/** Starts a server, in the order in which its parts need each other; what was started is ended again if a part fails. */
+export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
+  const log = options.log ?? createLog(config);
+  await using started = new AsyncDisposableStack();
+  try {
+    const url = await start(config, options.version, log, started);
+    return running(url, log, started.move());
+  } catch (error) {
+    throw startError(error, config);
+  }
+}
+
+async function start(
+  config: ServerConfig,
+  version: string,
+  log: Logger,
+  started: AsyncDisposableStack,
+): Promise<string> {
+  const home = started.use(openHome(config.home));
+  const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(home, log, started));
+  const installation = await migrate(databaseUrl);
+  const database = started.use(new Database({ url: databaseUrl, poolSize: config.databaseConnections }));
+  const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
+  const objects = openFolderStore(config.objectsFolder);
+  const services: Services = { database, wakeups, blobs: tieredBlobStore(database, objects), log, installation };
+  if (await ensureAdminToken(database, home.adminTokenFile, config.databaseUrl === null)) {
+    log.info({ file: home.adminTokenFile }, "made an administrator's token");
+  }
+  started.use(startCollection(objects, log));
+  started.use(
+    startRunLoops(services, config.recoveryAfterMs === null ? {} : { recoveryAfterMs: config.recoveryAfterMs }),
+  );
+  const stop = new AbortController();
+  const app = await createApp(services, allRoutes(services, version), { version, stop: stop.signal });
+  started.defer(() => closeApp(app, stop));
+  const url = await listen(app, config.listen, log);
+  home.announce({ url, pid: process.pid, version, startedAt: new Date().toISOString() });
+  log.info({ url, installation, version }, "Berth server is up");
+  return url;
+}
+
+async function embeddedDatabase(home: ServerHome, log: Logger, started: AsyncDisposableStack): Promise<string> {
+  return started.use(await startEmbeddedPostgres({ folder: home.postgresFolder, database: "berth", log })).url;
+}
+
+async function listen(app: FastifyInstance, address: ListenAddress, log: Logger): Promise<string> {
+  await app.listen({ host: address.host, port: address.port });
+  const bound = app.server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : address.port;
+  if (isLoopback(address)) return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${port}`;
+  log.warn(
+    `Berth listens on ${address.host}:${port} without TLS: whoever can read the network can read its tokens. ` +
+      "Put a proxy that ends TLS in front of it, or set BERTH_LISTEN=127.0.0.1:7070.",
+  );
+  return `http://${reachable(address.host)}:${port}`;
+}
+
+/** "Every address" is none that can be called; the loopback one is among them. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+async function closeApp(app: FastifyInstance, stop: AbortController): Promise<void> {
+  stop.abort();
+  const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function running(url: string, log: Logger, started: AsyncDisposableStack): RunningServer {
+  const closed = Promise.withResolvers<void>();
+  // Nobody has to wait for it.
+  closed.promise.catch(() => {});
+  let closing = false;
+  return {
+    url,
+    closed: closed.promise,
+    close: () => {
+      if (!closing) {
+        closing = true;
+        closed.resolve(started.disposeAsync().finally(() => log.info("Berth server has ended")));
+      }
+      return closed.promise;
+    },
+  };
+}
+
+function createLog(config: ServerConfig): Logger {
+  const redact = ["*.authorization", "*.signature", "*.token", "*.password", "headers", "req", "res"];
+  return pino({ level: config.logLevel, base: null, redact }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** What a user can do something about, in words that say what. */
+function startError(error: unknown, config: ServerConfig): unknown {
+  if (error instanceof BerthError) return error;
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  const { host, port } = config.listen;
+  if (syscall === "listen" || syscall === "getaddrinfo" || syscall === "bind") {
+    const why = code === "EADDRINUSE" ? "it is in use" : message;
+    return new BerthError("unavailable", `The server cannot listen on ${host}:${port}: ${why}.`, {
+      advice: "Stop what uses it, or set BERTH_LISTEN to another address, such as 127.0.0.1:7071.",
+      cause: error,
+    });
+  }
+  if (code === "ENOSPC" || code === "EDQUOT" || /database or disk is full/.test(message)) {
+    return new BerthError("storage_full", `The server cannot start: the disk of ${config.home} is full.`, {
+      advice: "Free space there and start again; nothing was lost.",
+      cause: error,
+    });
+  }
+  if (
+    config.databaseUrl !== null &&
+    (syscall === "connect" || /^(08|28|3D|57P|53)/.test(code ?? "") || /timeout/.test(message))
+  ) {
+    const { hostname, pathname } = new URL(config.databaseUrl);
+    return new BerthError(
+      "unavailable",
+      `The database ${pathname.slice(1)} at ${hostname} cannot be used: ${message}`,
+      {
+        advice: "Check DATABASE_URL, and that PostgreSQL runs there.",
+        cause: error,
+      },
+    );
+  }
+  return error;
+}

@@ -1,0 +1,14 @@
+import type { Logger } from "pino";
+import type { BlobStore } from "./store/blobs.ts";
+import type { Database } from "./store/database.ts";
+import type { Wakeups } from "./store/wakeups.ts";
+
+/** What every route and loop of the server works with. Nothing in it holds state that another replica would need. */
+export interface Services {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly wakeups: Wakeups;
+  readonly log: Logger;
+  /** Id of this installation, in every object name and in signed messages. */
+  readonly installation: string;
+}

@@ -1,0 +1,123 @@
+import type { ArtifactVersion, LineageRef } from "../../protocol/resources.ts";
+import type { Queryable } from "./database.ts";
+
+const VERSION = `
+  SELECT v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.kind, v.digest, v.size,
+         v.file_count AS "fileCount", v.file_name AS "fileName", v.content_type AS "contentType",
+         json_build_object('id', r.id, 'number', r.number) AS run, v.step_run AS "stepRun", v.attempt,
+         json_build_object('id', w.id, 'name', w.name) AS worker, v.created_at AS "createdAt"
+  FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
+  JOIN runs r ON r.id = v.run_id JOIN workers w ON w.id = v.worker_id`;
+
+type VersionRow = Omit<ArtifactVersion, "createdAt"> & { readonly createdAt: Date };
+
+function toVersion(row: VersionRow): ArtifactVersion {
+  return { ...row, createdAt: row.createdAt.toISOString() };
+}
+
+export interface ArtifactFilter {
+  readonly pipeline: string | undefined;
+  readonly step: string | undefined;
+  readonly name: string | undefined;
+  /** Id of a run. */
+  readonly run: string | undefined;
+  /** Only versions older than this one. */
+  readonly before: number | null;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function listArtifactVersions(
+  db: Queryable,
+  project: string,
+  { pipeline, step, name, run, before, limit }: ArtifactFilter,
+): Promise<ArtifactVersion[]> {
+  const { rows } = await db.query<VersionRow>(
+    `${VERSION} WHERE v.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR a.step = $3)
+       AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = $5)
+       AND ($6::bigint IS NULL OR v.id < $6)
+     ORDER BY v.id DESC LIMIT $7`,
+    [project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit],
+  );
+  return rows.map(toVersion);
+}
+
+/** A version of an artifact, as one number that all items of a batch or matrix share. */
+export interface VersionInRun {
+  readonly artifact: number;
+  readonly version: number;
+  /** Whether no step run that adds an item to it is still to succeed. */
+  readonly complete: boolean;
+}
+
+/** The version with this number; null finds the newest one that is complete. Null when there is none. */
+export async function findVersionInRun(
+  db: Queryable,
+  project: string,
+  artifact: { readonly pipeline: string; readonly step: string; readonly name: string },
+  version: number | null,
+): Promise<VersionInRun | null> {
+  const { rows } = await db.query<VersionInRun>(
+    `SELECT * FROM (
+       SELECT a.id AS artifact, ar.version,
+              NOT EXISTS (SELECT FROM step_runs s
+                WHERE s.run_id = ar.run_id AND s.step = a.step AND s.state <> 'succeeded') AS complete
+       FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id JOIN artifact_runs ar ON ar.artifact_id = a.id
+       WHERE a.project_id = $1 AND p.name = $2 AND a.step = $3 AND a.name = $4
+         AND ($5::integer IS NULL OR ar.version = $5)
+       ORDER BY ar.version DESC) AS versions
+     WHERE $5 IS NOT NULL OR complete LIMIT 1`,
+    [project, artifact.pipeline, artifact.step, artifact.name, version],
+  );
+  return rows[0] ?? null;
+}
+
+/** Where a page of items starts: after the one of this place. */
+export type ItemCursor = readonly [position: number, item: number];
+
+export interface ItemFilter {
+  readonly item: string | undefined;
+  readonly after: ItemCursor | null;
+  readonly limit: number;
+}
+
+export interface ArtifactItem extends ArtifactVersion {
+  /** Place of its step run in the order of display. */
+  readonly place: ItemCursor;
+}
+
+/** The items of one version, in the order of their step runs; one item for a plain step. */
+export async function listItems(
+  db: Queryable,
+  { artifact, version }: VersionInRun,
+  { item, after, limit }: ItemFilter,
+): Promise<ArtifactItem[]> {
+  const { rows } = await db.query<VersionRow & { position: number; itemNumber: number }>(
+    `SELECT v.*, s.position, COALESCE(s.item, -1) AS "itemNumber"
+     FROM (${VERSION} WHERE v.artifact_id = $1 AND v.version = $2 AND ($3::text IS NULL OR v.item = $3)) AS v
+     JOIN step_runs s ON s.run_id = v.run->>'id' AND s.key = v."stepRun"
+     WHERE $4::integer IS NULL OR (s.position, COALESCE(s.item, -1)) > ($4, $5::integer)
+     ORDER BY s.position, COALESCE(s.item, -1) LIMIT $6`,
+    [artifact, version, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
+  );
+  return rows.map(({ position, itemNumber, ...row }) => ({ ...toVersion(row), place: [position, itemNumber] }));
+}
+
+/** What the step runs read whose outputs these versions are, by the key of the step run. */
+export async function lineageOf(
+  db: Queryable,
+  run: string,
+  stepRuns: readonly string[],
+): Promise<Map<string, LineageRef[]>> {
+  const { rows } = await db.query<LineageRef & { stepRun: string }>(
+    `SELECT i.step_run AS "stepRun", i.input, v.id, p.name AS pipeline, a.step, a.name, v.version, v.item
+     FROM artifact_inputs i JOIN artifact_versions v ON v.id = i.artifact_version_id
+     JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
+     WHERE i.run_id = $1 AND i.step_run = ANY ($2) ORDER BY i.input, v.id`,
+    [run, stepRuns],
+  );
+  const refs = rows.map(({ stepRun, ...ref }) => ({ stepRun, ref }));
+  return new Map(
+    [...Map.groupBy(refs, ({ stepRun }) => stepRun)].map(([key, list]) => [key, list.map(({ ref }) => ref)]),
+  );
+}

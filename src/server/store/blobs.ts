@@ -1,0 +1,25 @@
+import type { Readable } from "node:stream";
+import type { ByteRange } from "../objects/object-store.ts";
+
+/** Bytes by SHA-256, once per project, in the tier that their size asks for. See ../objects/ for the object stores. */
+export interface BlobStore {
+  /** Which of these digests the project does not hold. */
+  missing(project: string, digests: readonly string[]): Promise<string[]>;
+  /**
+   * Stores a blob; never visible before it is whole. Throws `digest_mismatch` when the bytes are others, or more or
+   * fewer than `size`. Storing what is there already reads the stream to its end and changes nothing.
+   */
+  put(project: string, digest: string, size: number, bytes: Readable | Uint8Array): Promise<void>;
+  /**
+   * Opens a blob, or the bytes `start` to `end` of it (both included, as in HTTP); null when the project does not hold
+   * it. Bytes are checked when read whole: a stream whose bytes are not the blob's fails before its end. Whoever opens
+   * reads the stream to its end or destroys it.
+   */
+  open(project: string, digest: string, range?: ByteRange): Promise<OpenBlob | null>;
+}
+
+export interface OpenBlob {
+  /** Of the whole blob, also when a part is read. */
+  readonly size: number;
+  readonly stream: Readable;
+}

@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { newId } from "../../protocol/ids.ts";
+import type { Plan } from "../../protocol/plan.ts";
+import type { PipelineSummary, PipelineVersion, PipelineVersionSummary } from "../../protocol/resources.ts";
+import type { Queryable } from "./database.ts";
+
+/** A plan's identity. The order of keys counts: it decides the keys of matrix step runs. */
+export function planDigest(plan: Plan): string {
+  return createHash("sha256").update(JSON.stringify(plan)).digest("hex");
+}
+
+/**
+ * Takes the next run number of a pipeline, making the pipeline if it is new. Locks its row until the transaction ends,
+ * so that runs and versions of one pipeline are made one after another.
+ */
+export async function takeRunNumber(
+  client: Queryable,
+  project: string,
+  name: string,
+): Promise<{ id: string; number: number; latestVersion: number }> {
+  const { rows } = await client.query<{ id: string; number: number; latestVersion: number }>(
+    `INSERT INTO pipelines AS p (id, project_id, name, last_run_number) VALUES ($1, $2, $3, 1)
+     ON CONFLICT (project_id, name) DO UPDATE SET last_run_number = p.last_run_number + 1
+     RETURNING id, last_run_number AS number, latest_version AS "latestVersion"`,
+    [newId("pipeline"), project, name],
+  );
+  return rows[0]!;
+}
+
+export interface NewVersion {
+  readonly project: string;
+  readonly source: string;
+  readonly plan: Plan;
+  readonly by: string;
+}
+
+/** The version that holds this plan: the newest one where nothing changed, else one more. */
+export async function ensureVersion(
+  client: Queryable,
+  pipeline: { readonly id: string; readonly latestVersion: number },
+  { project, source, plan, by }: NewVersion,
+): Promise<number> {
+  const digest = planDigest(plan);
+  const latest = await client.query<{ digest: string }>(
+    "SELECT digest FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2",
+    [pipeline.id, pipeline.latestVersion],
+  );
+  if (latest.rows[0]?.digest === digest) return pipeline.latestVersion;
+  const version = pipeline.latestVersion + 1;
+  await client.query("UPDATE pipelines SET latest_version = $2 WHERE id = $1", [pipeline.id, version]);
+  await client.query(
+    `INSERT INTO pipeline_versions (pipeline_id, version, project_id, digest, source, plan, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [pipeline.id, version, project, digest, source, JSON.stringify(plan), by],
+  );
+  return version;
+}
+
+/** One version; the newest where none is named. Null when there is none. */
+export async function findVersion(
+  db: Queryable,
+  project: string,
+  name: string,
+  version: number | null,
+): Promise<PipelineVersion | null> {
+  const { rows } = await db.query(
+    `SELECT p.name AS pipeline, v.version, v.digest, v.created_by AS "createdBy", v.created_at AS "createdAt", v.source,
+            v.plan
+     FROM pipelines p JOIN pipeline_versions v ON v.pipeline_id = p.id
+     WHERE p.project_id = $1 AND p.name = $2 AND v.version = COALESCE($3, p.latest_version)`,
+    [project, name, version],
+  );
+  return rows[0] === undefined ? null : { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
+}
+
+/** Versions of one pipeline, newest first, below `before`. */
+export async function listVersions(
+  db: Queryable,
+  project: string,
+  name: string,
+  { before, limit }: { before: number | null; limit: number },
+): Promise<PipelineVersionSummary[]> {
+  const { rows } = await db.query(
+    `SELECT p.name AS pipeline, v.version, v.digest, v.created_by AS "createdBy", v.created_at AS "createdAt"
+     FROM pipelines p JOIN pipeline_versions v ON v.pipeline_id = p.id
+     WHERE p.project_id = $1 AND p.name = $2 AND ($3::integer IS NULL OR v.version < $3)
+     ORDER BY v.version DESC LIMIT $4`,
+    [project, name, before, limit],
+  );
+  return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }));
+}
+
+/** Pipelines by name, after `after`; one pipeline when `name` is given. */
+export async function listPipelines(
+  db: Queryable,
+  project: string,
+  { name, after, limit }: { name: string | null; after: string | null; limit: number },
+): Promise<PipelineSummary[]> {
+  const { rows } = await db.query(
+    `SELECT p.name, p.latest_version AS "latestVersion", p.created_at AS "createdAt", r.id AS run, r.number, r.state,
+            r.created_at AS "runAt"
+     FROM pipelines p LEFT JOIN runs r ON r.pipeline_id = p.id AND r.number = p.last_run_number
+     WHERE p.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR p.name > $3)
+     ORDER BY p.name LIMIT $4`,
+    [project, name, after, limit],
+  );
+  return rows.map((row) => ({
+    name: row.name,
+    latestVersion: row.latestVersion,
+    createdAt: row.createdAt.toISOString(),
+    lastRun:
+      row.run === null
+        ? null
+        : { id: row.run, number: row.number, state: row.state, createdAt: row.runAt.toISOString() },
+  }));
+}

@@ -1,0 +1,87 @@
+import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
+import type { Params, Plan, SourceRef } from "../../protocol/plan.ts";
+import type { Queryable } from "./database.ts";
+
+/** What a worker can take; a run is for it when every part fits. */
+export interface Offer {
+  readonly project: string;
+  readonly pool: string;
+  readonly labels: readonly string[];
+  readonly backends: readonly string[];
+}
+
+/** The predicate of a claim; see waiting.ts, which says in words which part of it fails. */
+const FITS = `project_id = $1 AND pool = $2 AND labels <@ $3::text[]
+  AND CASE WHEN backend IS NULL THEN cardinality($4::text[]) > 0 ELSE backend = ANY ($4) END`;
+
+/** Whether there is anything to claim: a look without locks, because most polls find nothing. */
+export async function isRunWaiting(db: Queryable, { project, pool, labels, backends }: Offer): Promise<boolean> {
+  const { rows } = await db.query<{ waiting: boolean }>({
+    name: "is-run-waiting",
+    text: `SELECT EXISTS (SELECT FROM runs WHERE state = 'queued' AND ${FITS}) AS waiting`,
+    values: [project, pool, labels, backends],
+  });
+  return rows[0]!.waiting;
+}
+
+export interface ClaimedRun extends LeaseRef {
+  readonly project: string;
+}
+
+/** Grants the worker up to `limit` runs, the oldest first. Two claims at once never get the same run, nor wait. */
+export async function claimQueuedRuns(
+  client: Queryable,
+  worker: string,
+  { project, pool, labels, backends }: Offer,
+  limit: number,
+): Promise<ClaimedRun[]> {
+  const { rows } = await client.query<ClaimedRun>(
+    `WITH next AS (
+       SELECT id AS next_id FROM runs WHERE state = 'queued' AND ${FITS}
+       ORDER BY created_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED),
+     claimed AS (
+       UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $5, agent_seq = 0,
+         started_at = COALESCE(started_at, now()),
+         lease_expires_at = now() + make_interval(secs => ${LEASE_DURATION_MS / 1000})
+       FROM next WHERE id = next_id
+       RETURNING id, epoch, project_id)
+     INSERT INTO run_leases (run_id, epoch, project_id, worker_id)
+     SELECT id, epoch, project_id, $5 FROM claimed
+     RETURNING run_id AS run, epoch, project_id AS project`,
+    [project, pool, labels, backends, worker, limit],
+  );
+  return rows;
+}
+
+/** What an agent needs to know of a run besides what was achieved before. */
+export interface RunOrder {
+  readonly run: string;
+  readonly epoch: number;
+  readonly number: number;
+  readonly project: string;
+  readonly plan: Plan;
+  readonly params: Params;
+  readonly backend: string | null;
+  readonly source: SourceRef | null;
+  readonly cancel: boolean;
+}
+
+/** What agents need to know of these runs, the oldest first. */
+export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Promise<RunOrder[]> {
+  if (leases.length === 0) return [];
+  const { rows } = await db.query<
+    Omit<RunOrder, "source"> & { sourceDigest: string | null; sourceSize: number | null }
+  >({
+    name: "orders-of",
+    text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
+            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.state = 'cancelling' AS cancel
+     FROM runs r JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
+     JOIN unnest($1::text[], $2::integer[]) AS leased (run, epoch) ON leased.run = r.id AND leased.epoch = r.epoch
+     ORDER BY r.created_at, r.id`,
+    values: [leases.map(({ run }) => run), leases.map(({ epoch }) => epoch)],
+  });
+  return rows.map(({ sourceDigest, sourceSize, ...order }) => ({
+    ...order,
+    source: sourceDigest === null ? null : { digest: sourceDigest, size: sourceSize! },
+  }));
+}

@@ -1,0 +1,170 @@
+import type { Fault } from "../../protocol/faults.ts";
+import type { Params, SourceRef } from "../../protocol/plan.ts";
+import type { Run } from "../../protocol/resources.ts";
+import { RUN_TRANSITIONS, type RunState, statesBefore } from "../../protocol/states.ts";
+import type { Queryable } from "./database.ts";
+
+export interface NewRun {
+  readonly id: string;
+  readonly project: string;
+  readonly pipelineId: string;
+  readonly pipelineVersion: number;
+  readonly number: number;
+  readonly params: Params;
+  readonly source: SourceRef | null;
+  readonly pool: string;
+  readonly labels: readonly string[];
+  readonly backend: string | null;
+  readonly requestKey: string | null;
+  readonly by: string;
+}
+
+export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
+  await client.query(
+    `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
+       labels, backend, request_key, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+    [
+      run.id,
+      run.project,
+      run.pipelineId,
+      run.pipelineVersion,
+      run.number,
+      JSON.stringify(run.params),
+      run.source?.digest ?? null,
+      run.source?.size ?? null,
+      run.pool,
+      run.labels,
+      run.backend,
+      run.requestKey,
+      run.by,
+    ],
+  );
+}
+
+export async function findRunByRequestKey(db: Queryable, project: string, requestKey: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string }>("SELECT id FROM runs WHERE project_id = $1 AND request_key = $2", [
+    project,
+    requestKey,
+  ]);
+  return rows[0]?.id ?? null;
+}
+
+/** The id behind what people call a run: its id, `wine#12`, or `latest`. Null when there is none. */
+export async function resolveRun(db: Queryable, project: string, reference: string): Promise<string | null> {
+  const numbered = /^([^#]+)#(\d{1,9})$/.exec(reference);
+  const { rows } =
+    numbered !== null
+      ? await db.query<{ id: string }>(
+          `SELECT r.id FROM runs r JOIN pipelines p ON p.id = r.pipeline_id
+           WHERE p.project_id = $1 AND p.name = $2 AND r.number = $3`,
+          [project, numbered[1], Number(numbered[2])],
+        )
+      : reference === "latest"
+        ? await db.query<{ id: string }>("SELECT id FROM runs WHERE project_id = $1 ORDER BY id DESC LIMIT 1", [
+            project,
+          ])
+        : await db.query<{ id: string }>("SELECT id FROM runs WHERE project_id = $1 AND id = $2", [project, reference]);
+  return rows[0]?.id ?? null;
+}
+
+const RUN = `
+  SELECT r.id, p.name AS pipeline, r.pipeline_version AS "pipelineVersion", r.number, r.state, r.params,
+         r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.pool, r.labels, r.backend, r.fault,
+         r.cancel_requested_at AS "cancelAt", r.cancel_requested_by AS "cancelBy", r.cancel_reason AS "cancelReason",
+         w.id AS "workerId", w.name AS "workerName",
+         COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
+         r.created_by AS "createdBy", r.created_at AS "createdAt", r.started_at AS "startedAt",
+         r.finished_at AS "finishedAt"
+  FROM runs r JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id`;
+
+export async function findRun(db: Queryable, project: string, id: string): Promise<Run | null> {
+  const { rows } = await db.query(`${RUN} WHERE r.project_id = $1 AND r.id = $2`, [project, id]);
+  return rows[0] === undefined ? null : toRun(rows[0]);
+}
+
+/** Null when the project has no such run. */
+export async function runState(db: Queryable, project: string, id: string): Promise<RunState | null> {
+  const { rows } = await db.query<{ state: RunState }>({
+    name: "run-state",
+    text: "SELECT state FROM runs WHERE project_id = $1 AND id = $2",
+    values: [project, id],
+  });
+  return rows[0]?.state ?? null;
+}
+
+export interface RunFilter {
+  readonly pipeline: string | undefined;
+  readonly states: readonly RunState[] | undefined;
+  /** Only runs older than this id: ids sort by time. */
+  readonly before: string | undefined;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function listRuns(
+  db: Queryable,
+  project: string,
+  { pipeline, states, before, limit }: RunFilter,
+): Promise<Run[]> {
+  const { rows } = await db.query(
+    `${RUN} WHERE r.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text[] IS NULL OR r.state = ANY ($3))
+       AND ($4::text IS NULL OR r.id < $4)
+     ORDER BY r.id DESC LIMIT $5`,
+    [project, pipeline ?? null, states ?? null, before ?? null, limit],
+  );
+  return rows.map(toRun);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the row of the query above, column by column.
+function toRun(row: any): Run {
+  return {
+    id: row.id,
+    pipeline: row.pipeline,
+    pipelineVersion: row.pipelineVersion,
+    number: row.number,
+    state: row.state,
+    params: row.params,
+    source: row.sourceDigest === null ? null : { digest: row.sourceDigest, size: row.sourceSize },
+    pool: row.pool,
+    labels: row.labels,
+    backend: row.backend,
+    fault: row.fault,
+    cancel:
+      row.cancelAt === null ? null : { at: row.cancelAt.toISOString(), by: row.cancelBy, reason: row.cancelReason },
+    worker: row.workerId === null ? null : { id: row.workerId, name: row.workerName, unreachable: row.unreachable },
+    epoch: row.epoch,
+    createdBy: row.createdBy,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+}
+
+/** What a batch of an agent's events changes of its run. */
+export interface RunProgress {
+  readonly agentSeq: number;
+  readonly streamSeq: number;
+  readonly end: { readonly state: RunState; readonly fault: Fault | null } | null;
+}
+
+/** Advances a run whose row the caller has locked. An ended run keeps its worker, whose last log bytes may follow. */
+export async function advanceRun(
+  client: Queryable,
+  run: string,
+  { agentSeq, streamSeq, end }: RunProgress,
+): Promise<void> {
+  if (end === null) {
+    await client.query({
+      name: "advance-run",
+      text: "UPDATE runs SET agent_seq = $2, stream_seq = $3 WHERE id = $1",
+      values: [run, agentSeq, streamSeq],
+    });
+    return;
+  }
+  await client.query(
+    `UPDATE runs SET agent_seq = $2, stream_seq = $3, state = $4, fault = $5, finished_at = now(), lease_expires_at = NULL
+     WHERE id = $1 AND state = ANY ($6)`,
+    [run, agentSeq, streamSeq, end.state, end.fault, statesBefore(RUN_TRANSITIONS, end.state)],
+  );
+}
