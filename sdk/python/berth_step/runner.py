@@ -1,0 +1,80 @@
+"""Loads the function, calls it, writes what it returns, and turns what goes wrong into an exit code."""
+
+import asyncio
+import importlib
+import inspect
+import os
+import sys
+import traceback
+
+from berth_step.arguments import bind_arguments
+from berth_step.errors import BUSINESS_EXIT_CODE, BusinessError, StepError, write_error_file
+from berth_step.invocation import read_invocation
+from berth_step.writing import write_outputs
+
+
+def main():
+    """Runs the step; returns its exit code."""
+    # Lines appear in the live log as they are printed, not when a buffer is full.
+    sys.stdout.reconfigure(line_buffering=True)
+    # The step's own modules are found from its working folder, as with `python3 -m`.
+    sys.path.insert(0, os.getcwd())
+    try:
+        _run()
+        return 0
+    except BusinessError as error:
+        message = str(error) or type(error).__name__
+        print(f"business error: {message}", file=sys.stderr)
+        write_error_file("business", message)
+        return BUSINESS_EXIT_CODE
+    except StepError as error:
+        print(f"berth: {error}", file=sys.stderr)
+        write_error_file("application", str(error))
+        return 1
+    except Exception as error:
+        _print_own_traceback(error)
+        write_error_file("application", "".join(traceback.format_exception_only(type(error), error)).strip())
+        return 1
+
+
+def _run():
+    invocation = read_invocation()
+    function = _load(invocation)
+    positional, keywords = bind_arguments(function, invocation)
+    returned = function(*positional, **keywords)
+    if inspect.isawaitable(returned):
+        returned = asyncio.run(_awaited(returned))
+    write_outputs(invocation.outputs, returned, invocation.target)
+
+
+async def _awaited(awaitable):
+    return await awaitable
+
+
+def _load(invocation):
+    try:
+        module = importlib.import_module(invocation.module)
+    except ModuleNotFoundError as error:
+        # Missing inside of the module is the module's own failure, with its traceback.
+        if error.name is None or not f"{invocation.module}.".startswith(f"{error.name}."):
+            raise
+        raise StepError(
+            f"there is no module {error.name!r} in {os.getcwd()} or among the installed packages "
+            f"(wanted for {invocation.target}); is the source part of the step's environment?"
+        ) from error
+    target = module
+    for name in invocation.function.split("."):
+        if not hasattr(target, name):
+            raise StepError(f"the module {invocation.module!r} has no {invocation.function!r}")
+        target = getattr(target, name)
+    if not callable(target):
+        raise StepError(f"{invocation.target} is a {type(target).__name__}, which cannot be called")
+    return target
+
+
+def _print_own_traceback(error):
+    """Without the frames of this file, which say nothing to the step's author."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)

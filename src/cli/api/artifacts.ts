@@ -1,0 +1,56 @@
+import { ArtifactDetail, ArtifactVersion, pageOf } from "../../protocol/resources.ts";
+import { allPages } from "./all-pages.ts";
+import type { ApiClient } from "./client.ts";
+
+const ArtifactPage = pageOf(ArtifactVersion);
+
+/** One version of an artifact, as `pipeline/step/name/version`; null is the newest complete one. */
+export interface ArtifactReference {
+  readonly pipeline: string;
+  readonly step: string;
+  readonly name: string;
+  readonly version: number | null;
+}
+
+export interface ArtifactFilter {
+  readonly pipeline?: string | undefined;
+  readonly run?: string | undefined;
+  readonly step?: string | undefined;
+  readonly name?: string | undefined;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function listArtifacts(api: ApiClient, filter: ArtifactFilter): Promise<ArtifactVersion[]> {
+  return (await api.get("/artifacts", ArtifactPage, { query: { ...filter } })).items;
+}
+
+/** Everything that a run made, in the order in which it was made. */
+export async function listArtifactsOfRun(api: ApiClient, run: string): Promise<ArtifactVersion[]> {
+  const path = `/runs/${encodeURIComponent(run)}/artifacts`;
+  return (await allPages((query) => api.get(path, ArtifactPage, { query }))).reverse();
+}
+
+/** The items of one version, in item order; with `item`, only that one. */
+export async function listItems(
+  api: ApiClient,
+  reference: ArtifactReference,
+  item?: string,
+): Promise<ArtifactVersion[]> {
+  return allPages((query) => api.get(artifactPath(reference), ArtifactDetail, { query: { ...query, item } }));
+}
+
+/** The bytes of a file artifact, of a folder artifact's manifest, or of one file in the folder. */
+export function openContent(
+  api: ApiClient,
+  artifact: ArtifactVersion,
+  path: string | null,
+  signal: AbortSignal,
+): Promise<Response> {
+  const query = { item: artifact.item === "" ? undefined : artifact.item, path: path ?? undefined };
+  return api.stream(`${artifactPath(artifact)}/content`, { query, signal });
+}
+
+function artifactPath({ pipeline, step, name, version }: ArtifactReference): string {
+  return `/artifacts/${pipeline}/${step}/${name}/${version ?? "latest"}`;
+}

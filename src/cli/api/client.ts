@@ -1,0 +1,160 @@
+import type { z } from "zod";
+import { BerthError, ErrorBody } from "../../protocol/errors.ts";
+
+/** Where the server is and how to prove who asks. Asked for on every request: a restart may change the port. */
+export interface Endpoint {
+  readonly url: string;
+  readonly token: string;
+}
+
+export interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Body = NonNullable<RequestInit["body"]>;
+
+export interface UploadOptions extends RequestOptions {
+  readonly contentType: string;
+  readonly size: number;
+}
+
+/** No answer came: nothing is known about what was asked. */
+export class ServerUnreachable extends Error {
+  override readonly name = "ServerUnreachable";
+  readonly url: string;
+
+  constructor(url: string, cause: unknown) {
+    super(`No Berth server answers at ${url}: ${reasonOf(cause)}.`, { cause });
+    this.url = url;
+  }
+}
+
+/** For one answer in JSON; streams have no limit of their own. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Berth's API, as commands use it. Every answer is checked against its schema. */
+export class ApiClient {
+  readonly #endpoint: () => Endpoint;
+  readonly #userAgent: string;
+
+  constructor(endpoint: () => Endpoint, userAgent = "berth-cli") {
+    this.#endpoint = endpoint;
+    this.#userAgent = userAgent;
+  }
+
+  get server(): string {
+    return this.#endpoint().url;
+  }
+
+  async get<S extends z.ZodType>(path: string, schema: S, options: RequestOptions = {}): Promise<z.infer<S>> {
+    return this.#json("GET", path, schema, options);
+  }
+
+  async post<S extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: S,
+    options: RequestOptions = {},
+  ): Promise<z.infer<S>> {
+    return this.#json("POST", path, schema, { ...options, body: JSON.stringify(body) });
+  }
+
+  async delete(path: string, options: RequestOptions = {}): Promise<void> {
+    const response = await this.#send("DELETE", path, withTimeout(options));
+    await response.body?.cancel();
+  }
+
+  /** An answer to be read as it comes; the caller reads it to its end or aborts. */
+  async stream(path: string, options: RequestOptions = {}): Promise<Response> {
+    return this.#send("GET", path, options);
+  }
+
+  async upload<S extends z.ZodType>(path: string, bytes: Body, schema: S, options: UploadOptions): Promise<z.infer<S>> {
+    const headers = { ...options.headers, "content-type": options.contentType, "content-length": String(options.size) };
+    const response = await this.#send("PUT", path, { ...options, headers, body: bytes });
+    return schema.parse(await response.json());
+  }
+
+  async #json<S extends z.ZodType>(method: string, path: string, schema: S, options: SendOptions): Promise<z.infer<S>> {
+    const headers =
+      options.body === undefined ? options.headers : { ...options.headers, "content-type": "application/json" };
+    const response = await this.#send(method, path, withTimeout({ ...options, ...(headers && { headers }) }));
+    const text = await response.text().catch((error: unknown) => {
+      throw new ServerUnreachable(this.server, error);
+    });
+    return schema.parse(text === "" ? undefined : JSON.parse(text));
+  }
+
+  async #send(method: string, path: string, options: SendOptions): Promise<Response> {
+    const { url, token } = this.#endpoint();
+    const target = new URL(`/api/v1${path}`, url);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) target.searchParams.set(name, String(value));
+    }
+    let response: Response;
+    try {
+      response = await fetch(target, {
+        method,
+        headers: { authorization: `Bearer ${token}`, "user-agent": this.#userAgent, ...options.headers },
+        ...(options.body === undefined ? {} : { body: options.body, duplex: "half" }),
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+    } catch (error) {
+      // The caller's own abort is no news about the server.
+      if (options.signal?.aborted && !isTimeout(options.signal.reason)) throw error;
+      throw new ServerUnreachable(url, error);
+    }
+    if (response.ok) return response;
+    throw await errorOf(response);
+  }
+}
+
+interface SendOptions extends RequestOptions {
+  readonly body?: Body;
+}
+
+function withTimeout<T extends RequestOptions>(options: T): T {
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  return { ...options, signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout };
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof DOMException && reason.name === "TimeoutError";
+}
+
+async function errorOf(response: Response): Promise<Error> {
+  const text = await response.text().catch(() => "");
+  const parsed = ErrorBody.safeParse(parseOrNull(text));
+  if (!parsed.success) {
+    return new BerthError(
+      "internal",
+      `${new URL(response.url).origin} answered ${response.status} in a form that Berth does not use.`,
+      { advice: "Check that this address is a Berth server and not a proxy in front of it." },
+    );
+  }
+  const { code, message, advice, problems, details } = parsed.data.error;
+  return new BerthError(code, message, {
+    ...(advice === undefined ? {} : { advice }),
+    ...(problems === undefined ? {} : { problems }),
+    ...(details === undefined ? {} : { details }),
+  });
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** `fetch` wraps the socket's error, which says what happened, in one that says "fetch failed". */
+function reasonOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = (inner as { code?: string }).code;
+  if (code === "ECONNREFUSED") return "the connection was refused";
+  if (code === "ENOTFOUND") return "the host name is not known";
+  return inner instanceof Error && inner.message !== "" ? inner.message : String(code ?? inner);
+}

@@ -1,0 +1,88 @@
+import { RunEvent } from "../../protocol/events.ts";
+import { type CreateRunInput, LogLine, pageOf, Run, RunDetail, StepRun } from "../../protocol/resources.ts";
+import { isTerminal, RUN_TRANSITIONS, RunState } from "../../protocol/states.ts";
+import { allPages } from "./all-pages.ts";
+import type { ApiClient } from "./client.ts";
+import { parseEventStream } from "./event-stream.ts";
+import { readLines } from "./read-lines.ts";
+import { streamBody } from "./stream-body.ts";
+
+/** Runs, as the API has them. A run is named by its id or like `wine#12`. */
+
+const RunPage = pageOf(Run);
+const StepRunPage = pageOf(StepRun);
+
+export function createRun(api: ApiClient, input: CreateRunInput): Promise<Run> {
+  return api.post("/runs", input, Run);
+}
+
+export function getRun(api: ApiClient, run: string): Promise<RunDetail> {
+  return api.get(runPath(run), RunDetail);
+}
+
+export function cancelRun(api: ApiClient, run: string, reason: string | null): Promise<Run> {
+  return api.post(`${runPath(run)}/cancel`, { reason }, Run);
+}
+
+export interface RunFilter {
+  readonly pipeline?: string | undefined;
+  readonly state?: string | undefined;
+  readonly limit: number;
+}
+
+export async function listRuns(api: ApiClient, filter: RunFilter): Promise<Run[]> {
+  return (await api.get("/runs", RunPage, { query: { ...filter } })).items;
+}
+
+/** Whether there are runs that have not ended; counts at most one per state. */
+export async function countLiveRuns(api: ApiClient): Promise<number> {
+  const live = RunState.options.filter((state) => !isTerminal(RUN_TRANSITIONS, state));
+  const pages = await Promise.all(live.map((state) => listRuns(api, { state, limit: 1 })));
+  return pages.flat().length;
+}
+
+export function listStepRuns(api: ApiClient, run: string): Promise<StepRun[]> {
+  return allPages((query) => api.get(`${runPath(run)}/steps`, StepRunPage, { query }));
+}
+
+/** A run's events after `after`, as they come, until the server ends the stream. */
+export async function* streamEvents(
+  api: ApiClient,
+  run: string,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<RunEvent> {
+  const headers = { accept: "text/event-stream", "last-event-id": String(after) };
+  const response = await api.stream(`${runPath(run)}/events`, { headers, signal });
+  for await (const { data } of parseEventStream(streamBody(response, signal))) yield RunEvent.parse(JSON.parse(data));
+}
+
+export interface LogQuery {
+  /** A step run's key, a step's name, or a batch with all its items. */
+  readonly step?: string | undefined;
+  readonly attempt?: number | undefined;
+  /** Only this many lines before what comes next. */
+  readonly tail?: number | undefined;
+  readonly follow?: boolean | undefined;
+}
+
+/** Log chunks in order of arrival; with `follow`, until what is followed has ended. */
+export async function* streamLogs(
+  api: ApiClient,
+  run: string,
+  { step, attempt, tail, follow }: LogQuery,
+  signal: AbortSignal,
+): AsyncGenerator<LogLine> {
+  const response = await api.stream(`${runPath(run)}/logs`, {
+    headers: { accept: "application/x-ndjson" },
+    query: { step, attempt, tail, follow: follow ? "true" : undefined },
+    signal,
+  });
+  for await (const line of readLines(streamBody(response, signal))) {
+    if (line !== "") yield LogLine.parse(JSON.parse(line));
+  }
+}
+
+function runPath(run: string): string {
+  return `/runs/${encodeURIComponent(run)}`;
+}

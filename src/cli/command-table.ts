@@ -1,0 +1,48 @@
+import type { Command } from "commander";
+import type { CliContext } from "./context.ts";
+import type { CommandResult } from "./program.ts";
+
+/** What each file in commands/ exports: fills in arguments, options, examples and the action. */
+export interface CommandModule {
+  define(command: Command, context: CliContext, result: CommandResult): void;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+/** Every command, in the order of `berth help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "demo",
+    summary: "see a real pipeline run, on a machine that has nothing yet",
+    load: () => import("./commands/demo.ts"),
+  },
+  { name: "run", summary: "run a pipeline file and follow it to its end", load: () => import("./commands/run.ts") },
+  {
+    name: "validate",
+    summary: "check a pipeline file and print every problem",
+    load: () => import("./commands/validate.ts"),
+  },
+  { name: "env", summary: "print what an environment becomes", load: () => import("./commands/env.ts") },
+  { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
+  { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
+  { name: "cancel", summary: "cancel a run", load: () => import("./commands/cancel.ts") },
+  { name: "artifacts", summary: "list and download artifacts", load: () => import("./commands/artifacts.ts") },
+  { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },
+  {
+    name: "up",
+    summary: "start server, database and one worker on this machine",
+    load: () => import("./commands/up.ts"),
+  },
+  { name: "down", summary: "stop what was started in the background", load: () => import("./commands/down.ts") },
+  { name: "server", summary: "start a server alone", load: () => import("./commands/server.ts") },
+  {
+    name: "agent",
+    summary: "register this machine as a worker, and start it",
+    load: () => import("./commands/agent.ts"),
+  },
+  { name: "token", summary: "create, list and revoke tokens", load: () => import("./commands/token.ts") },
+];

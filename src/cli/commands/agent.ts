@@ -1,0 +1,96 @@
+import { hostname } from "node:os";
+import type { Command } from "commander";
+import { usageError } from "../cli-error.ts";
+import type { CliContext } from "../context.ts";
+import { berthHome, homeFiles } from "../platform/home.ts";
+import { serveUntilStopped, tellSupervisor } from "../platform/serve-until-stopped.ts";
+
+export function define(command: Command, context: CliContext): void {
+  command
+    .command("register")
+    .description("make this machine a worker of a server, by a registration token")
+    .requiredOption("--server <url>", "server to register at")
+    .option(
+      "--token <token>",
+      "registration token, from `berth token create --registration` (BERTH_REGISTRATION_TOKEN)",
+    )
+    .option("--name <name>", "name of the worker; by default that of this machine")
+    .option("--type <type>", "local, custom or cloud", "custom")
+    .addHelpText("after", "\nExample:\n  berth agent register --server https://berth.example.com --token …")
+    .action((options: RegisterOptions) => register(context, options));
+  command
+    .command("start")
+    .description("take and run runs, until Ctrl-C")
+    .option("--home <folder>", "folder of the worker's identity and state; by default BERTH_HOME/agent")
+    .option("--server <url>", "address of the server, when it is not the one registered at")
+    .addHelpText(
+      "after",
+      "\nStopping detaches: steps that run go on, and are found again at the next start.\n\nExample:\n  berth agent start",
+    )
+    .action((options: StartOptions) => start(context, options));
+}
+
+interface RegisterOptions {
+  readonly server: string;
+  readonly token?: string;
+  readonly name?: string;
+  readonly type: string;
+}
+
+async function register(context: CliContext, options: RegisterOptions): Promise<void> {
+  const token = options.token ?? context.env.BERTH_REGISTRATION_TOKEN;
+  if (!token)
+    throw usageError(
+      "A registration token is needed.",
+      "`berth token create --registration` makes one, good for 15 minutes.",
+    );
+  if (!isWorkerType(options.type))
+    throw usageError(`"${options.type}" is no type of worker.`, "It is local, custom or cloud.");
+  const worker = await context.programs.registerAgent({
+    env: context.env,
+    home: homeFiles(berthHome(context.env)).agent,
+    server: options.server,
+    token,
+    name: options.name ?? nameOfThisMachine(),
+    type: options.type,
+  });
+  context.console.out(`Registered as worker "${worker.name}" (${worker.id}). Start it with: berth agent start`);
+}
+
+function isWorkerType(text: string): text is "local" | "custom" | "cloud" {
+  return text === "local" || text === "custom" || text === "cloud";
+}
+
+/** The host name as a worker's name: letters, digits, `_` and `-`, beginning with a letter. */
+function nameOfThisMachine(): string {
+  const short = hostname()
+    .split(".")[0]!
+    .replace(/[^A-Za-z0-9_-]/g, "-")
+    .slice(0, 60);
+  return /^[A-Za-z]/.test(short) ? short : `w-${short}`;
+}
+
+interface StartOptions {
+  readonly home?: string;
+  readonly server?: string;
+}
+
+async function start(context: CliContext, options: StartOptions): Promise<void> {
+  const home = options.home ?? homeFiles(berthHome(context.env)).agent;
+  const worker = await context.programs.registeredWorker(home);
+  if (worker === null) {
+    throw usageError(
+      `This machine is not registered as a worker (in ${home}).`,
+      "Register it first: berth agent register --help",
+    );
+  }
+  const agent = await context.programs.startAgent({
+    env: context.env,
+    home,
+    ...(options.server === undefined ? {} : { server: options.server }),
+  });
+  tellSupervisor({ type: "ready" });
+  if (!process.connected)
+    context.console.note(`Worker "${worker.name}" takes runs of ${options.server ?? worker.server}. Ctrl-C stops it.`);
+  await serveUntilStopped(agent);
+}

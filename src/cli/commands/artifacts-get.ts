@@ -1,0 +1,83 @@
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { Name } from "../../protocol/names.ts";
+import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { type ArtifactReference, listItems } from "../api/artifacts.ts";
+import { downloadArtifact } from "../artifacts/download.ts";
+import { itemFolder } from "../artifacts/item-folder.ts";
+import { usageError } from "../cli-error.ts";
+import type { CliContext } from "../context.ts";
+import { connect } from "../platform/connection.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+import { formatSize } from "../terminal/format-size.ts";
+import { plainText } from "../terminal/plain-text.ts";
+
+type Options = WithServer<{ output: string; item?: string; force?: boolean; json?: boolean }>;
+
+export function defineArtifactsGet(parent: Command, context: CliContext): void {
+  withServerOptions(parent.command("get <artifact>"))
+    .description("download a version of an artifact: pipeline/step/name, or with /version")
+    .option("-o, --output <folder>", "folder to put it in", ".")
+    .option("--item <item>", "one item of a batch or matrix, such as 7 or model=knn")
+    .option("--force", "replace what is there")
+    .option("--json", "print what was written as JSON")
+    .addHelpText("after", HELP)
+    .action((reference: string, options: Options) => getArtifact(context, reference, options));
+}
+
+const HELP = `
+Every byte is checked against its SHA-256. Of a batch or matrix step, each item gets a folder of its own.
+
+Examples:
+  berth artifacts get wine/report/summary
+  berth artifacts get wine/report/summary/3 -o results
+  berth artifacts get wine/train/model --item model=knn`;
+
+async function getArtifact(context: CliContext, text: string, options: Options): Promise<void> {
+  const { console } = context;
+  const reference = parseReference(text);
+  const { api } = await connect(context, options);
+  const items = await listItems(api, reference, options.item);
+  if (items.length === 0)
+    throw usageError(`${text} has no item "${options.item ?? ""}".`, "`berth artifacts ls` names them.");
+  const targets = chooseFolders(items, resolve(options.output), reference.name);
+  const written: { artifact: string; item: string; path: string; size: number; digest: string }[] = [];
+  for (const [item, folder] of targets) {
+    mkdirSync(folder, { recursive: true });
+    const path = await downloadArtifact(item, { api, folder, overwrite: options.force ?? false });
+    const artifact = `${item.pipeline}/${item.step}/${item.name}/${item.version}`;
+    written.push({ artifact, item: item.item, path, size: item.size, digest: item.digest });
+    if (!options.json)
+      console.out(`${plainText(path)}  ${console.style.dim(`${artifact}, ${formatSize(item.size)}, SHA-256 checked`)}`);
+  }
+  if (options.json) console.out(JSON.stringify(written, null, 2));
+}
+
+function parseReference(text: string): ArtifactReference {
+  const [pipeline, step, name, version, ...rest] = text.split("/");
+  const named = [pipeline, step, name].every((part) => Name.safeParse(part).success);
+  const versioned = version === undefined || version === "latest" || /^[1-9]\d{0,8}$/.test(version);
+  if (!named || !versioned || rest.length > 0) {
+    throw usageError(
+      `"${text}" does not name an artifact.`,
+      "Write it like wine/report/summary, or wine/report/summary/3.",
+    );
+  }
+  return {
+    pipeline: pipeline!,
+    step: step!,
+    name: name!,
+    version: version === undefined || version === "latest" ? null : Number(version),
+  };
+}
+
+/** A plain step's artifact goes right into the folder; items each into one of their own. */
+function chooseFolders(items: readonly ArtifactVersion[], output: string, name: string): Map<ArtifactVersion, string> {
+  if (items.length === 1) return new Map([[items[0]!, output]]);
+  const folders = new Map(items.map((item) => [item, join(output, name, itemFolder(item.item))]));
+  if (new Set(folders.values()).size < items.length) {
+    throw usageError("Several items would get the same folder name.", "Get them one by one with --item.");
+  }
+  return folders;
+}

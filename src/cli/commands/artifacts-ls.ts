@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { listArtifacts } from "../api/artifacts.ts";
+import type { CliContext } from "../context.ts";
+import { runName } from "../follow/summary.ts";
+import { connect } from "../platform/connection.ts";
+import { positiveInteger } from "../positive-integer.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+import { formatAge } from "../terminal/format-duration.ts";
+import { formatSize } from "../terminal/format-size.ts";
+import { plainText } from "../terminal/plain-text.ts";
+import { renderTable } from "../terminal/table.ts";
+
+type Options = WithServer<{ pipeline?: string; run?: string; step?: string; limit: number; json?: boolean }>;
+
+export function defineArtifactsLs(parent: Command, context: CliContext): void {
+  withServerOptions(parent.command("ls"))
+    .description("list artifact versions, newest first")
+    .option("--pipeline <name>", "only of this pipeline")
+    .option("--run <run>", "only of this run, such as wine#12")
+    .option("--step <name>", "only of this step")
+    .option("--limit <n>", "how many", positiveInteger, 50)
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  berth artifacts ls --pipeline wine\n  berth artifacts ls --run wine#12 --json",
+    )
+    .action((options: Options) => printArtifacts(context, options));
+}
+
+async function printArtifacts(context: CliContext, options: Options): Promise<void> {
+  const { console } = context;
+  const { pipeline, run, step, limit } = options;
+  const artifacts = await listArtifacts((await connect(context, options)).api, { pipeline, run, step, limit });
+  if (options.json) return console.out(JSON.stringify(artifacts, null, 2));
+  if (artifacts.length === 0) return console.note("There are no such artifacts.");
+  for (const line of renderTable(COLUMNS, artifacts.map(cells))) console.out(line);
+}
+
+const COLUMNS = [
+  { title: "ARTIFACT" },
+  { title: "ITEM" },
+  { title: "SIZE", align: "right" as const },
+  { title: "FILE" },
+  { title: "RUN" },
+  { title: "CREATED" },
+];
+
+function cells(artifact: ArtifactVersion): string[] {
+  const { pipeline, step, name, version } = artifact;
+  return [
+    `${pipeline}/${step}/${name}/${version}`,
+    plainText(artifact.item) || "-",
+    formatSize(artifact.size),
+    plainText(artifact.fileName) + (artifact.kind === "folder" ? "/" : ""),
+    runName({ pipeline, number: artifact.run.number }),
+    formatAge(Date.now() - Date.parse(artifact.createdAt)),
+  ];
+}

@@ -1,0 +1,43 @@
+import type { Command } from "commander";
+import type { RunDetail } from "../../protocol/resources.ts";
+import { listArtifactsOfRun } from "../api/artifacts.ts";
+import { getRun, listStepRuns } from "../api/runs.ts";
+import type { CliContext } from "../context.ts";
+import { lookFurther } from "../follow/look-further.ts";
+import { createRunView } from "../follow/run-view.ts";
+import { renderSummary, runName } from "../follow/summary.ts";
+import { connect } from "../platform/connection.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+import { plainText } from "../terminal/plain-text.ts";
+
+type Options = WithServer<{ json?: boolean }>;
+
+/** `berth runs show RUN`, and the same as `berth run show RUN`. */
+export function defineRunShow(parent: Command, context: CliContext): void {
+  withServerOptions(parent.command("show <run>"))
+    .description("show one run: steps, artifacts, faults, why it waits")
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nA run is named like wine#12, or by its id.\n\nExample:\n  berth run show wine#12")
+    .action((run: string, options: Options) => showRun(context, run, options));
+}
+
+async function showRun(context: CliContext, reference: string, options: Options): Promise<void> {
+  const { console } = context;
+  const { api } = await connect(context, options);
+  const run = await getRun(api, reference);
+  const [steps, artifacts] = await Promise.all([listStepRuns(api, run.id), listArtifactsOfRun(api, run.id)]);
+  if (options.json) return console.out(JSON.stringify({ run, steps, artifacts }, null, 2));
+  const view = createRunView(run.state, steps);
+  const lines = renderSummary({ run, view, artifacts }, console.style);
+  for (const line of [...lines, ...waitingLines(run), ...lookFurther(runName(run), view, artifacts, console.style)])
+    console.out(line);
+}
+
+function waitingLines({ waiting }: RunDetail): string[] {
+  if (waiting === null) return [];
+  const perWorker = waiting.workers.map(({ name, reasons }) => {
+    const why = reasons.length === 0 ? "is about to take it" : reasons.map((reason) => reason.message).join("; ");
+    return `    ${plainText(name)}: ${plainText(why)}`;
+  });
+  return [`  waiting: ${plainText(waiting.summary)}`, ...perWorker, ""];
+}

@@ -1,0 +1,77 @@
+import type { Command } from "commander";
+import { usageError } from "../cli-error.ts";
+import type { CliContext } from "../context.ts";
+import { runName } from "../follow/summary.ts";
+import { connect } from "../platform/connection.ts";
+import type { CommandResult } from "../program.ts";
+import { readParams } from "../read-params.ts";
+import { readPipeline } from "../read-pipeline.ts";
+import { problemLine } from "../report-error.ts";
+import { runToEnd, submitRun } from "../run-pipeline.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+import { uploadSource } from "../upload-source.ts";
+import { defineRunShow } from "./run-show.ts";
+
+type Options = WithServer<{
+  param?: string[];
+  backend?: string;
+  pool?: string;
+  detach?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}>;
+
+export function define(command: Command, context: CliContext, result: CommandResult): void {
+  withServerOptions(command)
+    .argument("<file>", "pipeline file, YAML or JSON (./show for a file of that name)")
+    .option("-p, --param <name=value>", "value of a parameter; may be repeated", collect)
+    .option("--backend <name>", "backend to run on, such as docker or process")
+    .option("--pool <name>", "pool whose workers may take the run")
+    .option("-d, --detach", "do not wait for the end")
+    .option("-q, --quiet", "print only how it ended")
+    .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
+    .addHelpText("after", HELP)
+    .action((file: string, options: Options) => run(context, file, options, result));
+  defineRunShow(command, context);
+}
+
+const HELP = `
+Ctrl-C cancels the run and waits for it; a second one leaves at once.
+
+Examples:
+  berth run pipeline.yaml
+  berth run pipeline.yaml --param seed=7 --param model=knn
+  berth run pipeline.yaml --backend process
+  berth run pipeline.yaml --detach --json | jq -r .id`;
+
+function collect(value: string, all: string[] = []): string[] {
+  return [...all, value];
+}
+
+async function run(context: CliContext, file: string, options: Options, result: CommandResult): Promise<void> {
+  const { console } = context;
+  if (options.detach && options.quiet)
+    throw usageError("--detach and --quiet do not go together.", "--detach prints little by itself.");
+  const pipeline = readPipeline(file);
+  for (const warning of pipeline.warnings)
+    console.note(`${console.noteStyle.yellow("warning:")} ${problemLine(warning, file)}`);
+  const params = readParams(options.param ?? [], pipeline);
+  const connection = await connect(context, options);
+  const submitted = await submitRun(connection, {
+    pipeline: pipeline.text,
+    fileName: file,
+    params,
+    source: await uploadSource(context, connection, pipeline),
+    ...(options.backend === undefined ? {} : { backend: options.backend }),
+    ...(options.pool === undefined ? {} : { pool: options.pool }),
+  });
+  if (options.detach) {
+    if (options.json) console.out(JSON.stringify(submitted, null, 2));
+    else
+      console.out(`${runName(submitted)} submitted (${submitted.id}). Follow it: berth logs ${runName(submitted)} -f`);
+    return;
+  }
+  if (!options.quiet && !options.json) console.note(`${runName(submitted)} submitted.`);
+  const { json = false, quiet = false } = options;
+  result.exitCode = await runToEnd(context, connection, submitted, { json, quiet });
+}

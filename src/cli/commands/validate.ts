@@ -1,0 +1,45 @@
+import type { Command } from "commander";
+import type { CliContext } from "../context.ts";
+import { EXIT } from "../exit-code.ts";
+import type { CommandResult } from "../program.ts";
+import { checkPipeline } from "../read-pipeline.ts";
+import { problemLine } from "../report-error.ts";
+
+interface Options {
+  readonly json?: boolean;
+}
+
+export function define(command: Command, context: CliContext, result: CommandResult): void {
+  command
+    .argument("<file...>", "pipeline files, YAML or JSON")
+    .option("--json", "print problems, or the plan, as JSON")
+    .addHelpText(
+      "after",
+      "\nNeeds no server.\n\nExamples:\n  berth validate pipeline.yaml\n  berth validate --json pipeline.yaml | jq .plan",
+    )
+    .action((files: string[], options: Options) => {
+      for (const file of files) if (!validate(context, file, options)) result.exitCode = EXIT.usage;
+    });
+}
+
+/** Prints what is to say of one file; returns whether it is valid. */
+function validate({ console }: CliContext, file: string, { json }: Options): boolean {
+  const checked = checkPipeline(file);
+  if (json) {
+    const { ok } = checked;
+    const rest = ok
+      ? { plan: checked.pipeline.plan, warnings: checked.pipeline.warnings }
+      : { problems: checked.problems };
+    console.out(JSON.stringify({ file, ok, ...rest }, null, 2));
+    return ok;
+  }
+  if (!checked.ok) {
+    for (const problem of checked.problems) console.note(`${console.noteStyle.red("✗")} ${problemLine(problem, file)}`);
+    return false;
+  }
+  const { plan, warnings } = checked.pipeline;
+  for (const warning of warnings) console.note(`${console.noteStyle.yellow("!")} ${problemLine(warning, file)}`);
+  const steps = plan.steps.length === 1 ? "1 step" : `${plan.steps.length} steps`;
+  console.out(`${console.style.green("✓")} ${file}: pipeline ${plan.name}, ${steps}`);
+  return true;
+}

@@ -1,0 +1,40 @@
+import type { Command } from "commander";
+import type { WorkerSummary } from "../../protocol/resources.ts";
+import { listWorkers } from "../api/workers.ts";
+import type { CliContext } from "../context.ts";
+import { connect } from "../platform/connection.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+import { formatAge } from "../terminal/format-duration.ts";
+import { formatSize } from "../terminal/format-size.ts";
+import { plainText } from "../terminal/plain-text.ts";
+import { renderTable } from "../terminal/table.ts";
+
+export function define(command: Command, context: CliContext): void {
+  withServerOptions(command)
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExamples:\n  berth workers\n  berth workers --json | jq -r '.[].name'")
+    .action((options: WithServer<{ json?: boolean }>) => printWorkers(context, options));
+}
+
+async function printWorkers(context: CliContext, options: WithServer<{ json?: boolean }>): Promise<void> {
+  const { console } = context;
+  const workers = await listWorkers((await connect(context, options)).api);
+  if (options.json) return console.out(JSON.stringify(workers, null, 2));
+  if (workers.length === 0) return console.note("There are no workers. Register one: berth agent register --help");
+  for (const line of renderTable(COLUMNS, workers.map(cells))) console.out(line);
+}
+
+const COLUMNS = ["NAME", "STATE", "POOL", "LABELS", "RUNS", "MACHINE", "BACKENDS", "SEEN"].map((title) => ({ title }));
+
+function cells(worker: WorkerSummary): string[] {
+  return [
+    plainText(worker.name),
+    worker.state,
+    worker.pool,
+    plainText(worker.labels.join(",")) || "-",
+    `${worker.held}/${worker.slots}`,
+    plainText(`${worker.os} ${worker.arch}, ${worker.cpus} cores, ${formatSize(worker.memoryBytes)}`),
+    worker.backends.join(",") || "-",
+    worker.lastSeenAt === null ? "never" : formatAge(Date.now() - Date.parse(worker.lastSeenAt)),
+  ];
+}

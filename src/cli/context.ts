@@ -1,0 +1,58 @@
+import type { Console } from "./terminal/console.ts";
+
+/** What commands get from the composition root: the CLI itself never names a server, an agent or a backend. */
+export interface CliContext {
+  readonly env: NodeJS.ProcessEnv;
+  readonly console: Console;
+  readonly version: string;
+  /** Folder of the checkout. */
+  readonly root: string;
+  /** False with `--no-install`. */
+  readonly mayInstall: boolean;
+  readonly programs: Programs;
+}
+
+/** The long-running programs, loaded only when they are started. */
+export interface Programs {
+  /** Program and arguments that start this very CLI again, as a child. */
+  readonly self: readonly [string, ...string[]];
+  startServer(options: ServerOptions): Promise<Running & { readonly url: string }>;
+  startAgent(options: AgentOptions): Promise<Running>;
+  registerAgent(options: RegistrationOptions): Promise<RegisteredWorker>;
+  /** The worker that a folder is registered as, or null. */
+  registeredWorker(home: string): Promise<RegisteredWorker | null>;
+}
+
+/** A program that was started: `closed` ends when it ended by itself, rejecting when it could not go on. */
+export interface Running {
+  readonly closed: Promise<void>;
+  /** Ends it in order; repeated calls wait for the same end. */
+  close(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly home: string;
+}
+
+export interface AgentOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly home: string;
+  /** In place of the address that the worker was registered at; an embedded server may have moved to another port. */
+  readonly server?: string;
+}
+
+export interface RegistrationOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly home: string;
+  readonly server: string;
+  readonly token: string;
+  readonly name: string;
+  readonly type: "local" | "custom" | "cloud";
+}
+
+export interface RegisteredWorker {
+  readonly id: string;
+  readonly name: string;
+  readonly server: string;
+}

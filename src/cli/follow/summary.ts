@@ -1,0 +1,132 @@
+import type { Fault } from "../../protocol/faults.ts";
+import type { ArtifactVersion, Run } from "../../protocol/resources.ts";
+import { formatDuration } from "../terminal/format-duration.ts";
+import { formatSize } from "../terminal/format-size.ts";
+import { plainLines, plainText } from "../terminal/plain-text.ts";
+import type { Style } from "../terminal/style.ts";
+import { renderTable } from "../terminal/table.ts";
+import { labelOf, markOf } from "./progress-table.ts";
+import type { Row, RunView } from "./run-view.ts";
+
+/** Rows of a table in the summary; what is left out is counted. */
+const ROWS_MAX = 40;
+
+export interface SummaryData {
+  readonly run: Run;
+  readonly view: RunView;
+  readonly artifacts: readonly ArtifactVersion[];
+}
+
+/** What is left to read when a run has ended: steps, artifacts, what went wrong and where to look further. */
+export function renderSummary({ run, view, artifacts }: SummaryData, style: Style): string[] {
+  return [
+    "",
+    headline(run, style),
+    "",
+    ...stepsTable([...view.rows.values()], style),
+    ...artifactsTable(artifacts, style),
+    ...faults(run, view, style),
+  ];
+}
+
+/** `wine#12`: what people call a run. */
+export function runName(run: Pick<Run, "pipeline" | "number">): string {
+  return `${run.pipeline}#${run.number}`;
+}
+
+function headline(run: Run, style: Style): string {
+  const paint =
+    { succeeded: style.green, failed: style.red, cancelled: style.yellow }[run.state as string] ?? style.bold;
+  const took =
+    run.startedAt === null || run.finishedAt === null
+      ? ""
+      : ` in ${formatDuration(Date.parse(run.finishedAt) - Date.parse(run.startedAt))}`;
+  const where = run.worker === null ? "" : ` on worker ${run.worker.name}`;
+  return `${style.bold(runName(run))} ${paint(run.state)}${took}${where}`;
+}
+
+function stepsTable(rows: readonly Row[], style: Style): string[] {
+  const columns = [
+    { title: "" },
+    { title: style.dim("STEP") },
+    { title: style.dim("STATE") },
+    { title: style.dim("TIME"), align: "right" as const },
+  ];
+  const cells = rows
+    .slice(0, ROWS_MAX)
+    .map((row) => [
+      markOf(row.state, 0, style),
+      labelOf(row),
+      row.batch === null ? row.state : `${row.state}, ${row.batch.items} items`,
+      row.startedAtMs === null || row.finishedAtMs === null ? "" : formatDuration(row.finishedAtMs - row.startedAtMs),
+    ]);
+  return [...renderTable(columns, cells), ...leftOut(rows.length, "steps", style), ""];
+}
+
+function artifactsTable(artifacts: readonly ArtifactVersion[], style: Style): string[] {
+  if (artifacts.length === 0) return [];
+  const groups = groupItems(artifacts);
+  const columns = [
+    { title: " " },
+    { title: style.dim("ARTIFACT") },
+    { title: style.dim("SIZE"), align: "right" as const },
+    { title: style.dim("FILES") },
+  ];
+  const cells = groups
+    .slice(0, ROWS_MAX)
+    .map((group) => [
+      " ",
+      plainText(group.reference),
+      formatSize(group.size),
+      group.items > 1 ? `${group.items} items` : group.files,
+    ]);
+  return [...renderTable(columns, cells), ...leftOut(groups.length, "artifacts", style), ""];
+}
+
+interface ArtifactGroup {
+  readonly reference: string;
+  readonly size: number;
+  readonly items: number;
+  readonly files: string;
+}
+
+/** Items of a batch or matrix step are one line. */
+function groupItems(artifacts: readonly ArtifactVersion[]): ArtifactGroup[] {
+  const groups = Map.groupBy(
+    artifacts,
+    (artifact) => `${artifact.pipeline}/${artifact.step}/${artifact.name}/${artifact.version}`,
+  );
+  return [...groups].map(([reference, versions]) => ({
+    reference,
+    size: versions.reduce((sum, version) => sum + version.size, 0),
+    items: versions.length,
+    files:
+      versions[0]!.kind === "folder" ? `folder, ${versions[0]!.fileCount} files` : plainText(versions[0]!.fileName),
+  }));
+}
+
+function leftOut(count: number, what: string, style: Style): string[] {
+  return count <= ROWS_MAX ? [] : [style.dim(`  … and ${count - ROWS_MAX} more ${what}`)];
+}
+
+/** Each fault once, with the platform's words and what to do; what merely followed from another fault is left out. */
+function faults(run: Run, view: RunView, style: Style): string[] {
+  const found = [...view.rows.values()]
+    .filter((row) => row.fault !== null && row.state === "failed")
+    .map((row) => ({ name: labelOf(row), fault: row.fault! }));
+  // That a run was cancelled is in its headline; by whom, and why, is in the fault.
+  if (run.state === "cancelled" && run.fault !== null)
+    return [`${style.yellow("■")} ${plainText(run.fault.message)}`, ""];
+  if (found.length === 0 && run.fault !== null) found.push({ name: runName(run), fault: run.fault });
+  return found.slice(0, ROWS_MAX).flatMap(({ name, fault }) => [...faultLines(name, fault, style), ""]);
+}
+
+export function faultLines(name: string, fault: Fault, style: Style): string[] {
+  const [message, ...more] = plainLines(fault.message);
+  const evidence = fault.evidence === undefined ? [] : plainLines(fault.evidence);
+  return [
+    `${style.red("✗")} ${style.bold(name)}: ${message} ${style.dim(`(${fault.code})`)}`,
+    ...[...more, ...evidence].map((line) => style.dim(`    ${line}`)),
+    `    ${plainText(fault.advice)}`,
+  ];
+}

@@ -1,0 +1,13 @@
+/** Calls `handler` at each SIGINT and SIGTERM, with the number of them so far, until disposed. */
+export function onInterrupt(handler: (count: number) => void): Disposable {
+  let count = 0;
+  const onSignal = () => handler(++count);
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    [Symbol.dispose]() {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where everything of this installation lies that is not in the checkout: `BERTH_HOME`, by default `~/.berth`. */
+export function berthHome(env: Environment): string {
+  const configured = env.BERTH_HOME;
+  return configured === undefined || configured === "" ? join(homedir(), ".berth") : resolve(configured);
+}
+
+/** Files of the home folder that the CLI reads or writes. */
+export function homeFiles(home: string) {
+  return {
+    /** `{ "server": …, "token": … }`: the server to use when no other is named. */
+    config: join(home, "config.json"),
+    /** Written by the embedded server: where it listens. */
+    server: join(home, "server.json"),
+    /** Written by the embedded server on its first start: full rights, for the user who owns the home. */
+    adminToken: join(home, "admin-token"),
+    /** Held by a server as long as it lives. */
+    serverLock: join(home, "server.lock"),
+    /** Held by the supervisor as long as it lives. */
+    supervisorLock: join(home, "up.lock"),
+    /** Written by the supervisor: its process id. Only to be trusted while the lock is held. */
+    supervisor: join(home, "up.json"),
+    /** The worker that `berth agent` registers and starts. */
+    agent: join(home, "agent"),
+    /** The worker that comes with the embedded platform. */
+    localAgent: join(home, "local-agent"),
+    logs: join(home, "logs"),
+  } as const;
+}
+
+/** Text of a file, or null when there is none. */
+export function readIfPresent(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { compilePipeline } from "../pipeline/compile.ts";
+import { FILE_MAX_BYTES } from "../pipeline/document.ts";
+import type { Problem } from "../protocol/errors.ts";
+import type { Plan } from "../protocol/plan.ts";
+import { CliError, usageError } from "./cli-error.ts";
+import { EXIT } from "./exit-code.ts";
+import { problemLine } from "./report-error.ts";
+
+/** A pipeline file that is valid. */
+export interface PipelineFile {
+  /** As the user named it. */
+  readonly name: string;
+  /** Absolute; what the file names is relative to it. */
+  readonly folder: string;
+  readonly text: string;
+  readonly plan: Plan;
+  readonly warnings: readonly Problem[];
+}
+
+/** Reads and compiles a pipeline file; throws with every problem, each with its position. */
+export function readPipeline(file: string): PipelineFile {
+  const result = checkPipeline(file);
+  if (result.ok) return result.pipeline;
+  throw invalidPipeline(file, result.problems);
+}
+
+export type CheckedPipeline =
+  | { readonly ok: true; readonly pipeline: PipelineFile }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** The same, with problems as a value. Throws only where there is no such file. */
+export function checkPipeline(file: string): CheckedPipeline {
+  const text = readText(file);
+  const folder = dirname(resolve(file));
+  const result = compilePipeline(text, { fileName: file, kindOf: (path) => kindOf(join(folder, path)) });
+  if (!result.ok) return { ok: false, problems: result.problems };
+  const { plan, warnings } = result;
+  return { ok: true, pipeline: { name: file, folder, text, plan, warnings } };
+}
+
+function readText(file: string): string {
+  const size = statSync(file, { throwIfNoEntry: false });
+  if (size === undefined) throw usageError(`There is no file ${file}.`);
+  if (!size.isFile()) throw usageError(`${file} is not a file.`);
+  // The compiler refuses it just so; this spares reading a disk image.
+  if (size.size > FILE_MAX_BYTES) {
+    const most = FILE_MAX_BYTES / 1024 / 1024;
+    throw usageError(`${file} has ${size.size} bytes; a pipeline file has at most ${FILE_MAX_BYTES} (${most} MiB).`);
+  }
+  return readFileSync(file, "utf8");
+}
+
+function kindOf(path: string): "file" | "folder" | "nothing" {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return "folder";
+  return stats?.isFile() ? "file" : "nothing";
+}
+
+export function invalidPipeline(file: string, problems: readonly Problem[]): CliError {
+  const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
+  const lines = problems.map((problem) => problemLine(problem, file));
+  return new CliError([`${file} has ${count}:`, ...lines].join("\n"), { exitCode: EXIT.usage });
+}

@@ -1,0 +1,48 @@
+import type { WriteStream } from "node:tty";
+import { createStyle, type Style } from "./style.ts";
+
+/** Where a command writes. Data goes to `out`, everything about the work to `note`, so that pipes get data alone. */
+export interface Console {
+  /** A line of the result, on stdout. */
+  out(line: string): void;
+  /** A line about what goes on, on stderr. */
+  note(line: string): void;
+  /** Bytes of the result, such as a log, exactly as they are. */
+  write(bytes: Uint8Array | string): void;
+  /** Whether stdout is a terminal: then control characters are neutralised and live lines may be drawn. */
+  readonly isTerminal: boolean;
+  /** Whether stderr is a terminal. */
+  readonly notesOnTerminal: boolean;
+  readonly columns: number;
+  readonly rows: number;
+  /** For stdout. */
+  readonly style: Style;
+  /** For stderr. */
+  readonly noteStyle: Style;
+}
+
+const DEFAULT_COLUMNS = 100;
+const DEFAULT_ROWS = 30;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The console of this process. NO_COLOR (any value but the empty one) and TERM=dumb switch colours off. */
+export function createConsole(stdout: WriteStream, stderr: WriteStream, env: Environment): Console {
+  const mayColour = (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
+  const isTerminal = stdout.isTTY === true && env.TERM !== "dumb";
+  return {
+    out: (line) => void stdout.write(`${line}\n`),
+    note: (line) => void stderr.write(`${line}\n`),
+    write: (bytes) => void stdout.write(bytes),
+    isTerminal,
+    notesOnTerminal: stderr.isTTY === true,
+    get columns() {
+      return stdout.columns || DEFAULT_COLUMNS;
+    },
+    get rows() {
+      return stdout.rows || DEFAULT_ROWS;
+    },
+    style: createStyle(mayColour && stdout.isTTY === true),
+    noteStyle: createStyle(mayColour && stderr.isTTY === true),
+  };
+}
