@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Run, RunDetail } from "../src/protocol/resources.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const START_TIMEOUT_MS = 60_000;
+const RUN_TIMEOUT_MS = 600_000;
+
+/** A whole platform of its own, in a home of its own: server, PostgreSQL, one agent, as `berth up` starts them. */
+export class Platform implements AsyncDisposable {
+  readonly home: string;
+  readonly #child: ChildProcess;
+  readonly #url: string;
+  readonly #token: string;
+  /** From the start of the command until a worker was ready. */
+  readonly readyMs: number;
+
+  private constructor(home: string, child: ChildProcess, url: string, token: string, readyMs: number) {
+    this.home = home;
+    this.#child = child;
+    this.#url = url;
+    this.#token = token;
+    this.readyMs = readyMs;
+  }
+
+  /** Starts one; `home` from an earlier one starts that again. */
+  static async start(
+    options: { readonly home?: string; readonly agentSettings?: Record<string, unknown> } = {},
+  ): Promise<Platform> {
+    const home = options.home ?? mkdtempSync(join(tmpdir(), "berth-bench-"));
+    mkdirSync(join(home, "local-agent"), { recursive: true });
+    writeFileSync(join(home, "local-agent", "config.json"), JSON.stringify(options.agentSettings ?? {}));
+    const startedAt = performance.now();
+    const child = spawn(join(ROOT, "berth"), ["up"], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, BERTH_HOME: home, BERTH_LISTEN: `127.0.0.1:${await freePort()}` },
+    });
+    await saysItIsUp(child);
+    const readyMs = performance.now() - startedAt;
+    const { url } = JSON.parse(readFileSync(join(home, "server.json"), "utf8")) as { url: string };
+    const token = readFileSync(join(home, "admin-token"), "utf8").trim();
+    return new Platform(home, child, url, token, readyMs);
+  }
+
+  /** Runs a pipeline to its end and says how long that took, from the request to the end being known. */
+  async run(pipeline: object, backend: "docker" | "process"): Promise<{ run: RunDetail; wallMs: number }> {
+    const startedAt = performance.now();
+    const body = { pipeline: JSON.stringify(pipeline), backend };
+    const created = await request<Run>(this.#url, this.#token, "POST", "/runs", body);
+    // The event stream ends with the run: no polling in the figures.
+    const events = await fetch(`${this.#url}/api/v1/runs/${created.id}/events`, {
+      headers: { authorization: `Bearer ${this.#token}`, accept: "text/event-stream" },
+      signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
+    });
+    for await (const _ of events.body!) {
+      // Only its end matters.
+    }
+    const wallMs = performance.now() - startedAt;
+    const run = await request<RunDetail>(this.#url, this.#token, "GET", `/runs/${created.id}`);
+    if (run.state !== "succeeded") throw new Error(`${run.pipeline}#${run.number} ${run.state}: ${run.fault?.message}`);
+    return { run, wallMs };
+  }
+
+  get<T>(path: string): Promise<T> {
+    return request<T>(this.#url, this.#token, "GET", path);
+  }
+
+  /** Resident memory of server and agent, in bytes. */
+  memory(): { server: number; agent: number } {
+    const processes = descendants(this.#child.pid!);
+    // The program itself, not what it starts.
+    const of = (word: string) => processes.find(({ command }) => command.includes(`main.ts ${word}`)) ?? { rss: 0 };
+    return { server: of("server").rss, agent: of("agent").rss };
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((done) => this.#child.once("exit", done));
+    this.#child.kill("SIGTERM");
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** Milliseconds between the first step's start and the run's end: what the steps took, without submitting. */
+export function stepsMs(run: Run): number {
+  return Date.parse(run.finishedAt!) - Date.parse(run.startedAt!);
+}
+
+async function request<T>(url: string, token: string, method: string, path: string, body?: unknown): Promise<T> {
+  const answer = await fetch(`${url}/api/v1${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as T;
+}
+
+/** Resolves at the line that tells people that server and worker are ready. */
+function saysItIsUp(child: ChildProcess): Promise<void> {
+  return new Promise((done, fail) => {
+    const timer = setTimeout(() => fail(new Error(`not up within ${START_TIMEOUT_MS} ms`)), START_TIMEOUT_MS);
+    let said = "";
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      if (!said.includes("Berth is up at")) return;
+      clearTimeout(timer);
+      done();
+    });
+    child.once("exit", (code) => fail(new Error(`berth up ended with ${code}: ${said}`)));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
+}
+
+interface Process {
+  readonly pid: number;
+  readonly command: string;
+  readonly rss: number;
+}
+
+/** The processes below one, out of /proc. */
+function descendants(root: number): Process[] {
+  const found: Process[] = [];
+  const children = readFileSync(`/proc/${root}/task/${root}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  for (const pid of children) {
+    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+    found.push({ pid, command, rss: Number(rss?.[1] ?? 0) * 1024 }, ...descendants(pid));
+  }
+  return found;
+}

@@ -1,0 +1,55 @@
+import { spawn, spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { resolve } from "node:path";
+import { startTestCluster } from "../test/setup/database.ts";
+import { ensureDocker } from "../test/setup/docker.ts";
+
+/**
+ * Runs every test, or those whose path contains one of the arguments, against one real PostgreSQL and a real Docker
+ * Engine, which it starts where none runs. Fails when the tests leave containers behind.
+ */
+
+const root = resolve(import.meta.dirname, "..");
+/** Files run side by side; the tests wait more than they compute. */
+const CONCURRENCY = 3;
+/** A hanging test is ended with its name instead of hanging the whole run. */
+const TEST_TIMEOUT_MS = 180_000;
+
+const wanted = process.argv.slice(2);
+const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "sdk/**/*.test.ts", "bench/**/*.test.ts"], {
+  cwd: root,
+})
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort();
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${wanted.join(" ")}\n`);
+  process.exit(2);
+}
+
+await using docker = await ensureDocker();
+await using cluster = await startTestCluster();
+const before = containers();
+
+const status = await new Promise<number>((done) => {
+  const child = spawn(
+    process.execPath,
+    ["--test", `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`, ...files],
+    { cwd: root, stdio: "inherit", env: { ...process.env, BERTH_TEST_DATABASE_URL: cluster.url } },
+  );
+  child.once("exit", (code) => done(code ?? 1));
+});
+process.exitCode = status;
+
+const left = [...containers()].filter((id) => !before.has(id));
+if (left.length > 0) {
+  process.stderr.write(`\nthe tests left ${left.length} containers behind: ${left.join(" ")}\n`);
+  process.exitCode = 1;
+}
+
+function containers(): Set<string> {
+  const listed = spawnSync("docker", ["ps", "--all", "--quiet", "--filter", "label=berth.installation"], {
+    encoding: "utf8",
+    env: { ...process.env, ...(docker.host === undefined ? {} : { DOCKER_HOST: docker.host }) },
+  });
+  return new Set(listed.stdout.split("\n").filter((line) => line !== ""));
+}
