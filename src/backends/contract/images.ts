@@ -78,11 +78,11 @@ async function prepareImage(rig: Rig, request: ImageRequest): Promise<{ result: 
   return { result, text: Buffer.concat(chunks).toString() };
 }
 
-/** The tag is fresh each time, so that there is something to build. */
+/** The tag is fresh each time, so that there is something to build, and tells whose it is. */
 async function buildRequest(rig: Rig, lines: readonly string[]): Promise<ImageRequest> {
   const { spec } = await rig.lay([]);
   writeFileSync(join(spec.folder, "in", "hello"), "hello from the context\n");
   const dockerfile = [`FROM ${rig.image}`, ...lines, ""].join("\n");
-  const tag = `berth-contract:${process.pid}-${Date.now().toString(36)}`;
+  const tag = `berth-contract/${rig.harness.installation}:${randomUUID()}`;
   return { kind: "build", tag, context: join(spec.folder, "in"), dockerfile, args: {} };
 }

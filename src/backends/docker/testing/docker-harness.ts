@@ -68,7 +68,7 @@ export function dockerHarness(image: string, host?: string): DockerHarness {
     elsewhere: { module: import.meta.url, export: "openSession", argument: test },
     effort: { instantExits: 12, races: 6 },
     async close() {
-      const built = await onEngine("images", "--quiet", "berth-contract");
+      const built = await onEngine("images", "--quiet", `berth-contract/${test.installation}`);
       if (built !== "") await onEngine("rmi", "--force", ...new Set(built.split("\n")));
       rmSync(folder, { recursive: true, force: true });
     },
