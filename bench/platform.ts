@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Run, RunDetail } from "../src/protocol/resources.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const START_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 600_000;
+const SWEEP_POLL_INTERVAL_MS = 5;
 
 /** A whole platform of its own, in a home of its own: server, PostgreSQL, one agent, as `berth up` starts them. */
 export class Platform implements AsyncDisposable {
@@ -64,6 +66,12 @@ export class Platform implements AsyncDisposable {
     return { run, wallMs };
   }
 
+  /** Resolves when nothing of any run is left on the worker: removing it is part of what steps cost. */
+  async swept(): Promise<void> {
+    const runs = join(this.home, "local-agent", "runs");
+    while (readdirSync(runs).length > 0) await setTimeout(SWEEP_POLL_INTERVAL_MS);
+  }
+
   get<T>(path: string): Promise<T> {
     return request<T>(this.#url, this.#token, "GET", path);
   }
@@ -109,7 +117,10 @@ async function request<T>(url: string, token: string, method: string, path: stri
 /** Resolves at the line that tells people that server and worker are ready. */
 function saysItIsUp(child: ChildProcess): Promise<void> {
   return new Promise((done, fail) => {
-    const timer = setTimeout(() => fail(new Error(`not up within ${START_TIMEOUT_MS} ms`)), START_TIMEOUT_MS);
+    const timer = globalThis.setTimeout(
+      () => fail(new Error(`not up within ${START_TIMEOUT_MS} ms`)),
+      START_TIMEOUT_MS,
+    );
     let said = "";
     child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       said += text;
