@@ -16,8 +16,8 @@ test("a restart runs only what failed again, of a batch only its failed items, a
     steps: {
       rows: { run: `echo rows >> ${count}; seq 1 4 > "$BERTH_OUT/n"`, outputs: { n: "n" } },
       score: {
-        batch: { from: "rows.n", size: 1, parallel: 4 },
-        run: `n=$(cat "$BERTH_IN"/batch*); echo "item $n" >> ${count}; [ "$n" != 4 ] || [ -e ${go} ] || { sleep 2; exit 3; }
+        batch: { over: "rows.n", size: 1, parallel: 4 },
+        run: `n=$(cat "$BERTH_IN/batch"); echo "item $n" >> ${count}; [ "$n" != 4 ] || [ -e ${go} ] || { sleep 2; exit 3; }
               echo "s$n" > "$BERTH_OUT/s"`,
         outputs: { s: "s" },
       },
@@ -29,7 +29,7 @@ test("a restart runs only what failed again, of a batch only its failed items, a
     },
   });
   const first = await platform.berth("run", file, "--backend", "process");
-  assert.notEqual(first.code, 0, `${first.stdout}\n${first.stderr}`);
+  assert.equal(first.code, 1, `${first.stdout}\n${first.stderr}`);
   assert.equal((await platform.berth("restart", "again#1", "--from", "rwos")).code === 0, false);
   writeFileSync(go, "");
   const second = await platform.berth("restart", "again#1", "--json");
