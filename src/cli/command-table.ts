@@ -29,6 +29,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "env", summary: "print what an environment becomes", load: () => import("./commands/env.ts") },
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
+  { name: "restart", summary: "run again what did not succeed", load: () => import("./commands/restart.ts") },
   { name: "cancel", summary: "cancel a run", load: () => import("./commands/cancel.ts") },
   { name: "artifacts", summary: "list and download artifacts", load: () => import("./commands/artifacts.ts") },
   { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },

@@ -132,7 +132,7 @@ export const Assignment = z.object({
   params: Params,
   backend: Name.nullable(),
   source: SourceRef.nullable(),
-  /** Empty on the first lease. */
+  /** Empty on the first lease, but for the restart of another run. */
   prior: z.array(PriorStepRun),
   cancel: z.boolean(),
 });

@@ -78,6 +78,14 @@ export type CreateRunRequest = z.infer<typeof CreateRunRequest>;
 /** What a client writes. */
 export type CreateRunInput = z.input<typeof CreateRunRequest>;
 
+/** `POST /runs/:run/restart`. What succeeded is taken over; `from` names a step from which on everything runs again. */
+export const RestartRunRequest = z.strictObject({
+  from: Name.optional(),
+  /** As in CreateRunRequest. */
+  requestKey: z.string().min(1).max(200).optional(),
+});
+export type RestartRunRequest = z.infer<typeof RestartRunRequest>;
+
 export const CancelRunRequest = z.strictObject({ reason: z.string().max(1000).nullable().optional() });
 
 export const Run = z.object({
@@ -99,6 +107,8 @@ export const Run = z.object({
   worker: z.object({ id: idOf("worker"), name: Name, unreachable: z.boolean() }).nullable(),
   /** Leases granted so far; above 1 the run was taken over. */
   epoch: z.int(),
+  /** The run that this one goes on from; of the same pipeline version. */
+  restartOf: z.object({ id: idOf("run"), number: z.int() }).nullable(),
   createdBy: z.string(),
   createdAt: Time,
   startedAt: Time.nullable(),
@@ -163,6 +173,8 @@ export const StepRun = z.object({
   items: z.int().nullable(),
   state: StepState,
   fault: Fault.nullable(),
+  /** The run whose attempt made its outputs, where a restart took them over; then it has no attempts of its own. */
+  takenFrom: z.object({ id: idOf("run"), number: z.int() }).nullable(),
   startedAt: Time.nullable(),
   finishedAt: Time.nullable(),
   /** Oldest first. */

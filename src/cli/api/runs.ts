@@ -1,5 +1,13 @@
 import { RunEvent } from "../../protocol/events.ts";
-import { type CreateRunInput, LogLine, pageOf, Run, RunDetail, StepRun } from "../../protocol/resources.ts";
+import {
+  type CreateRunInput,
+  LogLine,
+  pageOf,
+  type RestartRunRequest,
+  Run,
+  RunDetail,
+  StepRun,
+} from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS, RunState } from "../../protocol/states.ts";
 import { allPages } from "./all-pages.ts";
 import type { ApiClient } from "./client.ts";
@@ -22,6 +30,10 @@ export function getRun(api: ApiClient, run: string): Promise<RunDetail> {
 
 export function cancelRun(api: ApiClient, run: string, reason: string | null): Promise<Run> {
   return api.post(`${runPath(run)}/cancel`, { reason }, Run);
+}
+
+export function restartRun(api: ApiClient, run: string, input: RestartRunRequest): Promise<Run> {
+  return api.post(`${runPath(run)}/restart`, input, Run);
 }
 
 export interface RunFilter {

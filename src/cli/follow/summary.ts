@@ -42,7 +42,9 @@ function headline(run: Run, style: Style): string {
       ? ""
       : ` in ${formatDuration(Date.parse(run.finishedAt) - Date.parse(run.startedAt))}`;
   const where = run.worker === null ? "" : ` on worker ${run.worker.name}`;
-  return `${style.bold(runName(run))} ${paint(run.state)}${took}${where}`;
+  const { pipeline, restartOf } = run;
+  const origin = restartOf === null ? "" : `, a restart of ${runName({ pipeline, number: restartOf.number })}`;
+  return `${style.bold(runName(run))} ${paint(run.state)}${took}${where}${origin}`;
 }
 
 function stepsTable(rows: readonly Row[], style: Style): string[] {

@@ -87,9 +87,8 @@ export function artifactRoutes(services: Services): Route[] {
 const ItemCursor = z.tuple([z.int(), z.int()]);
 
 async function withLineage({ database }: Services, items: readonly ArtifactItem[]): Promise<ArtifactDetail["items"]> {
-  const run = items[0]?.run.id;
-  if (run === undefined) return [];
-  const stepRuns = items.map(({ stepRun }) => stepRun);
-  const lineage = await lineageOf(database.pool, run, stepRuns);
+  if (items.length === 0) return [];
+  const stepRuns = items.map(({ run, stepRun }) => ({ run: run.id, key: stepRun }));
+  const lineage = await lineageOf(database.pool, stepRuns);
   return items.map((item) => ({ ...item, inputs: lineage.get(item.stepRun) ?? [] }));
 }

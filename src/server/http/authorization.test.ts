@@ -83,6 +83,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "PUT /blobs/:digest": { bytes: BLOB },
     "POST /pipelines/validate": { body: { text: CHAIN } },
     "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
+    "POST /runs/:run/restart": { body: { from: "use" } },
     "POST /runs/:run/cancel": { params: { run }, body: {} },
     "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
     "POST /agent/heartbeat": { body: { held: [] } },

@@ -5,6 +5,7 @@ import {
   CreateRunRequest,
   PageQuery,
   pageOf,
+  RestartRunRequest,
   Run,
   RunDetail,
   StepRun,
@@ -13,6 +14,7 @@ import {
 import { RunState, STEP_TRANSITIONS, StepState } from "../../protocol/states.ts";
 import { cancelRun } from "../scheduling/cancel.ts";
 import { createRun } from "../scheduling/create-run.ts";
+import { restartRun } from "../scheduling/restart-run.ts";
 import { explainWaiting } from "../scheduling/waiting.ts";
 import type { Services } from "../services.ts";
 import { listAttempts } from "../store/attempts.ts";
@@ -113,6 +115,22 @@ export function runsRoutes(services: Services): Route[] {
         });
         wakeups.notify(`run:${run}`);
         if (worker !== null) wakeups.notify(`worker:${worker}`);
+        return runDetail(database, project, run);
+      },
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/runs/:run/restart",
+      access: { kind: "role", role: "developer" },
+      summary: "Run again what did not succeed, as a new run",
+      tag: "runs",
+      schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RunDetail },
+      status: 201,
+      errors: ["conflict", "gone", "invalid_params", "missing_blobs"],
+      handler: async ({ params, body, project, principal }) => {
+        const original = await runIdOf(database.pool, project, params.run);
+        const run = await restartRun(database, { project, by: nameOf(principal) }, original, body ?? {});
+        wakeups.notify("queue");
         return runDetail(database, project, run);
       },
     }),

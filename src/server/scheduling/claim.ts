@@ -73,6 +73,6 @@ async function assign(db: Queryable, claimed: readonly LeaseRef[]): Promise<Assi
   return Promise.all(orders.map((order) => toAssignment(db, order)));
 }
 
-async function toAssignment(db: Queryable, order: RunOrder): Promise<Assignment> {
-  return { ...order, prior: order.epoch === 1 ? [] : await priorStepRuns(db, order.run) };
+async function toAssignment(db: Queryable, { restarted, ...order }: RunOrder): Promise<Assignment> {
+  return { ...order, prior: order.epoch === 1 && !restarted ? [] : await priorStepRuns(db, order.run) };
 }

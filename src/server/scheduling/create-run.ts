@@ -21,9 +21,31 @@ export interface Submitter {
 /** Makes a run, with all its step runs, and answers its id; the earlier one's where the request key was used before. */
 export async function createRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
   const { project } = submitter;
-  const requestKey = request.requestKey ?? null;
-  const earlier = requestKey === null ? null : await findRunByRequestKey(database.pool, project, requestKey);
+  return oncePerKey(database, project, request.requestKey ?? null, () => makeRun(database, submitter, request));
+}
+
+/** Makes a run unless one with this key exists, and answers the id of the one that there is. */
+export async function oncePerKey(
+  database: Database,
+  project: string,
+  requestKey: string | null,
+  make: () => Promise<string>,
+): Promise<string> {
+  if (requestKey === null) return make();
+  const earlier = await findRunByRequestKey(database.pool, project, requestKey);
   if (earlier !== null) return earlier;
+  try {
+    return await make();
+  } catch (error) {
+    // Somebody else used the same key at the same time.
+    const first = isDuplicateKey(error) ? await findRunByRequestKey(database.pool, project, requestKey) : null;
+    if (first === null) throw error;
+    return first;
+  }
+}
+
+async function makeRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
+  const { project } = submitter;
   const definition = await definitionOf(database.pool, project, request);
   const params = resolveParams(definition.plan, request.params);
   if (!params.ok) {
@@ -31,16 +53,9 @@ export async function createRun(database: Database, submitter: Submitter, reques
   }
   const source = request.source ?? null;
   if (source !== null) await requireSource(database.pool, project, source);
-  try {
-    return await database.transaction((client) =>
-      writeRun(client, submitter, request, { ...definition, params: params.params, source }),
-    );
-  } catch (error) {
-    // Somebody else used the same key at the same time.
-    const first = isDuplicateKey(error) ? await findRunByRequestKey(database.pool, project, requestKey!) : null;
-    if (first === null) throw error;
-    return first;
-  }
+  return database.transaction((client) =>
+    writeRun(client, submitter, request, { ...definition, params: params.params, source }),
+  );
 }
 
 interface Definition {
@@ -63,7 +78,7 @@ async function definitionOf(db: Queryable, project: string, request: CreateRunRe
   throw new BerthError("not_found", `There is no pipeline ${pipeline.name}${version}.`);
 }
 
-async function requireSource(db: Queryable, project: string, { digest, size }: SourceRef): Promise<void> {
+export async function requireSource(db: Queryable, project: string, { digest, size }: SourceRef): Promise<void> {
   const stored = (await blobSizes(db, project, [digest])).get(digest);
   if (stored === undefined) {
     throw new BerthError("missing_blobs", "The source is not in the store.", {
@@ -92,6 +107,7 @@ async function writeRun(
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
     requestKey: request.requestKey ?? null,
+    restartOf: null,
   });
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);

@@ -142,8 +142,9 @@ export async function insertLineage(
     text: `WITH given AS (
        SELECT DISTINCT g.*, v.id
        FROM json_to_recordset($3::json) AS g ("stepRun" text, input text, producer text, artifact text, digest text)
+       LEFT JOIN step_runs s ON s.run_id = $1 AND s.key = g.producer
        LEFT JOIN artifact_versions v
-         ON v.run_id = $1 AND v.step_run = g.producer AND v.name = g.artifact AND v.digest = g.digest),
+         ON v.run_id = COALESCE(s.taken_from_run, s.run_id) AND v.step_run = g.producer AND v.name = g.artifact AND v.digest = g.digest),
      written AS (
        INSERT INTO artifact_inputs (run_id, step_run, input, artifact_version_id, project_id)
        SELECT $1, "stepRun", input, id, $2 FROM given WHERE id IS NOT NULL)

@@ -15,6 +15,12 @@ function toVersion(row: VersionRow): ArtifactVersion {
   return { ...row, createdAt: row.createdAt.toISOString() };
 }
 
+/** Runs that hold versions of the run `$n`: itself, and those that it took step runs over from. */
+function makersOf(run: string): string {
+  return `ARRAY(SELECT ${run}::text UNION
+      SELECT taken_from_run FROM step_runs WHERE run_id = ${run} AND taken_from_run IS NOT NULL)`;
+}
+
 export interface ArtifactFilter {
   readonly pipeline: string | undefined;
   readonly step: string | undefined;
@@ -34,7 +40,8 @@ export async function listArtifactVersions(
 ): Promise<ArtifactVersion[]> {
   const { rows } = await db.query<VersionRow>(
     `${VERSION} WHERE v.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR a.step = $3)
-       AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = $5)
+       AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = ANY (${makersOf("$5")}) AND EXISTS (SELECT FROM step_runs s
+         WHERE s.run_id = $5 AND s.key = v.step_run AND COALESCE(s.taken_from_run, s.run_id) = v.run_id))
        AND ($6::bigint IS NULL OR v.id < $6)
      ORDER BY v.id DESC LIMIT $7`,
     [project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit],
@@ -46,6 +53,8 @@ export async function listArtifactVersions(
 export interface VersionInRun {
   readonly artifact: number;
   readonly version: number;
+  /** Id of the run that has it. */
+  readonly run: string;
   /** Whether no step run that adds an item to it is still to succeed. */
   readonly complete: boolean;
 }
@@ -59,7 +68,7 @@ export async function findVersionInRun(
 ): Promise<VersionInRun | null> {
   const { rows } = await db.query<VersionInRun>(
     `SELECT * FROM (
-       SELECT a.id AS artifact, ar.version,
+       SELECT a.id AS artifact, ar.version, ar.run_id AS run,
               NOT EXISTS (SELECT FROM step_runs s
                 WHERE s.run_id = ar.run_id AND s.step = a.step AND s.state <> 'succeeded') AS complete
        FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id JOIN artifact_runs ar ON ar.artifact_id = a.id
@@ -86,35 +95,40 @@ export interface ArtifactItem extends ArtifactVersion {
   readonly place: ItemCursor;
 }
 
-/** The items of one version, in the order of their step runs; one item for a plain step. */
+/**
+ * The items of one version, in the order of their step runs; one item for a plain step. Items that a restart took over
+ * are those of the run that made them, by their own version number.
+ */
 export async function listItems(
   db: Queryable,
-  { artifact, version }: VersionInRun,
+  { artifact, run }: Pick<VersionInRun, "artifact" | "run">,
   { item, after, limit }: ItemFilter,
 ): Promise<ArtifactItem[]> {
   const { rows } = await db.query<VersionRow & { position: number; itemNumber: number }>(
     `SELECT v.*, s.position, COALESCE(s.item, -1) AS "itemNumber"
-     FROM (${VERSION} WHERE v.artifact_id = $1 AND v.version = $2 AND ($3::text IS NULL OR v.item = $3)) AS v
-     JOIN step_runs s ON s.run_id = v.run->>'id' AND s.key = v."stepRun"
+     FROM (${VERSION} WHERE v.artifact_id = $1 AND v.run_id = ANY (${makersOf("$2")})
+       AND ($3::text IS NULL OR v.item = $3)) AS v
+     JOIN step_runs s ON s.run_id = $2 AND s.key = v."stepRun" AND COALESCE(s.taken_from_run, s.run_id) = v.run->>'id'
      WHERE $4::integer IS NULL OR (s.position, COALESCE(s.item, -1)) > ($4, $5::integer)
      ORDER BY s.position, COALESCE(s.item, -1) LIMIT $6`,
-    [artifact, version, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
+    [artifact, run, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
   );
   return rows.map(({ position, itemNumber, ...row }) => ({ ...toVersion(row), place: [position, itemNumber] }));
 }
 
-/** What the step runs read whose outputs these versions are, by the key of the step run. */
+/** What these step runs read; by the key of the step run, of which each is here once. */
 export async function lineageOf(
   db: Queryable,
-  run: string,
-  stepRuns: readonly string[],
+  stepRuns: readonly { readonly run: string; readonly key: string }[],
 ): Promise<Map<string, LineageRef[]>> {
   const { rows } = await db.query<LineageRef & { stepRun: string }>(
     `SELECT i.step_run AS "stepRun", i.input, v.id, p.name AS pipeline, a.step, a.name, v.version, v.item
-     FROM artifact_inputs i JOIN artifact_versions v ON v.id = i.artifact_version_id
+     FROM unnest($1::text[], $2::text[]) AS wanted (run, key)
+     JOIN artifact_inputs i ON i.run_id = wanted.run AND i.step_run = wanted.key
+     JOIN artifact_versions v ON v.id = i.artifact_version_id
      JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
-     WHERE i.run_id = $1 AND i.step_run = ANY ($2) ORDER BY i.input, v.id`,
-    [run, stepRuns],
+     ORDER BY i.input, v.id`,
+    [stepRuns.map(({ run }) => run), stepRuns.map(({ key }) => key)],
   );
   const refs = rows.map(({ stepRun, ...ref }) => ({ stepRun, ref }));
   return new Map(

@@ -64,6 +64,8 @@ export interface RunOrder {
   readonly backend: string | null;
   readonly source: SourceRef | null;
   readonly cancel: boolean;
+  /** Whether it took steps over from another run. */
+  readonly restarted: boolean;
 }
 
 /** What agents need to know of these runs, the oldest first. */
@@ -74,7 +76,8 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
   >({
     name: "orders-of",
     text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
-            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.state = 'cancelling' AS cancel
+            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.state = 'cancelling' AS cancel,
+            r.restart_of IS NOT NULL AS restarted
      FROM runs r JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      JOIN unnest($1::text[], $2::integer[]) AS leased (run, epoch) ON leased.run = r.id AND leased.epoch = r.epoch
      ORDER BY r.created_at, r.id`,

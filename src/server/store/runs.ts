@@ -17,13 +17,15 @@ export interface NewRun {
   readonly backend: string | null;
   readonly requestKey: string | null;
   readonly by: string;
+  /** Id of the run that this one goes on from. */
+  readonly restartOf: string | null;
 }
 
 export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
   await client.query(
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
-       labels, backend, request_key, created_by)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+       labels, backend, request_key, created_by, restart_of)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
     [
       run.id,
       run.project,
@@ -38,6 +40,7 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.backend,
       run.requestKey,
       run.by,
+      run.restartOf,
     ],
   );
 }
@@ -75,8 +78,9 @@ const RUN = `
          w.id AS "workerId", w.name AS "workerName",
          COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
          r.created_by AS "createdBy", r.created_at AS "createdAt", r.started_at AS "startedAt",
-         r.finished_at AS "finishedAt"
-  FROM runs r JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id`;
+         r.finished_at AS "finishedAt", o.id AS "originalId", o.number AS "originalNumber"
+  FROM runs r JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id
+    LEFT JOIN runs o ON o.id = r.restart_of`;
 
 export async function findRun(db: Queryable, project: string, id: string): Promise<Run | null> {
   const { rows } = await db.query(`${RUN} WHERE r.project_id = $1 AND r.id = $2`, [project, id]);
@@ -134,6 +138,7 @@ function toRun(row: any): Run {
       row.cancelAt === null ? null : { at: row.cancelAt.toISOString(), by: row.cancelBy, reason: row.cancelReason },
     worker: row.workerId === null ? null : { id: row.workerId, name: row.workerName, unreachable: row.unreachable },
     epoch: row.epoch,
+    restartOf: row.originalId === null ? null : { id: row.originalId, number: row.originalNumber },
     createdBy: row.createdBy,
     createdAt: row.createdAt.toISOString(),
     startedAt: row.startedAt?.toISOString() ?? null,

@@ -25,6 +25,12 @@ export interface StepRunProgress {
   readonly finishedAt: string | null;
 }
 
+/** A step run of a restart before it runs. */
+export interface TakenOver {
+  /** Id of the run whose attempt made what it has; null where it is still to run. */
+  readonly takenFrom: string | null;
+}
+
 export interface StepRunRow extends StepRunIdentity, StepRunProgress {
   /** State of its newest attempt. */
   readonly attemptState: AttemptState | null;
@@ -36,18 +42,18 @@ const INSERT_CHUNK = 20_000;
 export async function insertStepRuns(
   client: Queryable,
   run: { readonly id: string; readonly project: string },
-  rows: readonly (StepRunIdentity & Partial<StepRunProgress>)[],
+  rows: readonly (StepRunIdentity & Partial<StepRunProgress> & Partial<TakenOver>)[],
 ): Promise<void> {
   for (let start = 0; start < rows.length; start += INSERT_CHUNK) {
     const chunk = rows.slice(start, start + INSERT_CHUNK);
     await client.query(
       `INSERT INTO step_runs (run_id, key, project_id, step, position, matrix, item, parent, items, state, attempts,
-         fault, started_at, finished_at)
+         fault, started_at, finished_at, taken_from_run)
        SELECT $1, s.key, $2, s.step, s.position, s.matrix, s.item, s.parent, s.items, COALESCE(s.state, 'pending'),
-              COALESCE(s.attempts, 0), s.fault, s."startedAt", s."finishedAt"
+              COALESCE(s.attempts, 0), s.fault, s."startedAt", s."finishedAt", s."takenFrom"
        FROM json_to_recordset($3::json) AS s (key text, step text, position integer, matrix json, item integer,
          parent text, items integer, state text, attempts integer, fault jsonb, "startedAt" timestamptz,
-         "finishedAt" timestamptz)`,
+         "finishedAt" timestamptz, "takenFrom" text)`,
       [run.id, run.project, jsonParameter(chunk)],
     );
   }
@@ -148,12 +154,13 @@ export async function listStepRuns(
   { step, state, after, limit }: StepRunFilter,
 ): Promise<(Omit<StepRun, "attempts"> & { readonly position: number })[]> {
   const { rows } = await db.query(
-    `SELECT key, step, position, matrix, item, parent, items, state, fault, started_at AS "startedAt",
-            finished_at AS "finishedAt"
-     FROM step_runs
-     WHERE run_id = $1 AND ($2::text IS NULL OR step = $2) AND ($3::text IS NULL OR state = $3)
-       AND ($4::integer IS NULL OR (position, COALESCE(item, -1), key) > ($4, $5::integer, $6::text))
-     ORDER BY position, COALESCE(item, -1), key LIMIT $7`,
+    `SELECT s.key, s.step, s.position, s.matrix, s.item, s.parent, s.items, s.state, s.fault,
+            CASE WHEN o.id IS NULL THEN NULL ELSE json_build_object('id', o.id, 'number', o.number) END AS "takenFrom",
+            s.started_at AS "startedAt", s.finished_at AS "finishedAt"
+     FROM step_runs s LEFT JOIN runs o ON o.id = s.taken_from_run
+     WHERE s.run_id = $1 AND ($2::text IS NULL OR s.step = $2) AND ($3::text IS NULL OR s.state = $3)
+       AND ($4::integer IS NULL OR (s.position, COALESCE(s.item, -1), s.key) > ($4, $5::integer, $6::text))
+     ORDER BY s.position, COALESCE(s.item, -1), s.key LIMIT $7`,
     [run, step ?? null, state ?? null, after?.[0] ?? null, after?.[1] ?? null, after?.[2] ?? null, limit],
   );
   return rows.map(withIsoTimes);

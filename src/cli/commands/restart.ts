@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { newId } from "../../protocol/ids.ts";
+import { restartRun } from "../api/runs.ts";
+import { usageError } from "../cli-error.ts";
+import type { CliContext } from "../context.ts";
+import { runName } from "../follow/summary.ts";
+import { connect, persistently } from "../platform/connection.ts";
+import type { CommandResult } from "../program.ts";
+import { runToEnd } from "../run-pipeline.ts";
+import { type WithServer, withServerOptions } from "../server-options.ts";
+
+type Options = WithServer<{ from?: string; fromFailed?: boolean; detach?: boolean; json?: boolean; quiet?: boolean }>;
+
+export function define(command: Command, context: CliContext, result: CommandResult): void {
+  withServerOptions(command)
+    .argument("<run>", "like wine#12, or its id")
+    .option("--from-failed", "run again what did not succeed, and take over the rest (the default)")
+    .option("--from <step>", "run again this step and all that need it, and what did not succeed")
+    .option("-d, --detach", "do not wait for the end")
+    .option("-q, --quiet", "print only how it ended")
+    .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
+    .addHelpText("after", "\nExamples:\n  berth restart wine#12\n  berth restart wine#12 --from train")
+    .action((run: string, options: Options) => restart(context, run, options, result));
+}
+
+async function restart(context: CliContext, reference: string, options: Options, result: CommandResult): Promise<void> {
+  const { console } = context;
+  const { from, fromFailed, detach, json = false, quiet = false } = options;
+  if (from !== undefined && fromFailed) throw usageError("--from and --from-failed do not go together.", "Choose one.");
+  if (detach && quiet)
+    throw usageError("--detach and --quiet do not go together.", "--detach prints little by itself.");
+  const connection = await connect(context, options);
+  const input = { requestKey: newId("run"), ...(from === undefined ? {} : { from }) };
+  const made = await persistently(connection, () => restartRun(connection.api, reference, input));
+  if (detach) {
+    if (json) console.out(JSON.stringify(made, null, 2));
+    else console.out(`${runName(made)} submitted (${made.id}). Follow it: berth logs ${runName(made)} -f`);
+    return;
+  }
+  if (!quiet && !json) console.note(`${runName(made)} submitted.`);
+  result.exitCode = await runToEnd(context, connection, made, { json, quiet });
+}

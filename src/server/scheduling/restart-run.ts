@@ -1,0 +1,139 @@
+import { initialStepRuns } from "../../pipeline/graph.ts";
+import { stepsFrom } from "../../pipeline/steps-from.ts";
+import { didYouMean } from "../../pipeline/suggest.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { Plan } from "../../protocol/plan.ts";
+import type { RestartRunRequest } from "../../protocol/resources.ts";
+import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
+import { artifactsInRun } from "../store/artifact-commit.ts";
+import type { Database, Queryable } from "../store/database.ts";
+import { appendServerEvents } from "../store/events.ts";
+import { findVersion, takeRunNumber } from "../store/pipelines.ts";
+import {
+  artifactsOf,
+  type EndedStepRun,
+  endedStepRuns,
+  missingOutputs,
+  type OriginalRun,
+  originalRun,
+} from "../store/restarts.ts";
+import { insertRun } from "../store/runs.ts";
+import { insertStepRuns } from "../store/step-runs.ts";
+import { oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+
+/** Artifacts named in the error that says that they are gone. */
+const GONE_NAMED = 20;
+
+/**
+ * Makes a run of the same pipeline version, parameters and source as another that has ended. Step runs that succeeded
+ * there are taken over with the versions that they made; with `from`, not that step nor what needs it.
+ */
+export async function restartRun(
+  database: Database,
+  submitter: Submitter,
+  original: string,
+  { from, requestKey = null }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
+): Promise<string> {
+  const { project } = submitter;
+  return oncePerKey(database, project, requestKey, () =>
+    // In one transaction, so that what is taken over cannot go away between the look and the reference to it.
+    database.transaction(async (client) => {
+      const run = await originalRun(client, project, original);
+      const plan = (await findVersion(client, project, run.pipeline, run.pipelineVersion))!.plan;
+      checkRestart(run, plan, from ?? null);
+      if (run.source !== null) await requireSource(client, project, run.source);
+      const again = from == null ? new Set<string>() : stepsFrom(plan, from);
+      const ended = (await endedStepRuns(client, original)).filter(({ step }) => !again.has(step));
+      await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
+      return writeRestart(client, submitter, { original, run, plan, ended, requestKey });
+    }),
+  );
+}
+
+function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
+  const name = `${run.pipeline}#${run.number}`;
+  if (from !== null && !plan.steps.some((step) => step.name === from)) {
+    const steps = plan.steps.map((step) => step.name);
+    const message = `${name} has no step "${from}"${didYouMean(from, steps)}`;
+    throw new BerthError("invalid_params", `${message}.`, { problems: [{ path: "from", message }] });
+  }
+  if (!isTerminal(RUN_TRANSITIONS, run.state)) {
+    throw new BerthError("conflict", `${name} is ${run.state}: only a run that has ended can be restarted.`, {
+      advice: "Wait for its end, or cancel it.",
+    });
+  }
+  if (run.state === "succeeded" && from === null) {
+    throw new BerthError("conflict", `${name} succeeded: there is nothing to run again.`, {
+      advice: "Name the step from which on everything is to run again.",
+    });
+  }
+}
+
+async function checkOutputsRemain(client: Queryable, run: OriginalRun, taken: readonly EndedStepRun[]): Promise<void> {
+  const missing = await missingOutputs(client, taken, GONE_NAMED);
+  if (missing.length === 0) return;
+  const named = missing.map(({ stepRun, name }) => `${stepRun}/${name}`);
+  throw new BerthError(
+    "gone",
+    `Not all that ${run.pipeline}#${run.number} made is there any more: ${named.join(", ")}.`,
+    {
+      advice: "Restart from the step that made it, so that it is made again.",
+      details: { artifacts: named },
+    },
+  );
+}
+
+interface Restart {
+  readonly original: string;
+  readonly run: OriginalRun;
+  readonly plan: Plan;
+  /** The step runs of the original, but for those of steps that run again in any case. */
+  readonly ended: readonly EndedStepRun[];
+  readonly requestKey: string | null;
+}
+
+async function writeRestart(client: Queryable, { project, by }: Submitter, restart: Restart): Promise<string> {
+  const { original, run, plan, ended, requestKey } = restart;
+  const id = newId("run");
+  const { number } = await takeRunNumber(client, project, run.pipeline);
+  const { pipelineId, pipelineVersion, params, source, pool, labels, backend } = run;
+  await insertRun(client, {
+    ...{ id, project, by, number, requestKey, restartOf: original },
+    ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend },
+  });
+  const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
+  const initial = initialStepRuns(plan);
+  const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);
+  await insertStepRuns(client, { id, project }, [
+    ...initial.map((spec) => continued(spec, known.get(spec.key))),
+    ...items.map((item) => continued(item, item)),
+  ]);
+  const committer = { project, run: id, pipelineId, worker: "" };
+  await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));
+  await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
+  return id;
+}
+
+/** The step run of the restart: as it ended, where it succeeded; a batch that was split stays so; else from the start. */
+function continued(
+  { key, step, position, matrix, item, parent }: Parameters<typeof insertStepRuns>[2][number],
+  ended: EndedStepRun | undefined,
+): Parameters<typeof insertStepRuns>[2][number] {
+  const identity = { key, step, position, matrix, item, parent };
+  if (ended === undefined) return identity;
+  return hasSucceeded(ended) ? { ...ended } : { ...identity, items: ended.items };
+}
+
+function hasSucceeded({ state }: EndedStepRun): boolean {
+  return state === "succeeded";
+}
+
+/**
+ * The taken over step runs of steps of which others run again. Their artifacts get a version of the new run at once, that
+ * has both: the old items from the beginning, the new ones as they are made.
+ */
+function partlyTaken(ended: readonly EndedStepRun[]): readonly EndedStepRun[] {
+  const open = new Set(ended.filter((stepRun) => !hasSucceeded(stepRun)).map(({ step }) => step));
+  return ended.filter((stepRun) => open.has(stepRun.step) && hasSucceeded(stepRun));
+}
