@@ -30,7 +30,9 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   });
   const first = await platform.berth("run", file, "--backend", "process");
   assert.equal(first.code, 1, `${first.stdout}\n${first.stderr}`);
-  assert.equal((await platform.berth("restart", "again#1", "--from", "rwos")).code === 0, false);
+  const misspelt = await platform.berth("restart", "again#1", "--from", "rwos");
+  assert.match(misspelt.stderr, /did you mean "rows"/);
+  assert.equal(misspelt.code, 2);
   writeFileSync(go, "");
   const second = await platform.berth("restart", "again#1", "--json");
   assert.equal(second.code, 0, `${second.stdout}\n${second.stderr}`);
@@ -56,6 +58,8 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   assert.match(nothing.stderr, /nothing to run again/);
   const from = await platform.berth("restart", "again#2", "--from", "all");
   assert.equal(from.code, 0, `${from.stdout}\n${from.stderr}`);
-  assert.match((await platform.berth("run", "show", "again#3")).stdout, /restart of again#2/);
+  const shown = (await platform.berth("run", "show", "again#3")).stdout;
+  assert.match(shown, /restart of again#2/);
+  assert.match(shown, /rows +succeeded in #1/);
   await platform.tidy();
 });

@@ -15,6 +15,7 @@ export interface StepRunSeed {
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   readonly fault: Fault | null;
+  readonly takenFrom?: { readonly number: number } | null;
 }
 
 /** One line of the progress table: a step run, or a batch with all its items. */
@@ -31,6 +32,8 @@ export interface Row {
   startedAtMs: number | null;
   finishedAtMs: number | null;
   fault: Fault | null;
+  /** Number of the run that it was taken over from, where this one did not run it. */
+  readonly takenFrom: number | null;
 }
 
 /** A run as far as its events have told, the newest of which was `seq`. */
@@ -67,6 +70,7 @@ export function createRunView(state: RunState, seeds: readonly StepRunSeed[]): R
       startedAtMs: seed.startedAt === null ? null : Date.parse(seed.startedAt),
       finishedAtMs: seed.finishedAt === null ? null : Date.parse(seed.finishedAt),
       fault: seed.fault,
+      takenFrom: seed.takenFrom?.number ?? null,
     };
     view.rows.set(seed.key, row);
     if (seed.items !== null) expand(view, row, seed.items);

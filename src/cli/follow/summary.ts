@@ -59,10 +59,15 @@ function stepsTable(rows: readonly Row[], style: Style): string[] {
     .map((row) => [
       markOf(row.state, 0, style),
       labelOf(row),
-      row.batch === null ? row.state : `${row.state}, ${row.batch.items} items`,
+      stateText(row),
       row.startedAtMs === null || row.finishedAtMs === null ? "" : formatDuration(row.finishedAtMs - row.startedAtMs),
     ]);
   return [...renderTable(columns, cells), ...leftOut(rows.length, "steps", style), ""];
+}
+
+function stateText({ state, batch, takenFrom }: Row): string {
+  const from = takenFrom === null ? "" : ` in #${takenFrom}`;
+  return batch === null ? `${state}${from}` : `${state}${from}, ${batch.items} items`;
 }
 
 function artifactsTable(artifacts: readonly ArtifactVersion[], style: Style): string[] {
