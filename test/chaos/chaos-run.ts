@@ -27,7 +27,7 @@ export interface ChaosResult {
 /** New runs come as long as fewer than this many are under way. */
 const RUNS_AT_ONCE = 8;
 const SUBMIT_INTERVAL_MS = 400;
-const FAULT_INTERVAL_MS = { min: 500, max: 4_000 };
+const FAULT_INTERVAL_MS = { min: 300, max: 2_500 };
 /** Kinds of runs: one in this many fails by its own doing, one in this many is cancelled. */
 const FAILS_EVERY = 7;
 const CANCELLED_EVERY = 9;
