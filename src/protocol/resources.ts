@@ -279,3 +279,7 @@ export const WorkerSummary = z.object({
   lastSeenAt: Time.nullable(),
 });
 export type WorkerSummary = z.infer<typeof WorkerSummary>;
+
+/** `DELETE /workers/:worker`: the runs that were taken from it. */
+export const RemovedWorker = z.object({ released: z.array(idOf("run")) });
+export type RemovedWorker = z.infer<typeof RemovedWorker>;

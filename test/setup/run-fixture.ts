@@ -11,6 +11,7 @@ import type { AgentEventBody } from "../../src/protocol/events.ts";
 import { newId } from "../../src/protocol/ids.ts";
 import type { CreateRunInput, RunDetail, StepRun } from "../../src/protocol/resources.ts";
 import { runRoutes } from "../../src/server/http/run-routes.ts";
+import { workerRoutes } from "../../src/server/http/workers.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ReapResult, reap } from "../../src/server/scheduling/reap.ts";
 import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
@@ -26,7 +27,7 @@ const NO_OBJECTS = new Proxy({} as ObjectStore, {
 });
 
 export async function runServer(t: TestContext, options: TestServerOptions = {}): Promise<TestServer> {
-  return testServer(t, runRoutes, {
+  return testServer(t, (services) => [...runRoutes(services), ...workerRoutes(services)], {
     blobs: async (database) => tieredBlobStore(database, NO_OBJECTS),
     ...options,
   });

@@ -61,9 +61,9 @@ export class ApiClient {
     return this.#json("POST", path, schema, { ...options, body: JSON.stringify(body) });
   }
 
-  async delete(path: string, options: RequestOptions = {}): Promise<void> {
-    const response = await this.#send("DELETE", path, withTimeout(options));
-    await response.body?.cancel();
+  /** `z.undefined()` where nothing is answered. */
+  async delete<S extends z.ZodType>(path: string, schema: S, options: RequestOptions = {}): Promise<z.infer<S>> {
+    return this.#json("DELETE", path, schema, options);
   }
 
   /** An answer to be read as it comes; the caller reads it to its end or aborts. */

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { pageOf } from "../../protocol/resources.ts";
 import {
   ApiToken,
@@ -35,5 +35,8 @@ export function listRegistrationTokens(api: ApiClient): Promise<RegistrationToke
 
 /** Whichever of the two it is: their ids tell them apart. */
 export function revokeToken(api: ApiClient, id: string): Promise<void> {
-  return api.delete(`${id.startsWith("reg_") ? "/registration-tokens" : "/tokens"}/${encodeURIComponent(id)}`);
+  return api.delete(
+    `${id.startsWith("reg_") ? "/registration-tokens" : "/tokens"}/${encodeURIComponent(id)}`,
+    z.undefined(),
+  );
 }

@@ -1,4 +1,4 @@
-import { pageOf, WorkerSummary } from "../../protocol/resources.ts";
+import { pageOf, RemovedWorker, WorkerSummary } from "../../protocol/resources.ts";
 import { allPages } from "./all-pages.ts";
 import type { ApiClient } from "./client.ts";
 
@@ -6,4 +6,16 @@ const WorkerPage = pageOf(WorkerSummary);
 
 export function listWorkers(api: ApiClient): Promise<WorkerSummary[]> {
   return allPages((query) => api.get("/workers", WorkerPage, { query }));
+}
+
+export function drainWorker(api: ApiClient, worker: string, draining: boolean): Promise<WorkerSummary> {
+  return api.post(`${workerPath(worker)}/${draining ? "drain" : "undrain"}`, undefined, WorkerSummary);
+}
+
+export function removeWorker(api: ApiClient, worker: string, force: boolean): Promise<RemovedWorker> {
+  return api.delete(workerPath(worker), RemovedWorker, { query: { force: String(force) } });
+}
+
+function workerPath(worker: string): string {
+  return `/workers/${encodeURIComponent(worker)}`;
 }

@@ -8,12 +8,16 @@ import { formatAge } from "../terminal/format-duration.ts";
 import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
+import { defineWorkersDrain } from "./workers-drain.ts";
+import { defineWorkersRemove } from "./workers-remove.ts";
 
 export function define(command: Command, context: CliContext): void {
   withServerOptions(command)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  berth workers\n  berth workers --json | jq -r '.[].name'")
     .action((options: WithServer<{ json?: boolean }>) => printWorkers(context, options));
+  defineWorkersDrain(command, context);
+  defineWorkersRemove(command, context);
 }
 
 async function printWorkers(context: CliContext, options: WithServer<{ json?: boolean }>): Promise<void> {

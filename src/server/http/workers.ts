@@ -2,13 +2,30 @@ import { z } from "zod";
 import { BerthError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { Name } from "../../protocol/names.ts";
-import { PageQuery, pageOf, WorkerSummary } from "../../protocol/resources.ts";
+import { PageQuery, pageOf, RemovedWorker, WorkerSummary } from "../../protocol/resources.ts";
+import { removeWorker } from "../scheduling/remove-worker.ts";
 import type { Services } from "../services.ts";
-import { findWorker, listWorkers, type WorkerRow } from "../store/workers.ts";
+import { findWorker, listWorkers, setDraining, type WorkerRow } from "../store/workers.ts";
 import { nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 
-export function workerRoutes({ database }: Services): Route[] {
+const WorkerParams = z.object({ worker: z.union([idOf("worker"), Name]) });
+
+export function workerRoutes(services: Services): Route[] {
+  const { database, wakeups } = services;
+  const show = async (project: string, worker: string): Promise<WorkerSummary> => {
+    const row = await findWorker(database.pool, project, worker);
+    if (row === null) throw new BerthError("not_found", `There is no worker ${worker}.`);
+    return shown(row);
+  };
+  const drain = async (project: string, worker: string, draining: boolean): Promise<WorkerSummary> => {
+    const { id } = await show(project, worker);
+    await setDraining(database.pool, project, id, draining);
+    // A poll that is held open looks again, and what waits may find it.
+    wakeups.notify(`worker:${id}`);
+    if (!draining) wakeups.notify("queue");
+    return show(project, id);
+  };
   return [
     defineRoute({
       method: "GET",
@@ -29,12 +46,49 @@ export function workerRoutes({ database }: Services): Route[] {
       access: { kind: "role", role: "viewer" },
       summary: "Show a worker, by id or by name",
       tag: "workers",
-      schemas: { params: z.object({ worker: z.union([idOf("worker"), Name]) }), response: WorkerSummary },
+      schemas: { params: WorkerParams, response: WorkerSummary },
       errors: ["not_found"],
-      handler: async ({ params, project }) => {
-        const row = await findWorker(database.pool, project, params.worker);
-        if (row === null) throw new BerthError("not_found", `There is no worker ${params.worker}.`);
-        return shown(row);
+      handler: ({ params, project }) => show(project, params.worker),
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/workers/:worker/drain",
+      access: { kind: "role", role: "operator" },
+      summary: "Let a worker end its runs and take no further ones",
+      tag: "workers",
+      schemas: { params: WorkerParams, response: WorkerSummary },
+      errors: ["not_found"],
+      handler: ({ params, project }) => drain(project, params.worker, true),
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/workers/:worker/undrain",
+      access: { kind: "role", role: "operator" },
+      summary: "Let a draining worker take runs again",
+      tag: "workers",
+      schemas: { params: WorkerParams, response: WorkerSummary },
+      errors: ["not_found"],
+      handler: ({ params, project }) => drain(project, params.worker, false),
+    }),
+    defineRoute({
+      method: "DELETE",
+      path: "/workers/:worker",
+      access: { kind: "role", role: "operator" },
+      summary: "Remove a worker; with force one that holds runs, which then start again elsewhere",
+      tag: "workers",
+      schemas: {
+        params: WorkerParams,
+        query: z.object({ force: z.enum(["true", "false"]).default("false") }),
+        response: RemovedWorker,
+      },
+      errors: ["not_found", "conflict"],
+      handler: async ({ params, query, project }) => {
+        const released = await removeWorker(services, {
+          project,
+          worker: params.worker,
+          force: query.force === "true",
+        });
+        return { released };
       },
     }),
   ];

@@ -152,3 +152,14 @@ export async function endLease(db: Queryable, lease: LeaseRef, reason: string): 
     reason,
   ]);
 }
+
+/** What a worker holds, with the names that people call the runs by; the oldest first. */
+export async function leasesOfWorker(db: Queryable, worker: string): Promise<(LeaseRef & { name: string })[]> {
+  const { rows } = await db.query<LeaseRef & { name: string }>(
+    `SELECT r.id AS run, r.epoch, p.name || '#' || r.number AS name
+     FROM runs r JOIN pipelines p ON p.id = r.pipeline_id
+     WHERE r.worker_id = $1 AND r.state IN ('running', 'cancelling') ORDER BY r.created_at, r.id`,
+    [worker],
+  );
+  return rows;
+}

@@ -95,3 +95,30 @@ export async function findWorker(db: Queryable, project: string, worker: string)
   const { rows } = await db.query<WorkerRow>(`${WORKERS} AND (w.id = $2 OR w.name = $2)`, [project, worker]);
   return rows[0] ?? null;
 }
+
+/** False when there is no such worker. A draining worker keeps its runs and is given no further ones. */
+export async function setDraining(db: Queryable, project: string, id: string, draining: boolean): Promise<boolean> {
+  const { rowCount } = await db.query(
+    "UPDATE workers SET draining = $3 WHERE project_id = $1 AND id = $2 AND removed_at IS NULL",
+    [project, id, draining],
+  );
+  return rowCount === 1;
+}
+
+/** By id, or by name while it is not removed; locked: nothing is claimed for it until the transaction ends. */
+export async function lockWorkerToRemove(
+  client: Queryable,
+  project: string,
+  worker: string,
+): Promise<{ id: string; name: string; isRemoved: boolean } | null> {
+  const { rows } = await client.query<{ id: string; name: string; isRemoved: boolean }>(
+    `SELECT id, name, removed_at IS NOT NULL AS "isRemoved" FROM workers
+     WHERE project_id = $1 AND (id = $2 OR name = $2 AND removed_at IS NULL) FOR NO KEY UPDATE`,
+    [project, worker],
+  );
+  return rows[0] ?? null;
+}
+
+export async function markRemoved(client: Queryable, id: string): Promise<void> {
+  await client.query("UPDATE workers SET removed_at = now() WHERE id = $1", [id]);
+}
