@@ -155,6 +155,28 @@ test("cancelling stops the step and reports it cancelled", async () => {
   assert.equal((await result).outcome.state, "cancelled");
 });
 
+test("of a step that is cancelled the outputs declared `when: always` are kept, unless its lease is lost", async () => {
+  for (const [reason, kept] of [
+    ["user", ["log"]],
+    ["fenced", []],
+  ] as const) {
+    await using fixture = await runtimeFixture(new MemoryBackend());
+    fixture.backend.script("train", hangs());
+    const stop = new AbortController();
+    const outputs = { model: output(), log: output({ path: "log.txt", when: "always" }) };
+    const work = fixture.work({ outputs });
+    const running = Promise.withResolvers<void>();
+    const hooks = { onPhase: () => {}, onSubmitted: () => running.resolve() };
+    const result = runAttempt(fixture.context, work, hooks, stop.signal);
+    await running.promise;
+    for (const name of ["log.txt", "model.csv"]) writeFileSync(join(work.spec.folder, "out", name), "so far");
+    stop.abort({ kind: "cancel", reason });
+    const { outcome, outputs: collected } = await result;
+    assert.equal(outcome.state, "cancelled");
+    assert.deepEqual(Object.keys(collected), kept);
+  }
+});
+
 test("cancelling before the submit starts nothing, and gives back what was prepared", async () => {
   await using fixture = await runtimeFixture(new MemoryBackend());
   await prepareAttempt(fixture.context, fixture.work());

@@ -14,6 +14,9 @@ import { AttemptDetached, cancelToEnd, reasonOf, waitToEnd } from "./run-to-end.
 import { stageInputs } from "./stage-inputs.ts";
 import { endWaiterOf } from "./wait-for-end.ts";
 
+/** A cancel waits for the outputs that are kept in any case, but not for ever. */
+const COLLECT_CANCELLED_TIMEOUT_MS = 60_000;
+
 export interface AttemptHooks {
   onPhase(phase: Phase): void;
   /** The object exists, so its logs can be read. */
@@ -111,13 +114,21 @@ class AttemptRun implements Disposable {
 
   async collect(): Promise<void> {
     const outcome = this.#outcome!;
-    const declared = declaredAfter(outcome, this.#work.outputs);
+    const declared = this.#isKept(outcome) ? declaredAfter(outcome, this.#work.outputs) : null;
     if (declared === null) return;
-    this.#stop.throwIfAborted();
+    // What a step is to leave behind in any case is taken after a cancel too, which is why that does not stop it.
+    const signal = outcome.state === "cancelled" ? AbortSignal.timeout(COLLECT_CANCELLED_TIMEOUT_MS) : this.#stop;
+    signal.throwIfAborted();
     const { cache, limits } = this.#context;
-    const collected = await collectOutputs(this.#work.spec.folder, declared, { cache, limits, signal: this.#stop });
+    const collected = await collectOutputs(this.#work.spec.folder, declared, { cache, limits, signal });
     this.#outcome = joinOutputFaults(outcome, collected.faults);
     this.#outputs = this.#outcome.state === "succeeded" ? collected.outputs : alwaysOf(collected.outputs, declared);
+  }
+
+  /** Whether there may be outputs that somebody wants: not of a step that never ran, nor for a lease that is lost. */
+  #isKept({ state }: Outcome): boolean {
+    if (state !== "cancelled") return state !== "lost";
+    return this.#handle !== null && this.#stop.aborted && reasonOf(this.#stop) === "user";
   }
 
   result(): AttemptResult {
@@ -165,12 +176,12 @@ const ATTEMPTED = {
   outputs: "collecting the outputs",
 } as const;
 
-/** What is collected after this outcome; null for nothing, as of a step that was cancelled or may still be running. */
+/** What is collected after this outcome; null for nothing. */
 function declaredAfter(outcome: Outcome, outputs: AttemptWork["outputs"]): Record<string, OutputPlan> | null {
   if (outcome.state === "succeeded") return outputs;
-  if (outcome.state !== "failed") return null;
   const always = Object.entries(outputs).filter(([, plan]) => plan.when === "always");
-  // What a failed step did not come round to write is no news.
+  if (always.length === 0) return null;
+  // What such a step did not come round to write is no news.
   return Object.fromEntries(always.map(([name, plan]) => [name, { ...plan, optional: true }]));
 }
 
