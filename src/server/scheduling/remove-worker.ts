@@ -21,7 +21,7 @@ export interface RemoveRequest {
  * runs go back to the queue; what it still does for them counts no more. The worker's row is locked against claims.
  * Asked again by its id, it changes nothing.
  *
- * @returns the runs that were taken away from it
+ * @returns the runs that went back to the queue; one that was being cancelled is cancelled
  */
 export async function removeWorker(
   { database, wakeups }: Pick<Services, "database" | "wakeups">,
@@ -33,9 +33,12 @@ export async function removeWorker(
     if (found.isRemoved) return { id: found.id, released: [] };
     const held = await leasesOfWorker(client, found.id);
     if (held.length > 0 && !force) throw stillHolds(found.name, held);
-    for (const lease of held) await releaseRun(client, lease, "its worker was removed");
+    const released: string[] = [];
+    for (const lease of held) {
+      if ((await releaseRun(client, lease, "its worker was removed")) === "queued") released.push(lease.run);
+    }
     await markRemoved(client, found.id);
-    return { id: found.id, released: held.map(({ run }) => run) };
+    return { id: found.id, released };
   });
   for (const run of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
