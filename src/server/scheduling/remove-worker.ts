@@ -33,12 +33,12 @@ export async function removeWorker(
     if (found.isRemoved) return { id: found.id, released: [] };
     const held = await leasesOfWorker(client, found.id);
     if (held.length > 0 && !force) throw stillHolds(found.name, held);
-    const released: string[] = [];
+    const requeued: string[] = [];
     for (const lease of held) {
-      if ((await releaseRun(client, lease, "its worker was removed")) === "queued") released.push(lease.run);
+      if ((await releaseRun(client, lease, "its worker was removed")) === "queued") requeued.push(lease.run);
     }
     await markRemoved(client, found.id);
-    return { id: found.id, released };
+    return { id: found.id, released: requeued };
   });
   for (const run of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
