@@ -118,7 +118,7 @@ const FAULTS: readonly Fault[] = [
   { name: "server killed", act: ({ servers }, random) => pick(servers, random).kill() },
   { name: "agent killed", act: ({ agents }, random) => pick(agents, random).kill() },
   { name: "agent killed", act: ({ agents }, random) => pick(agents, random).kill() },
-  { name: "PostgreSQL killed", act: ({ postgres }) => process.kill(postgres.pid, "SIGKILL") },
+  { name: "PostgreSQL killed", act: ({ postgres }) => killProcess(postgres.pid) },
   { name: "agent paused", act: ({ agents }, random) => pick(agents, random).pauseFor(random() * PAUSE_MAX_MS) },
   { name: "server paused", act: ({ servers }, random) => pick(servers, random).pauseFor(random() * PAUSE_MAX_MS) },
   {
@@ -127,6 +127,15 @@ const FAULTS: readonly Fault[] = [
     act: ({ agents }, random, leftMs) => leftMs > GONE_MS && random() < 0.2 && agents[0]!.killFor(GONE_MS),
   },
 ];
+
+/** False when it is gone already, and not back yet. */
+function killProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}
 
 async function tidied(fleet: Fleet): Promise<string[]> {
   const deadline = performance.now() + TIDY_TIMEOUT_MS;
