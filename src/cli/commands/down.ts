@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { berthHome, homeFiles } from "../platform/home.ts";
-import { isLocked, runningSupervisor } from "../platform/supervisor-file.ts";
+import { runningSupervisor } from "../platform/supervisor-file.ts";
 
 const STOP_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 50;
@@ -26,7 +26,7 @@ async function stopPlatform(context: CliContext): Promise<void> {
   }
   process.kill(supervisor.pid, "SIGTERM");
   const deadline = performance.now() + STOP_TIMEOUT_MS;
-  while (isLocked(homeFiles(home).supervisorLock) || isAlive(supervisor.pid)) {
+  while (isAlive(supervisor.pid)) {
     if (performance.now() > deadline) {
       throw new CliError(`Berth (process ${supervisor.pid}) has not stopped after ${STOP_TIMEOUT_MS / 1000} s.`, {
         advice: [`Its logs say more: ${homeFiles(home).logs}`],
@@ -37,7 +37,7 @@ async function stopPlatform(context: CliContext): Promise<void> {
   context.console.note("Stopped.");
 }
 
-/** The lock is given up a moment before the process is gone. */
+/** The process, not the lock of the home: another command may start Berth again at once, which is its own affair. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

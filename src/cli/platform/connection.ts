@@ -28,7 +28,7 @@ export async function connect(context: CliContext, choice: ServerChoice): Promis
   let recovery: Promise<void> | null = null;
   const recoverPlatform = async () => {
     await sleep(RETRY_FIRST_MS);
-    endpoint = await ensurePlatform(context, home);
+    endpoint = await ensurePlatform(context, home, true);
   };
   return {
     api: new ApiClient(() => endpoint),

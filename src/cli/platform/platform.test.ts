@@ -232,3 +232,25 @@ test("--json gives the whole outcome on stdout, and artifacts come back byte by 
   assert.equal((await berth("artifacts", "get", "outcome/work/out/1", "-o", target, "--force").ended).code, 0);
   assert.deepEqual(readdirSync(target), ["out.txt"]);
 });
+
+test("`down` stops Berth under a command that follows a run, which is told so and does not start it again", async () => {
+  const { file, go } = waitingPipeline("followed");
+  const run = berth("run", file, "--backend", "process");
+  await until("the step runs", () => run.output.stdout.includes("work | begun"));
+  const down = await berth("down").ended;
+  assert.equal(down.code, 0, down.stderr);
+  const { code, stderr } = await run.ended;
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /Berth was stopped while this command used it/);
+  assert.match((await berth("down").ended).stderr, /is not up/);
+  writeFileSync(go, "");
+  let state = "";
+  while (state !== "succeeded") state = JSON.parse((await berth("runs", "--json").ended).stdout)[0].state;
+});
+
+test("the worker that comes with the platform cannot be removed: nothing would run any more", async () => {
+  const { code, stderr } = await berth("workers", "remove", "local", "--force").ended;
+  assert.equal(code, 2);
+  assert.match(stderr, /comes and goes with it.*\n.*workers drain local/);
+  assert.match((await berth("workers").ended).stdout, /^local /m);
+});

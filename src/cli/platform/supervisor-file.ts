@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { tryLock } from "../../std/file-lock.ts";
@@ -13,6 +13,16 @@ export function writeSupervisorInfo(home: string, info: SupervisorInfo): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(`${file}.new`, `${JSON.stringify(info)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
+}
+
+/** What a supervisor does that ends because it was asked to: one that is killed leaves its file behind. */
+export function removeSupervisorInfo(home: string): void {
+  rmSync(homeFiles(home).supervisor, { force: true });
+}
+
+/** Whether the last supervisor of this home ended because it was asked to; only of use while none runs. */
+export function wasStopped(home: string): boolean {
+  return !existsSync(homeFiles(home).supervisor);
 }
 
 /** The supervisor that runs for this home, or null. The lock says whether one does, the file only which. */

@@ -9,7 +9,7 @@ import { homeFiles } from "./home.ts";
 import { ensureLocalWorker } from "./local-worker.ts";
 import { openLog } from "./log-file.ts";
 import { type ChildMessage, SupervisedChild } from "./supervised-child.ts";
-import { isLocked, writeSupervisorInfo } from "./supervisor-file.ts";
+import { isLocked, removeSupervisorInfo, writeSupervisorInfo } from "./supervisor-file.ts";
 
 export interface SupervisorOptions {
   readonly context: CliContext;
@@ -65,6 +65,8 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
     // Asked to stop in the middle of the start: an orderly end, not a failure.
     if (!signal.aborted) throw error;
   }
+  await children.disposeAsync();
+  removeSupervisorInfo(home);
 }
 
 /** Returns where the server listens. */
