@@ -28,6 +28,18 @@ export async function submitRun(connection: Connection, input: CreateRunInput): 
   return persistently(connection, () => createRun(connection.api, request));
 }
 
+/** What a person, or a script that does not wait, needs in order to find the run again. */
+export function announceSubmitted(
+  { console }: CliContext,
+  run: Run,
+  { detach = false, json = false, quiet = false }: { detach?: boolean; json?: boolean; quiet?: boolean },
+): void {
+  const name = runName(run);
+  if (detach && json) console.out(JSON.stringify(run, null, 2));
+  else if (detach) console.out(`${name} submitted (${run.id}). Follow it: berth logs ${name} -f`);
+  else if (!quiet && !json) console.note(`${name} submitted.`);
+}
+
 /**
  * Follows a run to its end and prints how it went. Ctrl-C cancels the run and waits until it is cancelled; a second
  * one leaves at once.

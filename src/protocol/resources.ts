@@ -280,6 +280,6 @@ export const WorkerSummary = z.object({
 });
 export type WorkerSummary = z.infer<typeof WorkerSummary>;
 
-/** `DELETE /workers/:worker`: the runs that were taken from it. */
+/** `DELETE /workers/:worker`: the runs that went back to the queue. */
 export const RemovedWorker = z.object({ released: z.array(idOf("run")) });
 export type RemovedWorker = z.infer<typeof RemovedWorker>;

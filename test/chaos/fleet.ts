@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/server/postgres/embedded-postgres.ts";
+import { freePort } from "../setup/free-port.ts";
 import { ChaosApi } from "./api.ts";
 import { Part } from "./part.ts";
 
@@ -140,13 +140,4 @@ function adminToken(folder: string): string {
     }
   }
   throw new Error("no replica made an administrator's token");
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 }

@@ -3,10 +3,9 @@ import { newId } from "../../protocol/ids.ts";
 import { restartRun } from "../api/runs.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
-import { runName } from "../follow/summary.ts";
 import { connect, persistently } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
-import { runToEnd } from "../run-pipeline.ts";
+import { announceSubmitted, runToEnd } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 
 type Options = WithServer<{ from?: string; fromFailed?: boolean; detach?: boolean; json?: boolean; quiet?: boolean }>;
@@ -24,7 +23,6 @@ export function define(command: Command, context: CliContext, result: CommandRes
 }
 
 async function restart(context: CliContext, reference: string, options: Options, result: CommandResult): Promise<void> {
-  const { console } = context;
   const { from, fromFailed, detach, json = false, quiet = false } = options;
   if (from !== undefined && fromFailed) throw usageError("--from and --from-failed do not go together.", "Choose one.");
   if (detach && quiet)
@@ -32,11 +30,7 @@ async function restart(context: CliContext, reference: string, options: Options,
   const connection = await connect(context, options);
   const input = { requestKey: newId("run"), ...(from === undefined ? {} : { from }) };
   const made = await persistently(connection, () => restartRun(connection.api, reference, input));
-  if (detach) {
-    if (json) console.out(JSON.stringify(made, null, 2));
-    else console.out(`${runName(made)} submitted (${made.id}). Follow it: berth logs ${runName(made)} -f`);
-    return;
-  }
-  if (!quiet && !json) console.note(`${runName(made)} submitted.`);
+  announceSubmitted(context, made, options);
+  if (detach) return;
   result.exitCode = await runToEnd(context, connection, made, { json, quiet });
 }

@@ -1,13 +1,12 @@
 import type { Command } from "commander";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
-import { runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
 import { readParams } from "../read-params.ts";
 import { readPipeline } from "../read-pipeline.ts";
 import { problemLine } from "../report-error.ts";
-import { runToEnd, submitRun } from "../run-pipeline.ts";
+import { announceSubmitted, runToEnd, submitRun } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { uploadSource } from "../upload-source.ts";
 import { defineRunShow } from "./run-show.ts";
@@ -65,13 +64,8 @@ async function run(context: CliContext, file: string, options: Options, result: 
     ...(options.backend === undefined ? {} : { backend: options.backend }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
   });
-  if (options.detach) {
-    if (options.json) console.out(JSON.stringify(submitted, null, 2));
-    else
-      console.out(`${runName(submitted)} submitted (${submitted.id}). Follow it: berth logs ${runName(submitted)} -f`);
-    return;
-  }
-  if (!options.quiet && !options.json) console.note(`${runName(submitted)} submitted.`);
   const { json = false, quiet = false } = options;
+  announceSubmitted(context, submitted, options);
+  if (options.detach) return;
   result.exitCode = await runToEnd(context, connection, submitted, { json, quiet });
 }
