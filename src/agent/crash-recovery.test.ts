@@ -34,6 +34,7 @@ steps:
       echo "third" >> "\${{ params.ledger }}"
       cat "$BERTH_IN/small"
       exit 7
+    retry: 0
     inputs: { small: second.small }
 `;
 

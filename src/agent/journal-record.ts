@@ -14,13 +14,17 @@ export type JournalRecord = (
   | { readonly type: "prepared"; readonly work: AttemptWork }
   /** User code may run for this attempt from here on. */
   | { readonly type: "intent"; readonly work: AttemptWork }
-  /** How the attempt ended; its outputs are in the blob cache. `again`: another attempt follows. */
+  /**
+   * How the attempt ended; its outputs are in the blob cache. `again`: another attempt follows, not before `retryAt` by
+   * this machine's clock (milliseconds since 1970).
+   */
   | {
       readonly type: "result";
       readonly stepRun: string;
       readonly attempt: number;
       readonly result: AttemptResult;
       readonly again: boolean;
+      readonly retryAt: number | null;
     }
   /** Bytes of log that the server holds. */
   | { readonly type: "logs"; readonly acked: readonly AckedLog[] }

@@ -1,21 +1,69 @@
 import type { Outcome } from "../backends/execution-backend.ts";
+import type { AttemptFaults } from "../protocol/agent-api.ts";
+import type { RetryPolicy } from "../protocol/plan.ts";
 
-/** Attempts of a step run that may end for reasons that are not the user's, before the step run fails for good. */
-export const INFRASTRUCTURE_FAULTS_MAX = 3;
-/** Before a new attempt after the platform failed: it may need a moment. Doubles each time. */
-const FIRST_DELAY_MS = 500;
+/** Before a new attempt after the platform failed: it may need a moment. Doubles each time, up to the maximum. */
+const PLATFORM_DELAY_MS = 500;
+const PLATFORM_DELAY_MAX_MS = 60_000;
+/** Of the memory limit, where the policy names no highest one. */
+const MEMORY_GROWTH_MAX = 4;
 
 export type NextAttempt = { readonly again: true; readonly delayMs: number } | { readonly again: false };
 
+/** What decides besides the outcome: the step's policy and memory limit, and what went wrong before. */
+export interface RetryRules {
+  readonly policy: RetryPolicy;
+  /** Of the first attempt; null is no limit. */
+  readonly memoryBytes: number | null;
+}
+
+export const NO_FAULTS: AttemptFaults = { own: 0, oom: 0, infrastructure: 0 };
+
 /**
  * The one place that decides what follows the end of an attempt. What the platform did wrong is tried again on its own
- * budget; what the step did wrong is final.
+ * budget. What the step did wrong is tried again as its policy says; a business error, a wrong configuration and a
+ * cancel never are, and running out of memory only when there is more to be had.
  *
- * @param infrastructureFaults how many attempts of this step run the platform failed before this one
+ * @param before the attempts of this step run that went wrong before this one
+ * @param random for jitter, from 0 up to 1
  */
-export function nextAttempt(outcome: Outcome, infrastructureFaults: number): NextAttempt {
-  if (!isInfrastructure(outcome) || infrastructureFaults + 1 >= INFRASTRUCTURE_FAULTS_MAX) return { again: false };
-  return { again: true, delayMs: FIRST_DELAY_MS * 2 ** infrastructureFaults };
+export function nextAttempt(
+  outcome: Outcome,
+  { policy, memoryBytes }: RetryRules,
+  before: AttemptFaults,
+  random: () => number,
+): NextAttempt {
+  const kind = kindOf(outcome);
+  if (kind === null) return { again: false };
+  if (kind === "infrastructure") {
+    if (before.infrastructure >= policy.infrastructureMax) return { again: false };
+    return { again: true, delayMs: Math.min(PLATFORM_DELAY_MS * 2 ** before.infrastructure, PLATFORM_DELAY_MAX_MS) };
+  }
+  const { class: faultClass, code } = outcome.fault!;
+  if (before.own >= policy.max || !(policy.on.includes(faultClass) || policy.on.includes(code)))
+    return { again: false };
+  if (
+    kind === "oom" &&
+    memoryAfter(before, { policy, memoryBytes }) === memoryAfter(countFault(before, outcome), { policy, memoryBytes })
+  ) {
+    return { again: false };
+  }
+  return { again: true, delayMs: delayOf(policy, before.own, random) };
+}
+
+/** The memory limit of the attempt that follows these faults; null is no limit. */
+export function memoryAfter({ oom }: AttemptFaults, { policy, memoryBytes }: RetryRules): number | null {
+  if (memoryBytes === null) return null;
+  const most = Math.max(memoryBytes, policy.maxMemoryBytes ?? memoryBytes * MEMORY_GROWTH_MAX);
+  return Math.min(memoryBytes * 2 ** oom, most);
+}
+
+/** The same with one more attempt that ended like this. */
+export function countFault(faults: AttemptFaults, outcome: Outcome): AttemptFaults {
+  const kind = kindOf(outcome);
+  if (kind === null) return faults;
+  if (kind === "infrastructure") return { ...faults, infrastructure: faults.infrastructure + 1 };
+  return { ...faults, own: faults.own + 1, oom: faults.oom + (kind === "oom" ? 1 : 0) };
 }
 
 /** What a step run becomes by an attempt that no other follows. */
@@ -23,8 +71,33 @@ export function finalStepState({ state }: Outcome): "succeeded" | "failed" | "ca
   return state === "lost" ? "failed" : state;
 }
 
-/** Whether it was not the step's doing. No evidence of how it ended counts as the platform's. */
-export function isInfrastructure(outcome: Outcome): boolean {
-  if (outcome.state === "succeeded" || outcome.state === "cancelled") return false;
-  return outcome.state === "lost" || outcome.fault?.class === "infrastructure";
+/** Null for what is no fault, or is final whatever a policy says. No evidence of how it ended is the platform's fault. */
+function kindOf({ state, fault }: Outcome): "infrastructure" | "oom" | "own" | null {
+  if (state === "lost") return "infrastructure";
+  if (state !== "failed" || fault === null) return null;
+  switch (fault.class) {
+    case "infrastructure":
+    case "oom":
+      return fault.class;
+    case "business":
+    case "configuration":
+    case "cancelled":
+      return null;
+    case "application":
+    case "timeout":
+    case "output":
+      return "own";
+  }
+}
+
+function delayOf({ delayMs, backoff, maxDelayMs }: RetryPolicy, retries: number, random: () => number): number {
+  switch (backoff) {
+    case "fixed":
+      return Math.min(delayMs, maxDelayMs);
+    case "linear":
+      return Math.min(delayMs * (retries + 1), maxDelayMs);
+    case "exponential":
+      // Full jitter: of many that failed together, no two come back together.
+      return Math.round(random() * Math.min(delayMs * 2 ** retries, maxDelayMs));
+  }
 }

@@ -1,4 +1,5 @@
 import { batchItems, initialStepRuns, type PriorState, type StepRunSpec } from "../pipeline/graph.ts";
+import type { PriorStepRun } from "../protocol/agent-api.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import { isTerminal, STEP_TRANSITIONS } from "../protocol/states.ts";
 import { finalStepState } from "./next-attempt.ts";
@@ -11,8 +12,8 @@ export interface KnownProgress {
   readonly outputs: Map<string, Readonly<Record<string, Content>>>;
   /** The step runs that had attempts under this lease. */
   readonly specs: ReadonlyMap<string, StepRunSpec>;
-  /** Attempts that the server knew of when the run was taken. */
-  readonly attempts: ReadonlyMap<string, number>;
+  /** Attempts that the server knew of when the run was taken, by step run. */
+  readonly tries: ReadonlyMap<string, Pick<PriorStepRun, "attempts" | "faults">>;
   /** Batches that were split under an earlier lease: the server is told again, for this lease. */
   readonly splitBefore: readonly { readonly stepRun: string; readonly items: number }[];
 }
@@ -21,14 +22,12 @@ export interface KnownProgress {
 export function knownProgress(history: RunHistory): KnownProgress {
   const states = new Map<string, PriorState>();
   const outputs = new Map<string, Readonly<Record<string, Content>>>();
-  const attempts = new Map<string, number>();
   const splitBefore: { stepRun: string; items: number }[] = [];
   for (const prior of history.assignment!.prior) {
     const { stepRun, items } = prior;
     const ended = isTerminal(STEP_TRANSITIONS, prior.state);
     states.set(stepRun, { stepRun, items, state: ended ? prior.state : "pending" });
     outputs.set(stepRun, prior.outputs);
-    attempts.set(stepRun, prior.attempts);
     if (items !== null && !ended && !history.expanded.has(stepRun)) splitBefore.push({ stepRun, items });
   }
   for (const [stepRun, items] of history.expanded) states.set(stepRun, { stepRun, items, state: "running" });
@@ -40,7 +39,8 @@ export function knownProgress(history: RunHistory): KnownProgress {
   for (const [stepRun, { state }] of history.ended) {
     states.set(stepRun, { stepRun, items: states.get(stepRun)?.items ?? null, state });
   }
-  return { states: [...states.values()], outputs, specs: attempted(history, states), attempts, splitBefore };
+  const tries = new Map(history.assignment!.prior.map((prior) => [prior.stepRun, prior]));
+  return { states: [...states.values()], outputs, specs: attempted(history, states), tries, splitBefore };
 }
 
 function attempted(history: RunHistory, states: ReadonlyMap<string, PriorState>): Map<string, StepRunSpec> {

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { BackendSession, Handle } from "../backends/execution-backend.ts";
 import { objectName } from "../backends/object-name.ts";
+import type { AttemptFaults } from "../protocol/agent-api.ts";
 import type { ConsumedInput } from "../protocol/artifacts.ts";
 import type { AgentEventBody } from "../protocol/events.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/attempt-work.ts";
@@ -12,7 +12,14 @@ import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
-import { finalStepState, type NextAttempt, nextAttempt } from "./next-attempt.ts";
+import {
+  countFault,
+  finalStepState,
+  memoryAfter,
+  type NextAttempt,
+  nextAttempt,
+  type RetryRules,
+} from "./next-attempt.ts";
 import type { Permits } from "./permits.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
@@ -35,8 +42,9 @@ export interface RunAttemptsOptions {
 export interface AttemptOrder {
   readonly work: AttemptWork;
   readonly consumed: readonly ConsumedInput[];
-  /** Attempts of this step run that the platform failed before. */
-  readonly infrastructureFaults: number;
+  readonly rules: RetryRules;
+  /** How earlier attempts of this step run ended. */
+  readonly before: AttemptFaults;
 }
 
 export interface AttemptEnd {
@@ -120,20 +128,17 @@ export class RunAttempts {
     }
     const hooks = { onPhase: () => {}, onSubmitted: () => this.#followLogs(handle) };
     const result = await runAttempt(runtime, work, hooks, stop);
-    const next = nextAttempt(result.outcome, order.infrastructureFaults);
+    const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
-    if (next.again) {
-      await this.#makeSureItEnded(handle, result);
-      await sleep(next.delayMs, undefined, { signal: stop }).catch(() => {});
-    }
+    if (next.again) await this.#makeSureItEnded(handle, result);
     void this.release(work);
     return { result, next };
   }
 
   /** Reports an end that an earlier process journaled and did not report: its outputs are still to be uploaded. */
-  reportAgain(order: AttemptOrder, result: AttemptResult, again: boolean): void {
+  reportAgain(order: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): void {
     const { link, log } = this.#options;
-    const finished = finishedEvent(order, result, again);
+    const finished = finishedEvent(order, result, null);
     const report = () => durably(() => link.outbox.report(finished), { signal: link.signal, log });
     link.commits.reportWhenReady(needsOf(order, result), report);
   }
@@ -194,9 +199,16 @@ export class RunAttempts {
   async #record(order: AttemptOrder, result: AttemptResult, next: NextAttempt): Promise<void> {
     const { link, log } = this.#options;
     const { stepRun, attempt } = order.work.ref;
-    const record = { type: "result", stepRun, attempt, result, again: next.again } as const;
+    const retryAt = next.again ? Date.now() + next.delayMs : null;
+    const record = { type: "result", stepRun, attempt, result, again: next.again, retryAt } as const;
+    if (next.again) {
+      // At once, and without what it left behind, which the next attempt replaces: that one's start is reported next.
+      const again = { delayMs: next.delayMs, memoryBytes: moreMemory(order, result) };
+      const finished = finishedEvent(order, { ...result, outputs: {} }, again);
+      return durably(() => link.outbox.record(record, finished), { signal: link.signal, log });
+    }
     const needs = needsOf(order, result);
-    const finished = finishedEvent(order, result, next.again);
+    const finished = finishedEvent(order, result, null);
     const wait = { signal: link.signal, log };
     link.hold(needs.outputs);
     if (link.commits.isReady(needs)) return durably(() => link.outbox.record(record, finished), wait);
@@ -234,17 +246,24 @@ export class RunAttempts {
   }
 }
 
-function needsOf(order: AttemptOrder, result: AttemptResult): CommitNeeds {
-  const reads = result.outcome.state === "succeeded" ? order.consumed.map(({ stepRun }) => stepRun) : [];
-  return { stepRun: order.work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
+function needsOf({ work, consumed }: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): CommitNeeds {
+  const reads = result.outcome.state === "succeeded" ? consumed.map(({ stepRun }) => stepRun) : [];
+  return { stepRun: work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
 }
 
+/** What the attempt after this one may use, where that is more than this one could. */
+function moreMemory({ rules, before }: AttemptOrder, { outcome }: AttemptResult): number | null {
+  const next = memoryAfter(countFault(before, outcome), rules);
+  return next === memoryAfter(before, rules) ? null : next;
+}
+
+/** `again` says what follows when this attempt is not the last one. */
 function finishedEvent(
-  order: AttemptOrder,
+  { work, consumed }: Pick<AttemptOrder, "work" | "consumed">,
   { outcome, outputs, phases }: AttemptResult,
-  again: boolean,
+  again: Extract<AgentEventBody, { type: "attempt.finished" }>["retry"] | null,
 ): AgentEventBody {
-  const { stepRun, attempt } = order.work.ref;
+  const { stepRun, attempt } = work.ref;
   const { cpuMs, memoryPeakBytes } = outcome.stats;
   return {
     type: "attempt.finished",
@@ -252,13 +271,14 @@ function finishedEvent(
     attempt,
     state: outcome.state,
     stepState: again ? null : finalStepState(outcome),
+    ...(again ? { retry: again } : {}),
     exitCode: outcome.exitCode,
     signal: outcome.signal,
     fault: outcome.fault,
     phases,
     usage: { ...(cpuMs === undefined ? {} : { cpuMs }), ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }) },
     outputs: Object.entries(outputs).map(([name, content]) => ({ name, content })),
-    inputs: [...order.consumed],
+    inputs: [...consumed],
     warnings: [...outcome.warnings],
   };
 }

@@ -7,6 +7,7 @@ import { ends, exits, hangs, ignoresTerm, type Script, waitsThen } from "../back
 import { processBackend } from "../backends/process/process-backend.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { fault } from "../protocol/faults.ts";
+import { NO_FAULTS } from "./next-attempt.ts";
 import { listAttemptParts, listRunFolders } from "./run-folder.ts";
 import { AgentFixture, assignmentOf } from "./testing/agent-fixture.ts";
 import type { FakeRun } from "./testing/fake-run.ts";
@@ -134,6 +135,7 @@ test("after a failure what runs finishes, what needs it is skipped, and the run 
   const run = fixture.server.submit(
     assignmentOf(`
 name: failing
+retry: 0
 environment: { image: any }
 steps:
   bad: { run: "false" }
@@ -151,13 +153,13 @@ steps:
   await assertTidy(fixture, backend);
 });
 
-test("an attempt that left no evidence is tried again, and after three the step run fails", async () => {
+test("an attempt that left no evidence is tried again, and with its budget used up the step run fails", async () => {
   await using fixture = await AgentFixture.open();
   const backend = new MemoryBackend();
   backend.script("a", ends({ vanished: true }), exits(0, { outputs: { x: "x" } }));
   backend.script("b", ends({ vanished: true }));
   await fixture.start(backend);
-  const run = fixture.server.submit(assignmentOf(CHAIN));
+  const run = fixture.server.submit(assignmentOf(`${CHAIN}retry: { max: 0, infrastructure: 2 }\n`));
   assert.equal(await run.finished.promise, "failed");
   assert.deepEqual(
     run.ends("a").map(({ state, stepState }) => [state, stepState]),
@@ -319,8 +321,8 @@ test("a run that was handed over starts from what is committed, with the next at
   const run = fixture.server.submit(
     assignmentOf(CHAIN, {
       prior: [
-        { stepRun: "a", state: "succeeded", attempts: 1, items: null, outputs: { x: content } },
-        { stepRun: "b", state: "pending", attempts: 2, items: null, outputs: {} },
+        { stepRun: "a", state: "succeeded", attempts: 1, faults: NO_FAULTS, items: null, outputs: { x: content } },
+        { stepRun: "b", state: "pending", attempts: 2, faults: NO_FAULTS, items: null, outputs: {} },
       ],
     }),
   );
@@ -386,7 +388,7 @@ test("what was made ready and is skipped after all is removed", async () => {
   const backend = new MemoryBackend();
   backend.script("a", waitsThen(exits(1)));
   await fixture.start(backend);
-  const run = fixture.server.submit(assignmentOf(CHAIN));
+  const run = fixture.server.submit(assignmentOf(`${CHAIN}retry: 0\n`));
   const first = await backend.started("a");
   await until("b is made ready", () => backend.callsOf("prepare", "b") === 1);
   first.tell();
@@ -438,7 +440,7 @@ test("a batch that was split under an earlier lease goes on with the items that 
   });
   backend.script("all", printsInput("os"));
   await fixture.start(backend);
-  const prior = { attempts: 1, items: null, outputs: {} };
+  const prior = { faults: NO_FAULTS, attempts: 1, items: null, outputs: {} };
   const run = fixture.server.submit(
     assignmentOf(
       `

@@ -10,6 +10,7 @@ export interface AttemptHistory {
   readonly intended: boolean;
   readonly result: AttemptResult | null;
   readonly again: boolean;
+  readonly retryAt: number | null;
   /** Whether its end is among the events; if not, its outputs are still on their way to the server. */
   readonly reported: boolean;
   readonly released: boolean;
@@ -56,6 +57,7 @@ export class RunHistory {
         this.#replace(record.work.ref.stepRun, record.work.ref.attempt, (known) => ({
           result: null,
           again: false,
+          retryAt: null,
           reported: false,
           released: false,
           ...known,
@@ -64,7 +66,11 @@ export class RunHistory {
         }));
         break;
       case "result":
-        this.#change(record.stepRun, record.attempt, { result: record.result, again: record.again });
+        this.#change(record.stepRun, record.attempt, {
+          result: record.result,
+          again: record.again,
+          retryAt: record.retryAt,
+        });
         break;
       case "released":
         this.#change(record.stepRun, record.attempt, { released: true });

@@ -10,7 +10,6 @@ import { retryBackend } from "../runtime/retry-backend.ts";
 import { SourceRefusedError, unpackSource } from "../runtime/unpack-source.ts";
 import { BuildLog } from "./build-log.ts";
 import { durably } from "./durably.ts";
-import { INFRASTRUCTURE_FAULTS_MAX } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 
@@ -35,6 +34,8 @@ export interface RunImagesOptions {
 }
 
 /** Between tries at an image whose registry or engine did not answer; doubles each time. */
+/** Of one image, when its registry or the engine failed. */
+const TRIES_MAX = 3;
 const FIRST_RETRY_MS = 2_000;
 
 /** The images of one run: each environment is prepared once, as soon as the run is taken. */
@@ -100,7 +101,7 @@ export class RunImages {
         () => session.prepareImage(request, (chunk) => buildLog.append(chunk), stop),
         stop,
       );
-      if (result.ok || result.fault.class !== "infrastructure" || tries === INFRASTRUCTURE_FAULTS_MAX) return result;
+      if (result.ok || result.fault.class !== "infrastructure" || tries === TRIES_MAX) return result;
       buildLog.append(Buffer.from(`${result.fault.message} Trying again.\n`));
       await sleep(FIRST_RETRY_MS * 2 ** (tries - 1), undefined, { signal: stop });
     }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Consequence, EndState, RunGraph, StepRunSpec } from "../pipeline/graph.ts";
 import type { ConsumedInput } from "../protocol/artifacts.ts";
@@ -6,12 +7,13 @@ import { type Fault, fault } from "../protocol/faults.ts";
 import type { AttemptResult, AttemptWork, StagedInput, StopReason } from "../runtime/attempt-work.ts";
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
-import { finalStepState } from "./next-attempt.ts";
+import { finalStepState, type RetryRules } from "./next-attempt.ts";
 import type { KnownProgress } from "./prior-states.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
 import type { AttemptHistory, RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 import type { StepSlots } from "./step-slots.ts";
+import { StepTries, type Tries } from "./step-tries.ts";
 
 /** How a run ends. */
 export interface RunEnd {
@@ -24,7 +26,8 @@ export interface Works {
   /** Null when an attempt of this step run can start now; a fault when none ever can. */
   ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
   /** The work of an attempt but for its inputs, which need not be known yet. */
-  work(stepRun: StepRunSpec, attempt: number): AttemptWork;
+  work(stepRun: StepRunSpec, tries: Pick<Tries, "attempt" | "faults">): AttemptWork;
+  rules(stepRun: StepRunSpec): RetryRules;
   inputs(stepRun: StepRunSpec): readonly StagedInput[];
   consumed(stepRun: StepRunSpec): readonly ConsumedInput[];
   /** Into how many items a batch is split. */
@@ -76,10 +79,12 @@ export class RunSteps {
   #awaitsSlot = false;
   #failure: unknown = null;
   readonly #faults: FirstFaults;
+  readonly #tries: StepTries;
 
   constructor(options: RunStepsOptions) {
     this.#options = options;
     this.#faults = new FirstFaults(options.history);
+    this.#tries = new StepTries(options.known, options.history);
   }
 
   /** Resolves when every step run has ended; rejects when some were left running, or could not be driven. */
@@ -111,11 +116,11 @@ export class RunSteps {
   }
 
   /** Its end was journaled, but not reported: its outputs were still on their way. */
-  #reportUnreported({ work, result, reported, again }: AttemptHistory): void {
+  #reportUnreported({ work, result, reported }: AttemptHistory): void {
     if (result === null || reported) return;
     const { known, works, attempts } = this.#options;
     const consumed = works.consumed(known.specs.get(work.ref.stepRun)!);
-    attempts.reportAgain({ work, consumed, infrastructureFaults: 0 }, result, again);
+    attempts.reportAgain({ work, consumed }, result);
   }
 
   /** Starts what can start now. */
@@ -132,7 +137,10 @@ export class RunSteps {
   /** False when there is no slot: then it, and all behind it, start when one is free. */
   #tryStart(stepRun: StepRunSpec): boolean {
     const { works, slots, link } = this.#options;
-    const obstacle = works.ready(stepRun);
+    const { notBefore } = this.#tries.of(stepRun.key);
+    const pauseMs = notBefore === null ? 0 : notBefore - performance.now();
+    const obstacle =
+      pauseMs > 0 ? sleep(pauseMs, null, { signal: this.#options.stop }).catch(() => null) : works.ready(stepRun);
     if (obstacle instanceof Promise) {
       this.#park(stepRun, obstacle);
     } else if (obstacle !== null) {
@@ -180,41 +188,31 @@ export class RunSteps {
       });
   }
 
-  /** One step run, from its first attempt here to its end; with `resumed`, from an attempt that already began. */
+  /** One attempt of a step run, and what follows from its end; with `resumed`, an attempt that already began. */
   async #runStep(stepRun: StepRunSpec, resumed: AttemptWork | null): Promise<void> {
     const { works, attempts, stop } = this.#options;
-    let { attempt, infrastructureFaults } = this.#attemptsOf(stepRun);
-    for (let resume = resumed; ; resume = null) {
-      if (resume === null && stop.aborted) return this.#settleStopped(stepRun);
-      const work = resume ?? this.#workOf(stepRun, attempt);
-      const order: AttemptOrder = { work, consumed: works.consumed(stepRun), infrastructureFaults };
-      const ahead = setTimeout(() => this.#prepareNext(stepRun), AHEAD_DELAY_MS);
-      const { result, next } = await attempts.run(order, resume !== null).finally(() => clearTimeout(ahead));
-      if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
-      attempt = work.ref.attempt + 1;
-      infrastructureFaults += 1;
-    }
+    if (resumed === null && stop.aborted) return this.#settleStopped(stepRun);
+    const tries = this.#tries.of(stepRun.key);
+    const order: AttemptOrder = {
+      work: resumed ?? this.#workOf(stepRun, tries),
+      consumed: works.consumed(stepRun),
+      rules: works.rules(stepRun),
+      before: tries.faults,
+    };
+    const ahead = setTimeout(() => this.#prepareNext(stepRun), AHEAD_DELAY_MS);
+    const { result, next } = await attempts.run(order, resumed !== null).finally(() => clearTimeout(ahead));
+    if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
+    this.#tries.note(stepRun.key, order.work.ref.attempt, result.outcome, next);
+    if (stop.aborted) return this.#settleStopped(stepRun);
+    // It has waited for its turn before: when its pause is over it comes first.
+    this.#waiting.unshift(stepRun);
   }
 
   /** An attempt that was made ready keeps what it was made of. */
-  #workOf(stepRun: StepRunSpec, attempt: number): AttemptWork {
+  #workOf(stepRun: StepRunSpec, tries: Tries): AttemptWork {
     const { works, attempts } = this.#options;
     const inputs = works.inputs(stepRun);
-    return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, attempt)), inputs };
-  }
-
-  /** The number of the next attempt. One that was only made ready is that attempt. */
-  #attemptsOf({ key }: StepRunSpec): { attempt: number; infrastructureFaults: number } {
-    const { history } = this.#options;
-    const known = history.attempts.get(key);
-    const last = known?.at(-1);
-    if (known === undefined || last === undefined)
-      return { attempt: (this.#options.known.attempts.get(key) ?? 0) + 1, infrastructureFaults: 0 };
-    const { attempt } = last.work.ref;
-    return {
-      attempt: last.intended ? attempt + 1 : attempt,
-      infrastructureFaults: known.filter(({ again }) => again).length,
-    };
+    return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, tries)), inputs };
   }
 
   /** Makes ready what starts when this step run has succeeded, and what starts after that. */
@@ -236,7 +234,7 @@ export class RunSteps {
     const { works, attempts, aheadMax, stop } = this.#options;
     if (stop.aborted || stepRun.isBatch || attempts.preparedCount >= aheadMax) return;
     if (attempts.prepared(stepRun.key) !== undefined || works.ready(stepRun) !== null) return;
-    attempts.prepare(works.work(stepRun, this.#attemptsOf(stepRun).attempt));
+    attempts.prepare(works.work(stepRun, this.#tries.of(stepRun.key)));
   }
 
   async #split(batch: StepRunSpec): Promise<void> {

@@ -9,11 +9,13 @@ import { matrixKey } from "../protocol/names.ts";
 import type { InputPlan, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork } from "../runtime/attempt-spec.ts";
 import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
+import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
 import type { Works } from "./run-steps.ts";
 import { type SplitBatch, splitBatch } from "./split-batch.ts";
+import type { Tries } from "./step-tries.ts";
 
 export interface StepWorksOptions {
   readonly home: string;
@@ -70,7 +72,7 @@ export class StepWorks implements Works {
     return obstacleIn(image, split);
   }
 
-  work(stepRun: StepRunSpec, attempt: number): AttemptWork {
+  work(stepRun: StepRunSpec, { attempt, faults }: Pick<Tries, "attempt" | "faults">): AttemptWork {
     const { home, installation, assignment, capabilities, sdk, graceMs } = this.#options;
     const step = this.#stepOf(stepRun);
     const prepared = this.#options.images.prepare(step.environment) as Extract<PreparedImage, { ok: true }>;
@@ -80,6 +82,7 @@ export class StepWorks implements Works {
       plan: assignment.plan,
       step,
       stepRun: { key: stepRun.key, matrix: stepRun.matrix, item: this.#itemOf(stepRun), attempt },
+      memoryBytes: memoryAfter(faults, this.rules(stepRun)),
       run: { id: assignment.run, number: assignment.number, scope: scopeOf(assignment) },
       params: assignment.params,
       image: prepared.image,
@@ -90,6 +93,11 @@ export class StepWorks implements Works {
       capabilities,
     });
     return { ...work, graceMs };
+  }
+
+  rules(stepRun: StepRunSpec): RetryRules {
+    const { retry, resources } = this.#stepOf(stepRun);
+    return { policy: retry, memoryBytes: resources.memoryBytes };
   }
 
   inputs(stepRun: StepRunSpec): readonly StagedInput[] {

@@ -5,6 +5,7 @@ import type { Environments } from "./compile-environments.ts";
 import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./compile-links.ts";
 import { compileMatrix } from "./compile-matrix.ts";
 import { compileNeeds } from "./compile-needs.ts";
+import { compileRetry } from "./compile-retry.ts";
 import { parseDuration, parseMemory } from "./quantity.ts";
 import type { StepSpec } from "./schema.ts";
 import { FIXED_NAMES } from "./template.ts";
@@ -42,6 +43,7 @@ export function compileStep(
     inputs,
     outputs: outputs.get(name) ?? {},
     resources: compileResources(spec),
+    retry: compileRetry(name, spec, compilation),
     network: spec.network ?? "run",
   };
   // A step without environment or action cannot run, but its place in the graph is checked all the same.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { Plan } from "../protocol/plan.ts";
+import { DEFAULT_RETRY, Plan } from "../protocol/plan.ts";
 import { pipelineJsonSchema } from "./json-schema.ts";
 import { compile, ENVIRONMENT, problemsInSteps, warningsOf } from "./testing/compile-text.ts";
 
@@ -37,6 +37,7 @@ steps:
     env: {},
     inputs: { data: { step: "prepare", artifact: "train", gather: "single", type: "csv" } },
     outputs: { model: { path: "model.json", type: "json", optional: false, when: "success" } },
+    retry: DEFAULT_RETRY,
     resources: { cpu: null, memoryBytes: null, timeoutMs: null },
     network: "run",
   });

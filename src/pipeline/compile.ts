@@ -8,6 +8,7 @@ import { checkCombinations } from "./compile-matrix.ts";
 import { checkCycles, checkSerialOrder } from "./compile-needs.ts";
 import { compileOutputs } from "./compile-outputs.ts";
 import { compileParams } from "./compile-params.ts";
+import { checkPipelineRetry } from "./compile-retry.ts";
 import { compileStep } from "./compile-step.ts";
 import { readDocument } from "./document.ts";
 import { ProblemList } from "./problem-list.ts";
@@ -46,6 +47,7 @@ function compilePlan(compilation: Compilation): Plan {
   const params = compileParams(compilation);
   const environments = compileEnvironments(compilation);
   const env = compilePipelineEnv(compilation);
+  checkPipelineRetry(compilation);
   const specs = Object.entries(file.steps);
   const outputs = new Map(specs.map(([name, spec]) => [name, compileOutputs(name, spec, compilation)]));
   const expandMatrix = checkCombinations(compilation);

@@ -93,6 +93,42 @@ const ResourcesSpec = mapping({
   timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
 });
 
+/** Unlike a limit, a pause may be none. */
+const Pause = z.string().regex(DURATION_PATTERN, 'must be a duration such as "0s", "2s" or "5m"');
+
+export const RETRIES_MAX = 100;
+
+export const RetrySpec = z
+  .union([
+    z.int().min(0).max(RETRIES_MAX),
+    mapping({
+      max: z.int().min(0).max(RETRIES_MAX).optional().describe("Attempts after the first. Default: 3."),
+      delay: Pause.optional().describe("Pause before the first of them. Default: 1s."),
+      backoff: z
+        .enum(["exponential", "linear", "fixed"])
+        .optional()
+        .describe("How the pause grows. exponential (default): doubles, of which a random part is waited."),
+      maxDelay: Pause.optional().describe("Longest pause. Default: 60s."),
+      on: z
+        .array(text(60))
+        .min(1)
+        .max(50)
+        .optional()
+        .describe("Fault classes and codes that are tried again. Default: application, oom, timeout."),
+      maxMemory: Memory.optional().describe(
+        "How far the memory limit is raised after the step ran out of it. Default: four times the limit.",
+      ),
+      infrastructure: z
+        .int()
+        .min(0)
+        .max(RETRIES_MAX)
+        .optional()
+        .describe("Attempts after faults of the platform, which do not count for max. Default: 5."),
+    }),
+  ])
+  .describe("How often, and for what, a step is tried again. A number is max.");
+export type RetrySpec = z.infer<typeof RetrySpec>;
+
 const EnvironmentChoice = z.union([NameText, EnvironmentSpec]);
 
 export const StepSpec = mapping({
@@ -120,6 +156,7 @@ export const StepSpec = mapping({
     .optional()
     .describe("Files and folders below /berth/out that are kept as artifacts."),
   resources: ResourcesSpec.optional().describe("Limits of one attempt."),
+  retry: RetrySpec.optional(),
   network: z.enum(["run", "none"]).optional().describe("none: without any network. Default: run."),
 }).describe("One unit of work: exactly one of run, command and python.");
 export type StepSpec = z.infer<typeof StepSpec>;
@@ -137,6 +174,7 @@ export const PipelineFile = mapping({
   env: Variables.optional().describe("Environment variables of every step."),
   environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
   environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),
+  retry: RetrySpec.optional(),
   worker: mapping({
     pool: NameText.optional().describe("Pool whose workers may take the run. Default: default."),
     labels: z

@@ -111,12 +111,23 @@ export const PollRequest = z.object({
 });
 export type PollRequest = z.infer<typeof PollRequest>;
 
+/** Attempts of one step run that went wrong and may be followed by others, by what they count for. */
+export const AttemptFaults = z.object({
+  /** For the step's own budget; `oom` says how many of them ran out of memory. */
+  own: z.int().nonnegative(),
+  oom: z.int().nonnegative(),
+  infrastructure: z.int().nonnegative(),
+});
+export type AttemptFaults = z.infer<typeof AttemptFaults>;
+
 /** What a step run already achieved when a run is handed over; its outputs are committed. */
 export const PriorStepRun = z.object({
   stepRun: z.string(),
   state: StepState,
   /** Attempts that the server knows of; the next one is this plus one. */
   attempts: z.int().nonnegative(),
+  /** How those ended that did not succeed. */
+  faults: AttemptFaults,
   /** For a batch step that was expanded. */
   items: z.int().nonnegative().nullable(),
   outputs: z.record(Name, Content),

@@ -56,6 +56,8 @@ export const AgentEventBody = z.discriminatedUnion("type", [
     state: z.enum(["succeeded", "failed", "cancelled", "lost"]),
     /** What becomes of the step run; null when another attempt follows. */
     stepState: z.enum(["succeeded", "failed", "cancelled"]).nullable(),
+    /** When that one follows, and how much memory it gets if that is more than this one had. */
+    retry: z.object({ delayMs: z.number().nonnegative(), memoryBytes: z.int().positive().nullable() }).optional(),
     exitCode: z.int().nullable(),
     signal: z.string().nullable(),
     fault: Fault.nullable(),

@@ -13,8 +13,28 @@ export const FaultClass = z.enum([
 ]);
 export type FaultClass = z.infer<typeof FaultClass>;
 
+/**
+ * Who has to act: the code of the step, the data that it was given, the pipeline file, the platform with its workers, or
+ * whoever asked for the run to stop.
+ */
+export const Blame = z.enum(["step", "data", "pipeline", "platform", "request"]);
+export type Blame = z.infer<typeof Blame>;
+
+const BLAME: Readonly<Record<FaultClass, Blame>> = {
+  application: "step",
+  business: "data",
+  oom: "step",
+  timeout: "step",
+  output: "step",
+  configuration: "pipeline",
+  infrastructure: "platform",
+  cancelled: "request",
+};
+
 interface FaultDefinition {
   readonly class: FaultClass;
+  /** Where it is not that of the class. */
+  readonly blame?: Blame;
   /** What the user can do about it: one sentence, shown under the message. */
   readonly advice: string;
 }
@@ -27,9 +47,13 @@ export const FAULTS = {
     advice: "Read the end of the step's log; the process was killed from inside.",
   },
   business: { class: "business", advice: "The step reported bad data or a broken rule; change its input." },
-  oom: { class: "oom", advice: "Raise resources.memory of the step, or make it use less." },
+  oom: { class: "oom", advice: "Raise resources.memory or retry.maxMemory of the step, or make it use less." },
   "deadline-run": { class: "timeout", advice: "Raise resources.timeout of the step, or find out what it waits for." },
-  "disk-full": { class: "application", advice: "Free space on the worker, or write less." },
+  "disk-full": {
+    class: "application",
+    blame: "platform",
+    advice: "Free space on the worker, or write less.",
+  },
   "output-missing": { class: "output", advice: "Write every declared output under $BERTH_OUT, or mark it optional." },
   "output-too-large": { class: "output", advice: "Write less, or raise the worker's limit for outputs." },
   "output-unsafe": {
@@ -63,7 +87,7 @@ export const FAULTS = {
   "backend-unavailable": { class: "infrastructure", advice: "Check that the backend runs on the worker." },
   "agent-error": { class: "infrastructure", advice: "Read the agent's log; this is a defect or a broken host." },
   cancelled: { class: "cancelled", advice: "Start the run again when you want it." },
-  "upstream-failed": { class: "cancelled", advice: "Mend the step that failed first." },
+  "upstream-failed": { class: "cancelled", blame: "step", advice: "Mend the step that failed first." },
 } as const satisfies Record<string, FaultDefinition>;
 
 export type FaultCode = keyof typeof FAULTS;
@@ -72,6 +96,7 @@ export const FaultCode = z.enum(Object.keys(FAULTS) as [FaultCode, ...FaultCode[
 export const Fault = z.object({
   code: FaultCode,
   class: FaultClass,
+  blame: Blame,
   /** What happened, in one or two sentences. */
   message: z.string().max(4000),
   /** The platform's own words. */
@@ -82,10 +107,11 @@ export type Fault = z.infer<typeof Fault>;
 
 /** Makes a fault of the catalogue; `advice` replaces the catalogue's sentence where a better one is known. */
 export function fault(code: FaultCode, message: string, more: { evidence?: string; advice?: string } = {}): Fault {
-  const definition = FAULTS[code];
+  const definition: FaultDefinition = FAULTS[code];
   return {
     code,
     class: definition.class,
+    blame: definition.blame ?? BLAME[definition.class],
     message: message.slice(0, 4000),
     advice: more.advice ?? definition.advice,
     ...(more.evidence === undefined ? {} : { evidence: more.evidence.slice(-8000) }),

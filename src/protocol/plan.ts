@@ -102,6 +102,34 @@ export const Resources = z.object({
 });
 export type Resources = z.infer<typeof Resources>;
 
+/** When and how often a step run is tried again. */
+export const RetryPolicy = z.object({
+  /** Attempts that may follow the first one because of what the step did. */
+  max: z.int().min(0).max(100),
+  /** Before the first of them; `backoff` says how it grows, up to `maxDelayMs`. */
+  delayMs: z.int().nonnegative(),
+  /** `exponential` doubles, and waits a random part of that (full jitter); `linear` adds; `fixed` does not grow. */
+  backoff: z.enum(["exponential", "linear", "fixed"]),
+  maxDelayMs: z.int().nonnegative(),
+  /** Fault classes and codes that are tried again; of others the first attempt is final. */
+  on: z.array(z.string()),
+  /** After an `oom` the limit doubles up to this; null: four times the step's own. */
+  maxMemoryBytes: z.int().positive().nullable(),
+  /** Attempts that may follow faults of the platform: a budget of its own, whatever `on` says. */
+  infrastructureMax: z.int().min(0).max(100),
+});
+export type RetryPolicy = z.infer<typeof RetryPolicy>;
+
+export const DEFAULT_RETRY: RetryPolicy = {
+  max: 3,
+  delayMs: 1_000,
+  backoff: "exponential",
+  maxDelayMs: 60_000,
+  on: ["application", "oom", "timeout"],
+  maxMemoryBytes: null,
+  infrastructureMax: 5,
+};
+
 export const StepPlan = z.object({
   name: Name,
   /** Key into `environments`. */
@@ -116,6 +144,7 @@ export const StepPlan = z.object({
   inputs: z.record(Name, InputPlan),
   outputs: z.record(Name, OutputPlan),
   resources: Resources,
+  retry: RetryPolicy.default(DEFAULT_RETRY),
   network: z.enum(["run", "none"]),
 });
 export type StepPlan = z.infer<typeof StepPlan>;

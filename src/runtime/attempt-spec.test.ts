@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MEMORY_CAPABILITIES } from "../backends/memory/memory-backend.ts";
-import type { Action, Environment, Plan, StepPlan } from "../protocol/plan.ts";
+import { type Action, DEFAULT_RETRY, type Environment, type Plan, type StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork, type WorkOrder } from "./attempt-spec.ts";
 
 const CONTAINERS = { ...MEMORY_CAPABILITIES, images: true, fixedPaths: true };
@@ -22,6 +22,7 @@ function step(more: Partial<StepPlan> = {}): StepPlan {
     inputs: {},
     outputs: {},
     resources: { cpu: null, memoryBytes: null, timeoutMs: null },
+    retry: DEFAULT_RETRY,
     network: "run",
     ...more,
   };
@@ -54,6 +55,7 @@ function order(
     plan,
     step: it,
     stepRun: { key: "train", matrix: null, item: null, attempt: 2 },
+    memoryBytes: null,
     run: { id: "run_1", number: 12, scope: "run_1.1" },
     params: { seed: 7, "learning-rate": 0.5, note: "a'; rm -rf / #" },
     image: "sha256:abc",

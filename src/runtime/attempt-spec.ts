@@ -26,6 +26,8 @@ export interface WorkOrder {
     readonly item: { readonly index: number; readonly count: number } | null;
     readonly attempt: number;
   };
+  /** What this attempt may use, which is more than the plan says after it ran out; null is no limit. */
+  readonly memoryBytes: number | null;
   readonly run: { readonly id: string; readonly number: number; readonly scope: string };
   readonly params: Params;
   /** What `prepareImage` returned; null where the backend has no images. */
@@ -58,7 +60,7 @@ export function buildAttemptWork(order: WorkOrder): AttemptWork {
 }
 
 function attemptSpec(order: WorkOrder): AttemptSpec {
-  const { plan, step, run, image, folder } = order;
+  const { plan, step, run, image, folder, memoryBytes } = order;
   const values = templateValues(order);
   const { argv, env } = stepArgv(order, values);
   return {
@@ -69,7 +71,7 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
     folder,
     mounts: mountsOf(order),
     network: step.network,
-    limits: { cpus: step.resources.cpu, memoryBytes: step.resources.memoryBytes, pids: PIDS_MAX },
+    limits: { cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
     labels: { "berth.pipeline": plan.name, "berth.step": step.name, "berth.title": `${plan.name}#${run.number}` },
   };
 }

@@ -10,8 +10,8 @@ export const BUSINESS_EXIT_CODE = 65;
  * "business error" has failed, with whatever code it exits. What the platform did to it (limit, cancel, loss) stays.
  */
 export function joinErrorFile(outcome: Outcome, folder: string): Outcome {
-  const isOwnEnd = outcome.state === "succeeded" || outcome.fault?.code === "exit-nonzero";
-  if (!isOwnEnd) return outcome;
+  const code = outcome.fault?.code;
+  if (outcome.state !== "succeeded" && code !== "exit-nonzero" && code !== "killed-by-signal") return outcome;
   const said = readErrorFile(folder);
   if (said !== null && "warning" in said) {
     return withFault({ ...outcome, warnings: [...outcome.warnings, said.warning] }, exitFault(outcome, null));
@@ -28,7 +28,7 @@ function exitFault(outcome: Outcome, said: { readonly type: string; readonly mes
       said?.message ?? `The step exited with ${BUSINESS_EXIT_CODE}, which stands for a business error.`,
     );
   }
-  return said === null
+  return said === null || outcome.signal !== null
     ? outcome.fault
     : fault("exit-nonzero", said.message, { evidence: outcome.fault?.message ?? "" });
 }

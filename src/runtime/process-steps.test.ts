@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import type { ExecutionBackend } from "../backends/execution-backend.ts";
 import { processBackend } from "../backends/process/process-backend.ts";
-import type { Action, Plan, StepPlan } from "../protocol/plan.ts";
+import { type Action, DEFAULT_RETRY, type Plan, type StepPlan } from "../protocol/plan.ts";
 import { removeAttemptFolder } from "./attempt-folder.ts";
 import { buildAttemptWork } from "./attempt-spec.ts";
 import type { StagedInput } from "./attempt-work.ts";
@@ -40,6 +40,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     inputs: {},
     outputs: {},
     resources,
+    retry: DEFAULT_RETRY,
     network: "run",
   };
   const step: StepPlan = { ...base, action, ...more };
@@ -58,6 +59,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     plan,
     step,
     stepRun: { key: `train-${count}`, matrix: null, item: null, attempt: 1 },
+    memoryBytes: null,
     run: { id: "run_1", number: 1, scope: "run_1" },
     params: { seed: 7 },
     image: null,

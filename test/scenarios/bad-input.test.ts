@@ -121,7 +121,7 @@ test("a second server in the same home is refused, and the first goes on", async
 
 test("a command that does not exist fails its step", async () => {
   const { stdout } = await failing({ command: ["/no/such/program"] });
-  assert.match(stdout, /✗ a: The command "\/no\/such\/program" does not exist.* \(bad-entrypoint\)/);
+  assert.match(stdout, /✗ a: The command "\/no\/such\/program" does not exist.* \(bad-entrypoint, blame: pipeline\)/);
 });
 
 test("a Python function that does not exist fails its step", async () => {
@@ -130,12 +130,12 @@ test("a Python function that does not exist fails its step", async () => {
 
 test("an output that was not written fails its step", async () => {
   const { stdout } = await failing({ run: "true", outputs: { model: "model.bin" } });
-  assert.match(stdout, /✗ a: Output model: nothing was written to out\/model\.bin\. \(output-missing\)/);
+  assert.match(stdout, /✗ a: Output model: nothing was written to out\/model\.bin\. \(output-missing, blame: step\)/);
 });
 
 test("an output that is a link out of its folder fails its step, and nothing of its target is stored", async () => {
   const { stdout } = await failing({ run: "ln -s /etc/passwd $BERTH_OUT/o", outputs: { o: "o" } });
-  assert.match(stdout, /✗ a: Output o: out\/o is, or lies behind, a symbolic link\. \(output-unsafe\)/);
+  assert.match(stdout, /✗ a: Output o: out\/o is, or lies behind, a symbolic link\. \(output-unsafe, blame: step\)/);
   assert.deepEqual(JSON.parse((await platform.berth("artifacts", "ls", "--json")).stdout), []);
 });
 
@@ -144,7 +144,7 @@ test("requirements that cannot be installed fail the run with the line that fail
   // An image without Python, so that it fails without asking any index.
   const environment = { base: await testImage(), python: { requirements: "requirements.txt" } };
   const { stdout } = await failing({ run: "true" }, environment);
-  assert.match(stdout, /✗ a: The image could not be built; it failed at: RUN .*pip install.* \(image-build-failed\)/);
+  assert.match(stdout, /✗ a: The image could not be built; it failed at: RUN .*pip install.* \(image-build-failed, blame: pipeline\)/);
 });
 
 test("a wrong, an expired and a missing token are 401 and exit code 2", async () => {

@@ -12,6 +12,7 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   const count = join(platform.folder, "count");
   const file = platform.write("again.yaml", {
     name: "again",
+    retry: 0,
     environment: { image: "none" },
     steps: {
       rows: { run: `echo rows >> ${count}; seq 1 4 > "$BERTH_OUT/n"`, outputs: { n: "n" } },

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { RunDetail } from "../../protocol/resources.ts";
+import type { RunDetail, StepRun } from "../../protocol/resources.ts";
 import { listArtifactsOfRun } from "../api/artifacts.ts";
 import { getRun, listStepRuns } from "../api/runs.ts";
 import type { CliContext } from "../context.ts";
@@ -9,6 +9,8 @@ import { renderSummary, runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
+
+const RETRIED_SHOWN_MAX = 20;
 
 type Options = WithServer<{ json?: boolean }>;
 
@@ -29,8 +31,26 @@ async function showRun(context: CliContext, reference: string, options: Options)
   if (options.json) return console.out(JSON.stringify({ run, steps, artifacts }, null, 2));
   const view = createRunView(run.state, steps);
   const lines = renderSummary({ run, view, artifacts }, console.style);
-  for (const line of [...lines, ...waitingLines(run), ...lookFurther(runName(run), view, artifacts, console.style)])
+  for (const line of [
+    ...lines,
+    ...attemptLines(steps),
+    ...waitingLines(run),
+    ...lookFurther(runName(run), view, artifacts, console.style),
+  ])
     console.out(line);
+}
+
+/** Step runs that were tried more than once, with how each attempt ended. */
+function attemptLines(steps: readonly StepRun[]): string[] {
+  const retried = steps.filter(({ attempts }) => attempts.length > 1);
+  const lines = retried.slice(0, RETRIED_SHOWN_MAX).map(({ key, attempts }) => {
+    const ends = attempts.map(
+      ({ attempt, state, fault }) => `${attempt} ${state}${fault === null ? "" : ` (${fault.code})`}`,
+    );
+    return `  attempts of ${plainText(key)}: ${ends.join(", ")}`;
+  });
+  const more = retried.length - lines.length;
+  return lines.length === 0 ? [] : [...lines, ...(more > 0 ? [`  … and of ${more} more`] : []), ""];
 }
 
 function waitingLines({ waiting }: RunDetail): string[] {

@@ -1,5 +1,6 @@
-import type { RunEvent } from "../../protocol/events.ts";
+import type { AgentEventBody, RunEvent } from "../../protocol/events.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
+import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import type { RunView } from "./run-view.ts";
 
@@ -44,8 +45,14 @@ function stepLine({ body }: RunEvent, view: RunView): string | null {
   const took = body.type === "attempt.finished" ? body.phases.running : durationOf(view, body.stepRun);
   const time = took === undefined || state === "skipped" ? "" : ` (${formatDuration(took)})`;
   const why = body.fault === null || state === "skipped" ? "" : `: ${plainText(body.fault.message)}`;
-  const again = body.type === "attempt.finished" && body.stepState === null ? "; another attempt follows" : "";
+  const again = body.type === "attempt.finished" && body.stepState === null ? nextLine(body.retry) : "";
   return `${plainText(body.stepRun)} ${state}${time}${why}${again}`;
+}
+
+function nextLine(retry: Extract<AgentEventBody, { type: "attempt.finished" }>["retry"]): string {
+  const when = retry === undefined || retry.delayMs < 1 ? "" : ` in ${formatDuration(retry.delayMs)}`;
+  const memory = retry?.memoryBytes == null ? "" : ` with ${formatSize(retry.memoryBytes)} of memory`;
+  return `; another attempt follows${when}${memory}`;
 }
 
 function durationOf(view: RunView, key: string): number | undefined {

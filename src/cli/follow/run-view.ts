@@ -16,6 +16,7 @@ export interface StepRunSeed {
   readonly finishedAt: string | null;
   readonly fault: Fault | null;
   readonly takenFrom?: { readonly number: number } | null;
+  readonly attempts?: readonly unknown[];
 }
 
 /** One line of the progress table: a step run, or a batch with all its items. */
@@ -65,7 +66,7 @@ export function createRunView(state: RunState, seeds: readonly StepRunSeed[]): R
       step: seed.step,
       matrix: seed.matrix,
       state: seed.state,
-      attempt: 0,
+      attempt: seed.attempts?.length ?? 0,
       batch: null,
       startedAtMs: seed.startedAt === null ? null : Date.parse(seed.startedAt),
       finishedAtMs: seed.finishedAt === null ? null : Date.parse(seed.finishedAt),

@@ -65,8 +65,8 @@ function stepsTable(rows: readonly Row[], style: Style): string[] {
   return [...renderTable(columns, cells), ...leftOut(rows.length, "steps", style), ""];
 }
 
-function stateText({ state, batch, takenFrom }: Row): string {
-  const from = takenFrom === null ? "" : ` in #${takenFrom}`;
+function stateText({ state, batch, takenFrom, attempt }: Row): string {
+  const from = `${takenFrom === null ? "" : ` in #${takenFrom}`}${(attempt ?? 0) > 1 ? ` in attempt ${attempt}` : ""}`;
   return batch === null ? `${state}${from}` : `${state}${from}, ${batch.items} items`;
 }
 
@@ -132,7 +132,7 @@ export function faultLines(name: string, fault: Fault, style: Style): string[] {
   const [message, ...more] = plainLines(fault.message);
   const evidence = fault.evidence === undefined ? [] : plainLines(fault.evidence);
   return [
-    `${style.red("✗")} ${style.bold(name)}: ${message} ${style.dim(`(${fault.code})`)}`,
+    `${style.red("✗")} ${style.bold(name)}: ${message} ${style.dim(`(${fault.code}, blame: ${fault.blame})`)}`,
     ...[...more, ...evidence].map((line) => style.dim(`    ${line}`)),
     `    ${plainText(fault.advice)}`,
   ];

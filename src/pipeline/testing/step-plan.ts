@@ -1,4 +1,4 @@
-import type { StepPlan } from "../../protocol/plan.ts";
+import { DEFAULT_RETRY, type StepPlan } from "../../protocol/plan.ts";
 
 interface StepOptions {
   readonly needs?: readonly string[];
@@ -21,6 +21,7 @@ export function step(name: string, { needs = [], matrix = null, parallel }: Step
     inputs: {},
     outputs: {},
     resources: { cpu: null, memoryBytes: null, timeoutMs: null },
+    retry: DEFAULT_RETRY,
     network: "run",
   };
 }

@@ -20,6 +20,7 @@ import {
 } from "../../../test/setup/run-fixture.ts";
 import { TEST_CAPABILITIES, type TestServer, testWorker } from "../../../test/setup/server.ts";
 import type { Assignment } from "../../protocol/agent-api.ts";
+import { type FaultCode, fault } from "../../protocol/faults.ts";
 import { newId } from "../../protocol/ids.ts";
 import { startRunLoops } from "./loops.ts";
 import { OUTAGE_MS, reap } from "./reap.ts";
@@ -164,8 +165,22 @@ test("a run that is leased again keeps its committed steps, and goes on with the
   const second = await takeRun(restarted.worker);
   assert.equal(second.assignment.epoch, 2);
   assert.deepEqual(second.assignment.prior, [
-    { stepRun: "make", state: "succeeded", attempts: 1, items: null, outputs: { text: output.content } },
-    { stepRun: "use", state: "pending", attempts: 1, items: null, outputs: {} },
+    {
+      stepRun: "make",
+      state: "succeeded",
+      attempts: 1,
+      faults: { own: 0, oom: 0, infrastructure: 0 },
+      items: null,
+      outputs: { text: output.content },
+    },
+    {
+      stepRun: "use",
+      state: "pending",
+      attempts: 1,
+      faults: { own: 0, oom: 0, infrastructure: 1 },
+      items: null,
+      outputs: {},
+    },
   ]);
   const end = succeeded(
     "use",
@@ -182,6 +197,33 @@ test("a run that is leased again keeps its committed steps, and goes on with the
   const { items } = (await server.call("viewer", { url: `/runs/${id}/events` })).json();
   const stream = items.map(({ seq, body }: { seq: number; body: { type: string } }) => `${seq} ${body.type}`);
   assert.deepEqual(stream.slice(5, 8), ["6 run.released", "7 run.leased", "8 attempt.started"]);
+});
+
+test("how earlier attempts went wrong is handed over with the run, so that retry budgets hold across leases", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  await submit(server);
+  const first = await takeRun(worker);
+  const failing = (attempt: number, code: FaultCode) =>
+    ({
+      ...succeeded("make"),
+      attempt,
+      state: "failed",
+      stepState: null,
+      exitCode: 1,
+      fault: fault(code, "…"),
+    }) as const;
+  const answer = await first.report(
+    ...[started("make", 1), failing(1, "oom"), started("make", 2), failing(2, "stage-io")],
+    ...[started("make", 3), failing(3, "exit-nonzero"), started("make", 4)],
+  );
+  assert.equal(answer.statusCode, 200, answer.body);
+  const restarted = await reboot(server, worker, []);
+  const second = await takeRun(restarted.worker);
+  assert.deepEqual(
+    second.assignment.prior.map(({ stepRun, attempts, faults }) => [stepRun, attempts, faults]),
+    [["make", 4, { own: 2, oom: 1, infrastructure: 2 }]],
+  );
 });
 
 test("a batch that was split before its worker was lost is not split again into something else, and ends with its items", async (t) => {

@@ -1,6 +1,5 @@
 import type { PriorStepRun } from "../../protocol/agent-api.ts";
 import type { Content } from "../../protocol/artifacts.ts";
-import type { StepState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
 
 /**
@@ -8,9 +7,15 @@ import type { Queryable } from "./database.ts";
  * not as it was made, with its committed outputs.
  */
 export async function priorStepRuns(db: Queryable, run: string): Promise<PriorStepRun[]> {
-  const steps = await db.query<{ stepRun: string; state: StepState; attempts: number; items: number | null }>(
-    `SELECT key AS "stepRun", state, attempts, items FROM step_runs
-     WHERE run_id = $1 AND (state <> 'pending' OR attempts > 0 OR items IS NOT NULL)
+  const steps = await db.query<Omit<PriorStepRun, "outputs">>(
+    `SELECT key AS "stepRun", s.state, attempts, items, json_build_object('own', COALESCE(own, 0),
+              'oom', COALESCE(oom, 0), 'infrastructure', COALESCE(infrastructure, 0)) AS faults
+     FROM step_runs s LEFT JOIN (
+       SELECT step_run, count(*) FILTER (WHERE NOT by_platform) AS own, count(*) FILTER (WHERE by_platform) AS infrastructure,
+         count(*) FILTER (WHERE fault->>'class' = 'oom') AS oom
+       FROM attempts, LATERAL (SELECT state = 'lost' OR fault->>'class' = 'infrastructure' AS by_platform) AS blame
+       WHERE run_id = $1 AND state IN ('failed', 'lost') GROUP BY step_run) f ON step_run = key
+     WHERE run_id = $1 AND (s.state <> 'pending' OR attempts > 0 OR items IS NOT NULL)
      ORDER BY position, COALESCE(item, -1), key`,
     [run],
   );
