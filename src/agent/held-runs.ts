@@ -1,4 +1,5 @@
 import type { LeaseRef } from "../protocol/agent-api.ts";
+import type { CancelFacts } from "../protocol/cancel.ts";
 
 /** A run that this agent holds, as the loops that talk about leases see it. */
 export interface HeldRun {
@@ -6,7 +7,7 @@ export interface HeldRun {
   /** Whether a cancel is already known here. */
   readonly cancelled: boolean;
   /** A person, or the server, asked for it. Idempotent. */
-  cancel(by: string, reason: string | null): void;
+  cancel(facts: CancelFacts): void;
   /** The lease is no longer ours: stop what runs, report nothing more. Idempotent. */
   fence(why: string): void;
 }
@@ -49,17 +50,14 @@ export class HeldRuns {
   }
 
   /** Applies what the server says of leases; an answer that speaks of another epoch than ours is out of date. */
-  apply(news: {
-    readonly lost: readonly LeaseRef[];
-    readonly cancel: readonly (LeaseRef & { readonly by: string; readonly reason: string | null })[];
-  }): void {
+  apply(news: { readonly lost: readonly LeaseRef[]; readonly cancel: readonly (LeaseRef & CancelFacts)[] }): void {
     for (const { run, epoch } of news.lost) {
       const held = this.#runs.get(run);
       if (held?.lease.epoch === epoch) held.fence("the server gave the lease up");
     }
-    for (const { run, epoch, by, reason } of news.cancel) {
+    for (const { run, epoch, ...facts } of news.cancel) {
       const held = this.#runs.get(run);
-      if (held?.lease.epoch === epoch) held.cancel(by, reason);
+      if (held?.lease.epoch === epoch) held.cancel(facts);
     }
   }
 

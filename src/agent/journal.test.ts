@@ -9,7 +9,7 @@ import type { JournalRecord } from "./journal-record.ts";
 const root = mkdtempSync(join(tmpdir(), "berth-journal-"));
 after(() => rmSync(root, { recursive: true }));
 
-const cancel = (by: string): JournalRecord => ({ type: "cancel", by, reason: null });
+const cancel = (by: string): JournalRecord => ({ type: "cancel", facts: { by, reason: null, code: "cancelled" } });
 
 function recordsIn(folder: string): JournalRecord[] {
   const records: JournalRecord[] = [];

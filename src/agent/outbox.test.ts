@@ -21,7 +21,7 @@ function outboxOf(t: TestContext, options: Partial<OutboxOptions> = {}) {
   const stop = new AbortController();
   const requests: EventsRequest[] = [];
   const refused = Promise.withResolvers<BerthError>();
-  const acknowledge = (request: EventsRequest) => ({ ackedSeq: request.events.at(-1)!.seq, cancel: false });
+  const acknowledge = (request: EventsRequest) => ({ ackedSeq: request.events.at(-1)!.seq, cancel: null });
   const outbox = new Outbox({
     epoch: 1,
     journal,
@@ -60,12 +60,12 @@ test("events are numbered without gaps and sent in order, many in one request", 
 
 test("events are in the journal before they are sent, together with what caused them", async (t) => {
   const { outbox, folder } = outboxOf(t);
-  outbox.record({ type: "cancel", by: "me", reason: null }, expanded(1), expanded(2));
+  outbox.record({ type: "cancel", facts: { by: "me", reason: null, code: "cancelled" } }, expanded(1), expanded(2));
   const records: unknown[] = [];
   using _again = Journal.open(folder, (record) =>
     records.push({ ...record, events: record.events?.map(({ seq }) => seq) }),
   );
-  assert.deepEqual(records, [{ type: "cancel", by: "me", reason: null, events: [1, 2] }]);
+  assert.deepEqual(records, [{ type: "cancel", facts: { by: "me", reason: null, code: "cancelled" }, events: [1, 2] }]);
   await outbox.drained();
 });
 
@@ -88,7 +88,7 @@ test("when an answer was lost, the server's expectation is believed and nothing 
       if (first <= stored) throw new BerthError("sequence_gap", "gap", { details: { expected: stored + 1 } });
       stored = request.events.at(-1)!.seq;
       if (stored === 1) throw new BerthError("unavailable", "the answer was lost");
-      return { ackedSeq: stored, cancel: false };
+      return { ackedSeq: stored, cancel: null };
     },
   });
   outbox.report(expanded(1));
@@ -107,7 +107,7 @@ test("blobs that the server misses are uploaded again before the same events", a
   const { outbox, requests } = outboxOf(t, {
     send: async (request) => {
       if (tries++ === 0) throw new BerthError("missing_blobs", "missing", { details: { missing: ["abc"] } });
-      return { ackedSeq: request.events.at(-1)!.seq, cancel: false };
+      return { ackedSeq: request.events.at(-1)!.seq, cancel: null };
     },
     restore: async (digests) => void restored.push(...digests),
   });

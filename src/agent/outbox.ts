@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { EVENTS_PER_REQUEST, type EventsRequest, type EventsResponse } from "../protocol/agent-api.ts";
+import type { CancelFacts } from "../protocol/cancel.ts";
 import { BerthError } from "../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { Journal } from "./journal.ts";
@@ -29,7 +30,7 @@ export interface OutboxOptions {
   complete(body: AgentEventBody): AgentEventBody;
   /** Uploads blobs of these events (again): the server does not hold them. */
   restore(digests: readonly string[], bodies: readonly AgentEventBody[]): Promise<void>;
-  onCancel(): void;
+  onCancel(facts: CancelFacts): void;
   /** The server refused for good; nothing more can be reported. */
   onRefused(error: BerthError): void;
   readonly signal: AbortSignal;
@@ -131,7 +132,7 @@ export class Outbox {
             `the server acknowledged ${acknowledged.ackedSeq}, not ${events[0]!.seq}`,
           );
         });
-        if (answer.cancel) onCancel();
+        if (answer.cancel !== null) onCancel(answer.cancel);
         return answer.ackedSeq;
       } catch (error) {
         const details = error instanceof BerthError ? error.details : undefined;

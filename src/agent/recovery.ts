@@ -55,7 +55,7 @@ function leftOver({ journal, history }: JournaledRun, answer: BootResponse): Run
     journal.append({ type: "fenced", why: "the server gave the lease up while this agent was away" });
   }
   const kept = answer.kept.find((lease) => isSame(lease, history.lease!));
-  if (kept?.cancel) history.cancel ??= { by: "the server", reason: null };
+  history.cancel ??= kept?.cancel ?? null;
   return { journal, history, ackedSeq };
 }
 

@@ -123,7 +123,14 @@ export class RunAttempts {
     this.#prepared.delete(stepRun);
     this.adopt(work);
     if (!resumed) {
-      const started: AgentEventBody = { type: "attempt.started", stepRun, attempt, backend, object: handle.name };
+      const started: AgentEventBody = {
+        type: "attempt.started",
+        stepRun,
+        attempt,
+        backend,
+        object: handle.name,
+        timeoutMs: work.timeoutMs,
+      };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
     const hooks = { onPhase: () => {}, onSubmitted: () => this.#followLogs(handle) };

@@ -2,11 +2,12 @@ import type { Logger } from "pino";
 import { RunGraph } from "../pipeline/graph.ts";
 import { isEnd } from "../pipeline/run-graph-node.ts";
 import type { Assignment, LeaseRef } from "../protocol/agent-api.ts";
-import { fault } from "../protocol/faults.ts";
+import { type CancelFacts, cancelFault, endOfCancelled, timeUp } from "../protocol/cancel.ts";
 import { stepRunKey } from "../protocol/names.ts";
 import type { Plan } from "../protocol/plan.ts";
 import type { RuntimeContext, StopReason } from "../runtime/attempt-work.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
+import { deadline } from "../runtime/run-deadline.ts";
 import type { AgentContext, OpenBackend } from "./agent-context.ts";
 import { type ChosenBackend, chooseBackend } from "./choose-backend.ts";
 import { durably } from "./durably.ts";
@@ -46,7 +47,7 @@ export class RunDriver implements HeldRun {
   readonly #attempts: RunAttempts | null;
   readonly #stop = new AbortController();
   #state: "driving" | "fenced" | "detached" = "driving";
-  #cancelled: { readonly by: string; readonly reason: string | null } | null;
+  #cancelled: CancelFacts | null;
 
   /**
    * Takes a run that was just assigned; it is journaled when this returns. Nothing of it happens before `after`: an
@@ -55,8 +56,9 @@ export class RunDriver implements HeldRun {
   static take(context: AgentContext, assignment: Assignment, after: Promise<void>): RunDriver {
     const history = new RunHistory();
     const journal = Journal.open(runFolder(context.home, assignment), () => {});
-    journal.append({ type: "assigned", assignment });
-    history.apply({ type: "assigned", assignment });
+    const assigned = { type: "assigned", assignment, at: Date.now() } as const;
+    journal.append(assigned);
+    history.apply(assigned);
     return new RunDriver(context, { journal, history, ackedSeq: 0 }, after);
   }
 
@@ -72,7 +74,7 @@ export class RunDriver implements HeldRun {
     this.#history = history;
     this.lease = history.lease!;
     this.#log = context.log.child({ run: this.lease.run, epoch: this.lease.epoch });
-    this.#cancelled = history.cancel ?? (this.#assignment.cancel ? { by: "the server", reason: null } : null);
+    this.#cancelled = history.cancel ?? this.#assignment.cancel;
     this.#link = new RunLink({
       lease: this.lease,
       client: context.client,
@@ -81,7 +83,7 @@ export class RunDriver implements HeldRun {
       journal,
       lastSeq: history.lastSeq,
       pending: history.events.filter(({ seq }) => seq > ackedSeq),
-      onCancel: () => this.cancel("the server", null),
+      onCancel: (facts) => this.cancel(facts),
       onRefused: (error) => this.fence(`${error.code}: ${error.message}`),
       log: this.#log,
     });
@@ -98,11 +100,11 @@ export class RunDriver implements HeldRun {
     return this.#cancelled !== null;
   }
 
-  cancel(by: string, reason: string | null): void {
+  cancel(facts: CancelFacts): void {
     if (this.#cancelled !== null || this.#state !== "driving") return;
-    this.#cancelled = { by, reason };
-    this.#log.info({ by, reason }, "cancelling the run");
-    this.#note({ type: "cancel", by, reason });
+    this.#cancelled = facts;
+    this.#log.info(facts, "stopping the run");
+    this.#note({ type: "cancel", facts });
     this.#stopAll({ kind: "cancel", reason: "user" });
   }
 
@@ -188,13 +190,18 @@ export class RunDriver implements HeldRun {
     if (this.#history.events.length === 0) {
       await durably(() => this.#link.outbox.report({ type: "run.started", backend: name }), wait);
     }
+    using _limit = this.#limitTime();
     const end = await this.#steps(backend).run();
-    if (end.state !== "cancelled") return end;
-    const { by, reason } = this.#cancelled ?? { by: "the server", reason: null };
-    return {
-      ...end,
-      fault: fault("cancelled", `The run was cancelled by ${by}${reason === null ? "" : `: ${reason}`}.`),
-    };
+    if (end.state !== "cancelled" || this.#cancelled === null) return end;
+    return { state: endOfCancelled(this.#cancelled), fault: cancelFault(this.#cancelled) };
+  }
+
+  /** The server looks too, but it may be away. */
+  #limitTime(): Disposable | null {
+    const { timeLeftMs, plan } = this.#assignment;
+    if (timeLeftMs === null) return null;
+    const leftMs = timeLeftMs - Math.max(0, Date.now() - this.#history.assignedAt);
+    return deadline(Math.max(leftMs, 0), () => this.cancel(timeUp("the worker", plan.timeoutMs ?? timeLeftMs)));
   }
 
   #steps({ session, capabilities }: OpenBackend): RunSteps {
@@ -223,7 +230,18 @@ export class RunDriver implements HeldRun {
     const aheadMax = capabilities.prepareAhead ? config.stepsAtOnce : 0;
     const onFailure = (error: unknown) => this.#giveUp(error);
     return new RunSteps({
-      ...{ history, graph, known, works, slots: stepSlots, attempts: this.#attempts!, aheadMax, onFailure, ...shared },
+      ...{
+        plan,
+        history,
+        graph,
+        known,
+        works,
+        slots: stepSlots,
+        attempts: this.#attempts!,
+        aheadMax,
+        onFailure,
+        ...shared,
+      },
     });
   }
 

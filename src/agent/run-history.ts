@@ -1,4 +1,5 @@
 import type { Assignment, LeaseRef, LogStream } from "../protocol/agent-api.ts";
+import type { CancelFacts } from "../protocol/cancel.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
 import type { JournalRecord } from "./journal-record.ts";
@@ -19,6 +20,8 @@ export interface AttemptHistory {
 /** A journal, read back: everything that a run's driver needs to go on where an earlier process stopped. */
 export class RunHistory {
   assignment: Assignment | null = null;
+  /** By this machine's clock. */
+  assignedAt = 0;
   readonly events: AgentEvent[] = [];
   /** Attempts by step run, in order. */
   readonly attempts = new Map<string, AttemptHistory[]>();
@@ -30,7 +33,7 @@ export class RunHistory {
   backend: string | null = null;
   /** Environments whose image was reported. */
   readonly images = new Set<string>();
-  cancel: { readonly by: string; readonly reason: string | null } | null = null;
+  cancel: CancelFacts | null = null;
   fenced = false;
   finished = false;
   readonly #logOffsets = new Map<string, number>();
@@ -51,6 +54,7 @@ export class RunHistory {
     switch (record.type) {
       case "assigned":
         this.assignment = record.assignment;
+        this.assignedAt = record.at;
         break;
       case "prepared":
       case "intent":
@@ -81,7 +85,7 @@ export class RunHistory {
         }
         break;
       case "cancel":
-        this.cancel = { by: record.by, reason: record.reason };
+        this.cancel = record.facts;
         break;
       case "fenced":
         this.fenced = true;

@@ -7,6 +7,7 @@ import type { Plan, SourceRef } from "../protocol/plan.ts";
 import { faultOfError } from "../runtime/fault-of-error.ts";
 import { imageRequest } from "../runtime/image-request.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
+import { deadline } from "../runtime/run-deadline.ts";
 import { SourceRefusedError, unpackSource } from "../runtime/unpack-source.ts";
 import { BuildLog } from "./build-log.ts";
 import { durably } from "./durably.ts";
@@ -33,33 +34,47 @@ export interface RunImagesOptions {
   readonly log: Logger;
 }
 
-/** Between tries at an image whose registry or engine did not answer; doubles each time. */
-/** Of one image, when its registry or the engine failed. */
+/** Of one image whose registry or engine did not answer. */
 const TRIES_MAX = 3;
+/** Between them; doubles each time. */
 const FIRST_RETRY_MS = 2_000;
+
+interface Pending {
+  readonly startedAt: number;
+  readonly image: Promise<PreparedImage>;
+}
 
 /** The images of one run: each environment is prepared once, as soon as the run is taken. */
 export class RunImages {
   readonly #options: RunImagesOptions;
   readonly #settled = new Map<string, PreparedImage>();
-  readonly #pending = new Map<string, Promise<PreparedImage>>();
+  readonly #pending = new Map<string, Pending>();
   #unpacked: Promise<string | null> | null = null;
 
   constructor(options: RunImagesOptions) {
     this.#options = options;
   }
 
-  /** What became of an environment, or is going to; never rejects. */
-  prepare(environment: string): PreparedImage | Promise<PreparedImage> {
-    const known = this.#settled.get(environment) ?? this.#pending.get(environment);
-    if (known !== undefined) return known;
-    const pending = this.#prepare(environment)
+  /** What became of an environment, or is going to; never rejects. A step waits for it no longer than its own limit. */
+  prepare(environment: string, limitMs: number | null = null): PreparedImage | Promise<PreparedImage> {
+    const settled = this.#settled.get(environment);
+    if (settled !== undefined) return settled;
+    const { startedAt, image } = this.#pending.get(environment) ?? this.#begin(environment);
+    if (limitMs === null) return image;
+    const leftMs = startedAt + limitMs - performance.now();
+    return leftMs > 0 ? within(image, leftMs, tooLate(limitMs)) : tooLate(limitMs);
+  }
+
+  #begin(environment: string): Pending {
+    const startedAt = performance.now();
+    const image = this.#prepare(environment)
       .catch((error: unknown): PreparedImage => ({ ok: false, fault: this.#faultOf(error) }))
       .then((prepared) => {
         this.#settled.set(environment, prepared);
         this.#pending.delete(environment);
         return prepared;
       });
+    const pending = { startedAt, image };
     this.#pending.set(environment, pending);
     return pending;
   }
@@ -70,6 +85,9 @@ export class RunImages {
     const source = await this.#unpack();
     const buildLog = new BuildLog(join(folder, "build", `${environment}.log`), shownAt(environment));
     this.#options.link.shipper.follow(buildLog, this.#loggedUpTo(buildLog));
+    const late = new AbortController();
+    const limitMs = this.#longestLimit(environment);
+    using _limit = limitMs === null ? null : deadline(limitMs, () => late.abort());
     try {
       const need = await imageRequest({
         pipeline: plan.name,
@@ -81,10 +99,14 @@ export class RunImages {
       if (!need.ok) return need;
       for (const warning of need.warnings) buildLog.append(Buffer.from(`${warning}\n`));
       if (need.request === null) return { ok: true, image: null, source };
-      const result = await this.#tryPatiently(need.request, buildLog);
+      const signal = AbortSignal.any([this.#options.stop, late.signal]);
+      const result = await this.#tryPatiently(need.request, buildLog, signal);
       if (!result.ok) return result;
       await this.#report(environment, result, performance.now() - startedAtMs);
       return { ok: true, image: result.image, source };
+    } catch (error) {
+      if (late.signal.aborted && !this.#options.stop.aborted) return tooLate(limitMs!);
+      throw error;
     } finally {
       // Its end is waited for with all other logs when the run ends.
       this.#options.link.shipper.end(buildLog).catch(() => {});
@@ -94,17 +116,26 @@ export class RunImages {
   async #tryPatiently(
     request: Parameters<BackendSession["prepareImage"]>[0],
     buildLog: BuildLog,
+    signal: AbortSignal,
   ): Promise<ImageResult> {
-    const { session, stop } = this.#options;
+    const { session } = this.#options;
     for (let tries = 1; ; tries++) {
       const result = await retryBackend(
-        () => session.prepareImage(request, (chunk) => buildLog.append(chunk), stop),
-        stop,
+        () => session.prepareImage(request, (chunk) => buildLog.append(chunk), signal),
+        signal,
       );
       if (result.ok || result.fault.class !== "infrastructure" || tries === TRIES_MAX) return result;
       buildLog.append(Buffer.from(`${result.fault.message} Trying again.\n`));
-      await sleep(FIRST_RETRY_MS * 2 ** (tries - 1), undefined, { signal: stop });
+      await sleep(FIRST_RETRY_MS * 2 ** (tries - 1), undefined, { signal });
     }
+  }
+
+  /** When no step waits for it any more; null is never. */
+  #longestLimit(environment: string): number | null {
+    const steps = this.#options.plan.steps.filter((step) => step.environment === environment);
+    const limits = steps.map(({ resources }) => resources.imageTimeoutMs ?? Number.POSITIVE_INFINITY);
+    const longest = Math.max(...limits);
+    return Number.isFinite(longest) ? longest : null;
   }
 
   async #report(
@@ -140,4 +171,14 @@ export class RunImages {
     if (error instanceof SourceRefusedError) return error.fault;
     return faultOfError(error, "preparing the environment");
   }
+}
+
+function tooLate(limitMs: number): PreparedImage {
+  return { ok: false, fault: fault("deadline-image", `The image was not ready within ${limitMs / 1000} s.`) };
+}
+
+async function within(image: Promise<PreparedImage>, ms: number, otherwise: PreparedImage): Promise<PreparedImage> {
+  const late = Promise.withResolvers<PreparedImage>();
+  using _limit = deadline(ms, () => late.resolve(otherwise));
+  return await Promise.race([image, late.promise]);
 }

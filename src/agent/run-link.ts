@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { LeaseRef } from "../protocol/agent-api.ts";
 import type { Content } from "../protocol/artifacts.ts";
+import type { CancelFacts } from "../protocol/cancel.ts";
 import type { BerthError } from "../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { BlobSource } from "../runtime/attempt-work.ts";
@@ -24,7 +25,7 @@ export interface RunLinkOptions {
   readonly journal: Journal;
   readonly lastSeq: number;
   readonly pending: readonly AgentEvent[];
-  onCancel(): void;
+  onCancel(facts: CancelFacts): void;
   /** The server refused for good what this run reports. */
   onRefused(error: BerthError): void;
   readonly log: Logger;

@@ -4,11 +4,13 @@ import type { Consequence, EndState, RunGraph, StepRunSpec } from "../pipeline/g
 import type { ConsumedInput } from "../protocol/artifacts.ts";
 import type { AgentEventBody } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
+import type { Plan } from "../protocol/plan.ts";
 import type { AttemptResult, AttemptWork, StagedInput, StopReason } from "../runtime/attempt-work.ts";
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
 import { finalStepState, type RetryRules } from "./next-attempt.ts";
 import type { KnownProgress } from "./prior-states.ts";
+import { QueueLimits } from "./queue-limits.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
 import type { AttemptHistory, RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
@@ -35,6 +37,7 @@ export interface Works {
 }
 
 export interface RunStepsOptions {
+  readonly plan: Pick<Plan, "steps">;
   readonly history: RunHistory;
   readonly graph: RunGraph;
   /** What is known from before; outputs are added as steps end. */
@@ -80,11 +83,13 @@ export class RunSteps {
   #failure: unknown = null;
   readonly #faults: FirstFaults;
   readonly #tries: StepTries;
+  readonly #queueLimits: QueueLimits;
 
   constructor(options: RunStepsOptions) {
     this.#options = options;
     this.#faults = new FirstFaults(options.history);
     this.#tries = new StepTries(options.known, options.history);
+    this.#queueLimits = new QueueLimits(options.plan.steps, (key, limitMs) => this.#waitedTooLong(key, limitMs));
   }
 
   /** Resolves when every step run has ended; rejects when some were left running, or could not be driven. */
@@ -125,6 +130,7 @@ export class RunSteps {
 
   /** Starts what can start now. */
   #pump(): void {
+    if (this.#queueLimits.any) this.#takeAllReady();
     while (!this.#options.stop.aborted && this.#parked < PARKED_MAX) {
       const stepRun = this.#waiting.shift() ?? this.#options.graph.ready(1)[0];
       if (stepRun === undefined) break;
@@ -132,6 +138,26 @@ export class RunSteps {
       else if (!this.#tryStart(stepRun)) break;
     }
     this.#endIfDone();
+  }
+
+  /** Whose wait is limited has to be known, although its turn is not yet near. */
+  #takeAllReady(): void {
+    const { graph, stop } = this.#options;
+    if (stop.aborted) return;
+    for (const stepRun of graph.ready()) this.#enqueue(stepRun);
+  }
+
+  #enqueue(stepRun: StepRunSpec): void {
+    this.#waiting.push(stepRun);
+    if (!stepRun.isBatch) this.#queueLimits.begin(stepRun);
+  }
+
+  #waitedTooLong(key: string, limitMs: number): void {
+    const index = this.#waiting.findIndex((waiting) => waiting.key === key);
+    if (index < 0) return;
+    const [stepRun] = this.#waiting.splice(index, 1);
+    const message = `The step had no room on its worker within its queueTimeout of ${limitMs / 1000} s.`;
+    this.#begin(() => this.#settle(stepRun!, "failed", fault("deadline-queue", message), null));
   }
 
   /** False when there is no slot: then it, and all behind it, start when one is free. */
@@ -149,21 +175,24 @@ export class RunSteps {
       const slot = link.outbox.backlog < EVENTS_UNSENT_MAX ? slots.take() : null;
       if (slot === null) {
         this.#waiting.unshift(stepRun);
+        this.#queueLimits.begin(stepRun);
         this.#pumpLater();
         return false;
       }
+      this.#queueLimits.end(stepRun.key);
       this.#begin(() => this.#runStep(stepRun, null).finally(() => slot[Symbol.dispose]()));
     }
     return true;
   }
 
   #park(stepRun: StepRunSpec, obstacle: Promise<Fault | null>): void {
+    this.#queueLimits.end(stepRun.key);
     this.#parked += 1;
     this.#begin(async () => {
       await obstacle;
       this.#parked -= 1;
       if (this.#options.stop.aborted) await this.#settleStopped(stepRun);
-      else this.#waiting.push(stepRun);
+      else this.#enqueue(stepRun);
     });
   }
 
@@ -278,6 +307,7 @@ export class RunSteps {
 
   #stopped(): void {
     const { stop, graph } = this.#options;
+    this.#queueLimits[Symbol.dispose]();
     if ((stop.reason as StopReason).kind === "detach") this.#waiting.length = 0;
     else {
       const waiting = this.#waiting.splice(0);

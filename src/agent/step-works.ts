@@ -64,7 +64,8 @@ export class StepWorks implements Works {
   }
 
   ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null {
-    const image = this.#options.images.prepare(this.#stepOf(stepRun).environment);
+    const { environment, resources } = this.#stepOf(stepRun);
+    const image = this.#options.images.prepare(environment, resources.imageTimeoutMs);
     const split = stepRun.parent === null ? null : this.#splitOf(stepRun.parent, stepRun);
     if (image instanceof Promise || split instanceof Promise) {
       return Promise.all([image, split]).then(([prepared, known]) => obstacleIn(prepared, known));

@@ -6,7 +6,7 @@ import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./
 import { compileMatrix } from "./compile-matrix.ts";
 import { compileNeeds } from "./compile-needs.ts";
 import { compileRetry } from "./compile-retry.ts";
-import { parseDuration, parseMemory } from "./quantity.ts";
+import { durationOf, parseMemory } from "./quantity.ts";
 import type { StepSpec } from "./schema.ts";
 import { FIXED_NAMES } from "./template.ts";
 
@@ -116,6 +116,8 @@ function compileResources({ resources = {} }: StepSpec): StepPlan["resources"] {
   return {
     cpu: resources.cpu ?? null,
     memoryBytes: resources.memory === undefined ? null : parseMemory(resources.memory),
-    timeoutMs: resources.timeout === undefined ? null : parseDuration(resources.timeout),
+    timeoutMs: durationOf(resources.timeout),
+    queueTimeoutMs: durationOf(resources.queueTimeout),
+    imageTimeoutMs: durationOf(resources.imageTimeout),
   };
 }

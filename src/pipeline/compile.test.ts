@@ -38,7 +38,7 @@ steps:
     inputs: { data: { step: "prepare", artifact: "train", gather: "single", type: "csv" } },
     outputs: { model: { path: "model.json", type: "json", optional: false, when: "success" } },
     retry: DEFAULT_RETRY,
-    resources: { cpu: null, memoryBytes: null, timeoutMs: null },
+    resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     network: "run",
   });
 });
@@ -189,5 +189,11 @@ test("sizes and durations are read with their units", () => {
   const plan = compile(
     `name: p\n${ENVIRONMENT}\nsteps: { s: { run: x, resources: { cpu: 0.5, memory: 1.5GiB, timeout: 10m } } }`,
   );
-  assert.deepEqual(plan.steps[0]!.resources, { cpu: 0.5, memoryBytes: 1_610_612_736, timeoutMs: 600_000 });
+  assert.deepEqual(plan.steps[0]!.resources, {
+    cpu: 0.5,
+    memoryBytes: 1_610_612_736,
+    timeoutMs: 600_000,
+    queueTimeoutMs: null,
+    imageTimeoutMs: null,
+  });
 });

@@ -12,6 +12,7 @@ import { checkPipelineRetry } from "./compile-retry.ts";
 import { compileStep } from "./compile-step.ts";
 import { readDocument } from "./document.ts";
 import { ProblemList } from "./problem-list.ts";
+import { durationOf } from "./quantity.ts";
 
 export type CompileResult =
   | { readonly ok: true; readonly plan: Plan; readonly warnings: Problem[] }
@@ -63,6 +64,8 @@ function compilePlan(compilation: Compilation): Plan {
     description: file.description ?? null,
     params,
     mode,
+    timeoutMs: durationOf(file.timeout),
+    queueTimeoutMs: durationOf(file.queueTimeout),
     env,
     environments: environments.used(),
     worker: {

@@ -24,6 +24,11 @@ export function parseDuration(text: string): number {
   return quantity(text, DURATION_PATTERN, MILLISECONDS);
 }
 
+/** The same for what may have been left out. */
+export function durationOf(text: string | undefined): number | null {
+  return text === undefined ? null : parseDuration(text);
+}
+
 function quantity(text: string, pattern: RegExp, units: Readonly<Record<string, number>>): number {
   const match = pattern.exec(text);
   if (match === null) throw new TypeError(`no quantity: ${text}`);

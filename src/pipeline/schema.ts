@@ -91,6 +91,8 @@ const ResourcesSpec = mapping({
   cpu: z.number().min(0.01).max(4096).optional().describe("Cores; 0.5 is half of one."),
   memory: Memory.optional().describe("Such as 512MiB or 2GiB."),
   timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
+  queueTimeout: Duration.optional().describe("How long the step may wait for room on the worker once it could start."),
+  imageTimeout: Duration.optional().describe("How long its image may take to be pulled or built."),
 });
 
 /** Unlike a limit, a pause may be none. */
@@ -171,6 +173,8 @@ export const PipelineFile = mapping({
     .enum(["parallel", "serial"])
     .optional()
     .describe("parallel: each step as soon as what it needs succeeded. serial: one after another, in file order."),
+  timeout: Duration.optional().describe("How long a run may take, from when a worker takes it."),
+  queueTimeout: Duration.optional().describe("How long a run may wait for a worker."),
   env: Variables.optional().describe("Environment variables of every step."),
   environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
   environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),

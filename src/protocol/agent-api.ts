@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Content } from "./artifacts.ts";
+import { CancelFacts } from "./cancel.ts";
 import { AgentEvent } from "./events.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name } from "./names.ts";
@@ -79,7 +80,7 @@ export type BootRequest = z.infer<typeof BootRequest>;
 export const BootResponse = z.object({
   worker: z.object({ id: idOf("worker"), name: Name, pool: Name, labels: z.array(z.string()) }),
   installation: z.string(),
-  kept: z.array(LeaseRef.extend({ ackedSeq: z.int().nonnegative(), cancel: z.boolean() })),
+  kept: z.array(LeaseRef.extend({ ackedSeq: z.int().nonnegative(), cancel: CancelFacts.nullable() })),
   lost: z.array(LeaseRef),
   serverTime: z.iso.datetime(),
 });
@@ -95,7 +96,7 @@ export const HeartbeatResponse = z.object({
   extended: z.array(LeaseRef),
   /** No longer ours: stop what runs for it, report nothing more. */
   lost: z.array(LeaseRef),
-  cancel: z.array(LeaseRef.extend({ by: z.string(), reason: z.string().nullable() })),
+  cancel: z.array(LeaseRef.extend(CancelFacts.shape)),
   draining: z.boolean(),
 });
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
@@ -145,13 +146,15 @@ export const Assignment = z.object({
   source: SourceRef.nullable(),
   /** Empty on the first lease, but for the restart of another run. */
   prior: z.array(PriorStepRun),
-  cancel: z.boolean(),
+  /** What is left of the run's timeout; null is no limit. */
+  timeLeftMs: z.number().nonnegative().nullable(),
+  cancel: CancelFacts.nullable(),
 });
 export type Assignment = z.infer<typeof Assignment>;
 
 export const PollResponse = z.object({
   assignments: z.array(Assignment),
-  cancel: z.array(LeaseRef.extend({ by: z.string(), reason: z.string().nullable() })),
+  cancel: z.array(LeaseRef.extend(CancelFacts.shape)),
   lost: z.array(LeaseRef),
 });
 export type PollResponse = z.infer<typeof PollResponse>;
@@ -163,7 +166,7 @@ export const EventsRequest = z.object({
 });
 export type EventsRequest = z.infer<typeof EventsRequest>;
 /** `ackedSeq` is the last event that is durable; an agent may forget everything up to it. */
-export const EventsResponse = z.object({ ackedSeq: z.int().nonnegative(), cancel: z.boolean() });
+export const EventsResponse = z.object({ ackedSeq: z.int().nonnegative(), cancel: CancelFacts.nullable() });
 export type EventsResponse = z.infer<typeof EventsResponse>;
 
 /**

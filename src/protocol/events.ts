@@ -44,6 +44,8 @@ export const AgentEventBody = z.discriminatedUnion("type", [
     backend: Name,
     /** The deterministic name of the container, pod or process. */
     object: z.string(),
+    /** How long its user code may run. */
+    timeoutMs: z.int().positive().nullable().optional(),
   }),
   /**
    * The end of an attempt. With `succeeded`, this event *is* the commit: in one transaction the server checks that

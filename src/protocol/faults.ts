@@ -49,6 +49,20 @@ export const FAULTS = {
   business: { class: "business", advice: "The step reported bad data or a broken rule; change its input." },
   oom: { class: "oom", advice: "Raise resources.memory or retry.maxMemory of the step, or make it use less." },
   "deadline-run": { class: "timeout", advice: "Raise resources.timeout of the step, or find out what it waits for." },
+  "deadline-image": {
+    class: "timeout",
+    blame: "platform",
+    advice: "Raise resources.imageTimeout of the step, or find out why its image takes so long.",
+  },
+  "deadline-queue": {
+    class: "timeout",
+    blame: "platform",
+    advice: "Raise queueTimeout, or give the pool more workers or slots.",
+  },
+  "deadline-total": {
+    class: "timeout",
+    advice: "Raise timeout of the pipeline, or find out which step takes so long.",
+  },
   "disk-full": {
     class: "application",
     blame: "platform",

@@ -99,6 +99,9 @@ export const Resources = z.object({
   memoryBytes: z.int().positive().nullable(),
   /** How long one attempt may run. */
   timeoutMs: z.int().positive().nullable(),
+  /** How long a step run that could start may wait for room on its worker, and for its image. */
+  queueTimeoutMs: z.int().positive().nullable().default(null),
+  imageTimeoutMs: z.int().positive().nullable().default(null),
 });
 export type Resources = z.infer<typeof Resources>;
 
@@ -155,6 +158,9 @@ export const Plan = z.object({
   description: z.string().nullable(),
   params: z.record(Name, ParamSpec),
   mode: z.enum(["parallel", "serial"]),
+  /** How long a run may take from when a worker took it first, and how long it may wait for that. */
+  timeoutMs: z.int().positive().nullable().default(null),
+  queueTimeoutMs: z.int().positive().nullable().default(null),
   env: z.record(z.string(), z.string()),
   environments: z.record(Name, Environment),
   worker: z.object({ pool: Name, labels: z.array(z.string()), backend: Name.nullable() }),

@@ -29,7 +29,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
   const folder = join(fixture.root, `source-${count++}`);
   mkdirSync(folder);
   for (const [name, text] of Object.entries(source)) writeFileSync(join(folder, name), text);
-  const resources = { cpu: null, memoryBytes: null, timeoutMs: null };
+  const resources = { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null };
   const base: Omit<StepPlan, "action"> = {
     name: "train",
     environment: "default",
@@ -50,6 +50,8 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     description: null,
     params: {},
     mode: "parallel",
+    timeoutMs: null,
+    queueTimeoutMs: null,
     env: {},
     environments: { default: { kind: "recipe", base: "x", apt: [], python: null, node: null, source: ".", env: {} } },
     worker: { pool: "default", labels: [], backend: null },

@@ -144,7 +144,10 @@ test("requirements that cannot be installed fail the run with the line that fail
   // An image without Python, so that it fails without asking any index.
   const environment = { base: await testImage(), python: { requirements: "requirements.txt" } };
   const { stdout } = await failing({ run: "true" }, environment);
-  assert.match(stdout, /✗ a: The image could not be built; it failed at: RUN .*pip install.* \(image-build-failed, blame: pipeline\)/);
+  assert.match(
+    stdout,
+    /✗ a: The image could not be built; it failed at: RUN .*pip install.* \(image-build-failed, blame: pipeline\)/,
+  );
 });
 
 test("a wrong, an expired and a missing token are 401 and exit code 2", async () => {

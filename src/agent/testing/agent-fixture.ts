@@ -90,7 +90,8 @@ export function assignmentOf(
     backend: null,
     source: null,
     prior: [],
-    cancel: false,
+    timeLeftMs: null,
+    cancel: null,
     ...more,
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { type Assignment, LogBatch } from "../../protocol/agent-api.ts";
 import { INLINE_BLOB_MAX_BYTES } from "../../protocol/artifacts.ts";
+import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
 
@@ -13,7 +14,7 @@ export class FakeRun {
   readonly events: AgentEventBody[] = [];
   epoch = 0;
   holder: string | null = null;
-  cancelRequested = false;
+  cancelRequested: CancelFacts | null = null;
   /** Counts log bytes without keeping them. */
   discardLogs = false;
   /** The final state, once reported. */

@@ -12,6 +12,7 @@ import {
   PollRequest,
   RegisterRequest,
 } from "../../protocol/agent-api.ts";
+import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import {
@@ -106,8 +107,8 @@ export class FakeServer implements AsyncDisposable {
     return digest;
   }
 
-  cancel(run: FakeRun): void {
-    run.cancelRequested = true;
+  cancel(run: FakeRun, facts: Partial<CancelFacts> = {}): void {
+    run.cancelRequested = { by: "somebody", reason: null, code: "cancelled", ...facts };
     this.#wakeAll();
   }
 
@@ -241,8 +242,8 @@ export class FakeServer implements AsyncDisposable {
 
   #cancels(held: readonly LeaseRef[]) {
     return held
-      .filter(({ run }) => this.runs.get(run)?.cancelRequested)
-      .map((lease) => ({ ...lease, by: "somebody", reason: null }));
+      .map((lease) => ({ lease, facts: this.runs.get(lease.run)?.cancelRequested }))
+      .flatMap(({ lease, facts }) => (facts ? [{ ...lease, ...facts }] : []));
   }
 
   async #poll(worker: Worker, request: PollRequest) {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -65,7 +66,8 @@ export class MemorySession implements BackendSession {
       return { ok: false, fault: fault("spec-unsupported", why) };
     }
     onLog(Buffer.from(`preparing ${image}\n`));
-    const result = await this.#platform.imageResult(image);
+    const stopped = once(signal, "abort").then(() => Promise.reject(signal.reason));
+    const result = await Promise.race([this.#platform.imageResult(image), stopped]);
     if (result.ok) this.#platform.images.add(result.image);
     return result;
   }

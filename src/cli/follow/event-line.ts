@@ -22,7 +22,7 @@ export function eventLine(event: RunEvent, view: RunView): string | null {
     case "run.released":
       return `run given back: ${plainText(body.reason)}; waiting for a worker`;
     case "run.cancel_requested":
-      return `cancel asked for by ${plainText(body.by)}`;
+      return `cancel asked for by ${plainText(body.by)}${body.reason === null ? "" : `: ${plainText(body.reason)}`}`;
     case "run.started":
       return `run started on backend ${body.backend}`;
     case "image.ready": {

@@ -22,6 +22,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
   return [
     "",
     headline(run, style),
+    ...cancelLine(run),
     "",
     ...stepsTable([...view.rows.values()], style),
     ...artifactsTable(artifacts, style),
@@ -45,6 +46,14 @@ function headline(run: Run, style: Style): string {
   const { pipeline, restartOf } = run;
   const origin = restartOf === null ? "" : `, a restart of ${runName({ pipeline, number: restartOf.number })}`;
   return `${style.bold(runName(run))} ${paint(run.state)}${took}${where}${origin}`;
+}
+
+/** Of a run that is still being stopped; one that was stopped says so in its fault. */
+function cancelLine({ state, cancel }: Run): string[] {
+  if (state !== "cancelling" || cancel === null) return [];
+  return [
+    `  being stopped: asked for by ${plainText(cancel.by)}${cancel.reason === null ? "" : `: ${plainText(cancel.reason)}`}`,
+  ];
 }
 
 function stepsTable(rows: readonly Row[], style: Style): string[] {

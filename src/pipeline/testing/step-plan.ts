@@ -20,7 +20,7 @@ export function step(name: string, { needs = [], matrix = null, parallel }: Step
     env: {},
     inputs: {},
     outputs: {},
-    resources: { cpu: null, memoryBytes: null, timeoutMs: null },
+    resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     retry: DEFAULT_RETRY,
     network: "run",
   };

@@ -110,8 +110,8 @@ export function runsRoutes(services: Services): Route[] {
       handler: async ({ params, body, project, principal }) => {
         const run = await runIdOf(database.pool, project, params.run);
         const { worker } = await cancelRun(database, {
-          ...{ project, run, by: nameOf(principal) },
-          reason: body?.reason ?? null,
+          ...{ project, run },
+          facts: { by: nameOf(principal), reason: body?.reason ?? null, code: "cancelled" },
         });
         wakeups.notify(`run:${run}`);
         if (worker !== null) wakeups.notify(`worker:${worker}`);

@@ -135,8 +135,8 @@ function startAttempt(draft: Draft, { body, now, refuse }: Report<"attempt.start
     attemptState: "running",
     startedAt: row.startedAt ?? now,
   });
-  const { stepRun, attempt, backend, object } = body;
-  draft.newAttempts.set(attemptKey(body), { stepRun, attempt, backend, object, startedAt: now, end: null });
+  const { stepRun, attempt, backend, object, timeoutMs = null } = body;
+  draft.newAttempts.set(attemptKey(body), { stepRun, attempt, backend, object, timeoutMs, startedAt: now, end: null });
 }
 
 function finishAttempt(draft: Draft, report: Report<"attempt.finished">): void {

@@ -29,11 +29,7 @@ export async function bootWorker(
     const answer: BootResponse = {
       worker: { id: worker, name: offer.name, pool: offer.pool, labels: [...offer.labels] },
       installation,
-      kept: kept.map(({ run, epoch, agentSeq, state }) => ({
-        ...{ run, epoch },
-        ackedSeq: agentSeq,
-        cancel: state === "cancelling",
-      })),
+      kept: kept.map(({ run, epoch, agentSeq, cancel }) => ({ run, epoch, ackedSeq: agentSeq, cancel })),
       lost: leasesWithout(request.held, kept),
       serverTime: serverTime.toISOString(),
     };

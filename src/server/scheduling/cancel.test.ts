@@ -56,9 +56,11 @@ test("a running run is cancelled by its agent, which hears of it by a poll that 
   const waiting = poll(worker, { held, freeSlots: 0, waitMs: 20_000 });
   await begun;
   assert.equal((await cancel(server, id)).json().state, "cancelling");
-  assert.deepEqual((await waiting).json().cancel, [{ run: id, epoch: 1, by: "test-developer", reason: null }]);
+  assert.deepEqual((await waiting).json().cancel, [
+    { run: id, epoch: 1, by: "test-developer", reason: null, code: "cancelled" },
+  ]);
   assert.deepEqual((await poll(worker, { held, knownCancels: [id] })).json().cancel, []);
-  assert.equal((await run.report({ type: "run.started", backend: "process" })).json().cancel, true);
+  assert.equal((await run.report({ type: "run.started", backend: "process" })).json().cancel?.code, "cancelled");
 
   const why = fault("cancelled", "stopped");
   const end = { exitCode: null, signal: "SIGTERM", fault: why, phases: {}, usage: {} };
@@ -69,7 +71,7 @@ test("a running run is cancelled by its agent, which hears of it by a poll that 
     },
     { type: "run.finished", state: "cancelled", fault: why },
   );
-  assert.deepEqual(answer.json(), { ackedSeq: 4, cancel: false });
+  assert.deepEqual(answer.json(), { ackedSeq: 4, cancel: null });
   assert.equal((await showRun(server, id)).state, "cancelled");
   const steps = await showSteps(server, id);
   assert.deepEqual([steps.get("make")?.state, steps.get("use")?.state], ["cancelled", "cancelled"]);

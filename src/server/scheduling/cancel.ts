@@ -1,5 +1,5 @@
+import { type CancelFacts, cancelFault, endOfCancelled } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
-import { fault } from "../../protocol/faults.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { Database } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
@@ -8,8 +8,7 @@ import { closeRun } from "./close-run.ts";
 export interface CancelRequest {
   readonly project: string;
   readonly run: string;
-  readonly by: string;
-  readonly reason: string | null;
+  readonly facts: CancelFacts;
 }
 
 export interface Cancelled {
@@ -20,10 +19,10 @@ export interface Cancelled {
 }
 
 /**
- * Cancels a run: at once while it waits; while it runs, its agent stops what runs and reports the end. Asking again
+ * Stops a run: at once while it waits; while it runs, its agent stops what runs and reports the end. Asking again
  * changes nothing. A run that ended by itself stays as it ended: 409.
  */
-export async function cancelRun(database: Database, { project, run, by, reason }: CancelRequest): Promise<Cancelled> {
+export async function cancelRun(database: Database, { project, run, facts }: CancelRequest): Promise<Cancelled> {
   return database.transaction(async (client) => {
     const { rows } = await client.query<{ state: RunState; worker: string | null }>(
       `SELECT state, worker_id AS worker FROM runs WHERE id = $1 AND project_id = $2 FOR NO KEY UPDATE`,
@@ -36,24 +35,21 @@ export async function cancelRun(database: Database, { project, run, by, reason }
     if (state === "succeeded" || state === "failed") {
       throw new BerthError("conflict", `The run has already ended: it ${state}.`, { details: { state } });
     }
-    const next = state === "queued" ? "cancelled" : "cancelling";
+    const { by, reason, code } = facts;
+    const why = cancelFault(facts);
+    const end = endOfCancelled(facts);
+    const next = state === "queued" ? end : "cancelling";
     await client.query(
       `UPDATE runs SET state = $2, cancel_requested_at = now(), cancel_requested_by = $3, cancel_reason = $4,
-         fault = $5, finished_at = CASE $2 WHEN 'cancelled' THEN now() END
-       WHERE id = $1 AND state = $6`,
-      [run, next, by, reason, next === "cancelled" ? cancelFault(by) : null, state],
+         cancel_code = $5, fault = $6, finished_at = CASE $2 WHEN 'cancelling' THEN NULL ELSE now() END
+       WHERE id = $1 AND state = $7`,
+      [run, next, by, reason, code, next === end ? why : null, state],
     );
     await appendServerEvents(client, { id: run, project }, [{ type: "run.cancel_requested", by, reason }]);
-    if (next === "cancelled") {
-      await closeRun(client, run, "cancelled");
-      await appendServerEvents(client, { id: run, project }, [
-        { type: "run.finished", state: "cancelled", fault: cancelFault(by) },
-      ]);
+    if (next === end) {
+      await closeRun(client, run, end);
+      await appendServerEvents(client, { id: run, project }, [{ type: "run.finished", state: end, fault: why }]);
     }
     return { state: next, worker, changed: true };
   });
-}
-
-function cancelFault(by: string) {
-  return fault("cancelled", `Cancelled by ${by} before it was taken by a worker.`);
 }

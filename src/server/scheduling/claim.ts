@@ -38,9 +38,7 @@ export function isEmptyAnswer({ assignments, cancel, lost }: PollResponse): bool
 
 /** The cancels among a worker's runs, in the shape in which the agent hears of them. */
 export function cancelsOf(held: readonly HeldRun[]): PollResponse["cancel"] {
-  return held
-    .filter(({ state }) => state === "cancelling")
-    .map(({ run, epoch, cancelBy, cancelReason }) => ({ run, epoch, by: cancelBy ?? "unknown", reason: cancelReason }));
+  return held.flatMap(({ run, epoch, cancel }) => (cancel === null ? [] : [{ run, epoch, ...cancel }]));
 }
 
 /**

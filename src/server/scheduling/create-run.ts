@@ -106,12 +106,18 @@ async function writeRun(
     pool: request.pool ?? plan.worker.pool,
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
+    ...limitsOf(plan),
     requestKey: request.requestKey ?? null,
     restartOf: null,
   });
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
   return id;
+}
+
+/** A plan that was stored before there were limits names none. */
+export function limitsOf({ timeoutMs, queueTimeoutMs }: Partial<Plan>) {
+  return { timeoutMs: timeoutMs ?? null, queueTimeoutMs: queueTimeoutMs ?? null };
 }
 
 function isDuplicateKey(error: unknown): boolean {

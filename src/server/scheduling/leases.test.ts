@@ -192,7 +192,7 @@ test("a run that is leased again keeps its committed steps, and goes on with the
     state: "succeeded",
     fault: null,
   });
-  assert.deepEqual(answer.json(), { ackedSeq: 3, cancel: false });
+  assert.deepEqual(answer.json(), { ackedSeq: 3, cancel: null });
   assert.equal((await showRun(server, id)).state, "succeeded");
   const { items } = (await server.call("viewer", { url: `/runs/${id}/events` })).json();
   const stream = items.map(({ seq, body }: { seq: number; body: { type: string } }) => `${seq} ${body.type}`);
@@ -276,7 +276,7 @@ test("a boot keeps what its journal holds and is told what it lost; the earlier 
   const unknown = { run: newId("run"), epoch: 3 };
   const journal = [{ run: kept.run, epoch: kept.epoch }, unknown];
   const { answer, worker: next } = await reboot(server, worker, journal);
-  assert.deepEqual(answer.json().kept, [{ run: kept.run, epoch: 1, ackedSeq: 1, cancel: false }]);
+  assert.deepEqual(answer.json().kept, [{ run: kept.run, epoch: 1, ackedSeq: 1, cancel: null }]);
   assert.deepEqual(answer.json().lost, [unknown]);
   assert.equal((await showRun(server, kept.run)).state, "running");
   assert.equal((await showRun(server, dropped.run)).state, "queued");
@@ -309,7 +309,7 @@ test("a heartbeat renews what is held, names what is lost, tells of cancels and 
   await server.services.database.pool.query("UPDATE workers SET draining = true");
   await server.call("developer", { method: "POST", url: `/runs/${id}/cancel`, payload: { reason: "why not" } });
   const next = (await worker.call("POST", "/agent/heartbeat", { held: [lease] })).json();
-  assert.deepEqual(next.cancel, [{ ...lease, by: "test-developer", reason: "why not" }]);
+  assert.deepEqual(next.cancel, [{ ...lease, by: "test-developer", reason: "why not", code: "cancelled" }]);
   assert.equal(next.draining, true);
 });
 
@@ -324,7 +324,7 @@ test("a run that its agent ended is neither renewed nor lost: its last logs may 
   assert.deepEqual([beat.extended, beat.lost], [[], []]);
   assert.deepEqual((await poll(worker, { held })).json().lost, []);
   const { answer } = await reboot(server, worker, held);
-  assert.deepEqual(answer.json().kept, [{ run: id, epoch: 1, ackedSeq: 6, cancel: false }]);
+  assert.deepEqual(answer.json().kept, [{ run: id, epoch: 1, ackedSeq: 6, cancel: null }]);
 });
 
 test("a lease that ran out shows its worker as unreachable; only after the time of recovery is the run given up", async (t) => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Services } from "../services.ts";
+import { enforceDeadlines } from "./deadlines.ts";
 import { RECOVERY_AFTER_MS, reap } from "./reap.ts";
 
 /** Far below OUTAGE_MS, so that one slow pass is not taken for an outage. */
@@ -26,9 +27,13 @@ async function reapLoop(services: Services, recoveryAfterMs: number, signal: Abo
   while (!signal.aborted) {
     try {
       await reap(services, { recoveryAfterMs });
+      await enforceDeadlines(services);
     } catch (error) {
       // The database may be away for a while; the passes that are missed are what tells of the outage afterwards.
-      services.log.warn({ err: error }, "looking for lost workers failed; it is tried again");
+      services.log.warn(
+        { err: error },
+        "looking for lost workers and for what is out of time failed; it is tried again",
+      );
     }
     // Replicas drift apart, so that their passes are spread.
     await sleep(REAP_INTERVAL_MS * (0.8 + 0.4 * Math.random()), undefined, { signal }).catch(() => {});

@@ -52,7 +52,7 @@ test("a run goes from its first to its last event, and each step, attempt and ou
   assert.equal(run.assignment.run, id);
   assert.deepEqual(run.assignment.prior, []);
   const answer = await run.report(...chainEvents("hello"));
-  assert.deepEqual(answer.json(), { ackedSeq: 6, cancel: false });
+  assert.deepEqual(answer.json(), { ackedSeq: 6, cancel: null });
 
   const shown = await showRun(server, id);
   assert.equal(shown.state, "succeeded");
@@ -89,8 +89,8 @@ test("batches sent again, whole or in part, change nothing; a batch with a hole 
   assert.equal((await run.report(...all.slice(0, 3))).statusCode, 200);
   const before = await snapshot(server);
 
-  assert.deepEqual((await run.reportFrom(1, ...all.slice(0, 3))).json(), { ackedSeq: 3, cancel: false });
-  assert.deepEqual((await run.reportFrom(2, ...all.slice(1, 2))).json(), { ackedSeq: 3, cancel: false });
+  assert.deepEqual((await run.reportFrom(1, ...all.slice(0, 3))).json(), { ackedSeq: 3, cancel: null });
+  assert.deepEqual((await run.reportFrom(2, ...all.slice(1, 2))).json(), { ackedSeq: 3, cancel: null });
   const hole = await run.reportFrom(5, ...all.slice(4, 5));
   assert.equal(hole.statusCode, 409);
   assert.equal(errorOf(hole).code, "sequence_gap");
@@ -107,9 +107,9 @@ test("batches sent again, whole or in part, change nothing; a batch with a hole 
   assert.equal(errorOf(answer).code, "sequence_gap");
   assert.deepEqual(await snapshot(server), before);
 
-  assert.deepEqual((await run.reportFrom(2, ...all.slice(1))).json(), { ackedSeq: 6, cancel: false });
+  assert.deepEqual((await run.reportFrom(2, ...all.slice(1))).json(), { ackedSeq: 6, cancel: null });
   const after = await snapshot(server);
-  assert.deepEqual((await run.reportFrom(1, ...all)).json(), { ackedSeq: 6, cancel: false });
+  assert.deepEqual((await run.reportFrom(1, ...all)).json(), { ackedSeq: 6, cancel: null });
   assert.deepEqual(await snapshot(server), after);
 });
 

@@ -1,4 +1,5 @@
 import { batchItems } from "../../pipeline/graph.ts";
+import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
@@ -23,7 +24,7 @@ import type { ContractCache } from "./step-contracts.ts";
 
 export interface Recorded {
   readonly ackedSeq: number;
-  readonly cancel: boolean;
+  readonly cancel: CancelFacts | null;
   /** Whether the run ended with these events: its slot is free. */
   readonly ended: boolean;
 }
@@ -66,7 +67,7 @@ export async function recordEvents(
 }
 
 function answer(run: LeasedRun, ackedSeq: number, ended: boolean): Recorded {
-  return { ackedSeq, cancel: run.state === "cancelling" && !ended, ended };
+  return { ackedSeq, cancel: ended ? null : run.cancel, ended };
 }
 
 function hasFolder(body: AgentEventBody): boolean {

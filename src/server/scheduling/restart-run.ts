@@ -20,7 +20,7 @@ import {
 } from "../store/restarts.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
-import { oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+import { limitsOf, oncePerKey, requireSource, type Submitter } from "./create-run.ts";
 
 /** Artifacts named in the error that says that they are gone. */
 const GONE_NAMED = 20;
@@ -100,6 +100,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const { pipelineId, pipelineVersion, params, source, pool, labels, backend } = run;
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
+    ...limitsOf(plan),
     ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend },
   });
   const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));

@@ -11,6 +11,7 @@ export interface AttemptRow {
   readonly attempt: number;
   readonly backend: string;
   readonly object: string;
+  readonly timeoutMs: number | null;
   readonly startedAt: string;
   readonly end: AttemptEnd | null;
 }
@@ -38,12 +39,12 @@ export async function insertAttempts(
   await client.query({
     name: "insert-attempts",
     text: `INSERT INTO attempts (run_id, step_run, attempt, project_id, epoch, worker_id, backend, object, state, exit_code,
-       signal, fault, phases, usage, warnings, started_at, finished_at)
+       signal, fault, phases, usage, warnings, started_at, finished_at, timeout_ms)
      SELECT $1, a."stepRun", a.attempt, $2, $3, $4, a.backend, a.object, COALESCE(a.state, 'running'), a."exitCode",
             a.signal, a.fault, COALESCE(a.phases, '{}'), COALESCE(a.usage, '{}'), COALESCE(a.warnings, '{}'),
-            a."startedAt", a."finishedAt"
+            a."startedAt", a."finishedAt", a."timeoutMs"
      FROM json_to_recordset($5::json) AS a ("stepRun" text, attempt integer, backend text, object text,
-       "startedAt" timestamptz, ${END_COLUMNS})`,
+       "timeoutMs" bigint, "startedAt" timestamptz, ${END_COLUMNS})`,
     values: [
       lease.run,
       lease.project,

@@ -1,7 +1,12 @@
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
+import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
+
+/** The CancelFacts of `runs r`, as JSON; null unless it is being stopped. */
+export const CANCEL_FACTS = `CASE r.state WHEN 'cancelling' THEN json_build_object('by', r.cancel_requested_by,
+  'reason', r.cancel_reason, 'code', r.cancel_code) END`;
 
 /** Who claims to hold which run. */
 export interface LeaseHolder {
@@ -16,6 +21,8 @@ export interface LeasedRun {
   readonly pipelineId: string;
   readonly pipelineVersion: number;
   readonly state: RunState;
+  /** Null unless it is being stopped. */
+  readonly cancel: CancelFacts | null;
   readonly epoch: number;
   readonly agentSeq: number;
   readonly streamSeq: number;
@@ -29,7 +36,8 @@ export const ENDED_GRACE_MS = 10 * 60_000;
 
 const LEASED_RUN = `
   SELECT r.id, r.pipeline_id AS "pipelineId", r.pipeline_version AS "pipelineVersion", r.state, r.epoch,
-         r.agent_seq AS "agentSeq", r.stream_seq AS "streamSeq", l.granted_at AS "grantedAt", now() AS now
+         r.agent_seq AS "agentSeq", r.stream_seq AS "streamSeq", l.granted_at AS "grantedAt", now() AS now,
+         ${CANCEL_FACTS} AS cancel
   FROM runs r JOIN run_leases l ON l.run_id = r.id AND l.epoch = r.epoch
   WHERE r.id = $1 AND r.project_id = $2 AND r.worker_id = $3 AND r.epoch = $4`;
 
@@ -78,12 +86,11 @@ export function staleEpoch(holder: Pick<LeaseHolder, "run" | "epoch">): BerthErr
 export interface HeldRun extends LeaseRef {
   readonly state: RunState;
   readonly agentSeq: number;
-  readonly cancelBy: string | null;
-  readonly cancelReason: string | null;
+  /** Null unless the run is being stopped. */
+  readonly cancel: CancelFacts | null;
 }
 
-const HELD_RUN = `r.id AS run, r.epoch, r.state, r.agent_seq AS "agentSeq", r.cancel_requested_by AS "cancelBy",
-  r.cancel_reason AS "cancelReason"`;
+const HELD_RUN = `r.id AS run, r.epoch, r.state, r.agent_seq AS "agentSeq", ${CANCEL_FACTS} AS cancel`;
 
 /** Every run that the worker holds and that has not ended. */
 export async function activeRunsOf(db: Queryable, worker: string): Promise<HeldRun[]> {

@@ -1,6 +1,8 @@
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
+import type { CancelFacts } from "../../protocol/cancel.ts";
 import type { Params, Plan, SourceRef } from "../../protocol/plan.ts";
 import type { Queryable } from "./database.ts";
+import { CANCEL_FACTS } from "./leases.ts";
 
 /** What a worker can take; a run is for it when every part fits. */
 export interface Offer {
@@ -63,7 +65,8 @@ export interface RunOrder {
   readonly params: Params;
   readonly backend: string | null;
   readonly source: SourceRef | null;
-  readonly cancel: boolean;
+  readonly timeLeftMs: number | null;
+  readonly cancel: CancelFacts | null;
   /** Whether it took steps over from another run. */
   readonly restarted: boolean;
 }
@@ -76,7 +79,8 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
   >({
     name: "orders-of",
     text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
-            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.state = 'cancelling' AS cancel,
+            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel,
+            GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 AS "timeLeftMs",
             r.restart_of IS NOT NULL AS restarted
      FROM runs r JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      JOIN unnest($1::text[], $2::integer[]) AS leased (run, epoch) ON leased.run = r.id AND leased.epoch = r.epoch

@@ -15,6 +15,8 @@ export interface NewRun {
   readonly pool: string;
   readonly labels: readonly string[];
   readonly backend: string | null;
+  readonly timeoutMs: number | null;
+  readonly queueTimeoutMs: number | null;
   readonly requestKey: string | null;
   readonly by: string;
   /** Id of the run that this one goes on from. */
@@ -24,8 +26,8 @@ export interface NewRun {
 export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
   await client.query(
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
-       labels, backend, request_key, created_by, restart_of)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+       labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
     [
       run.id,
       run.project,
@@ -41,6 +43,8 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.requestKey,
       run.by,
       run.restartOf,
+      run.timeoutMs,
+      run.queueTimeoutMs,
     ],
   );
 }
