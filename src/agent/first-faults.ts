@@ -1,4 +1,4 @@
-import type { StepRunSpec } from "../pipeline/graph.ts";
+import type { StepRunSpec } from "../pipeline/step-runs.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import { finalStepState } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
@@ -8,8 +8,12 @@ export class FirstFaults {
   #ofRun: Fault | null = null;
   readonly #ofBatches = new Map<string, Fault>();
 
+  /** Whether the run fails by a failure of this step run. */
+  readonly #counts: (stepRun: string) => boolean;
+
   /** Begins with what an earlier process saw. */
-  constructor(history: RunHistory) {
+  constructor(history: RunHistory, counts: (stepRun: string) => boolean) {
+    this.#counts = counts;
     for (const { work, result, again } of [...history.attempts.values()].flat()) {
       const outcome = result?.outcome;
       if (outcome?.fault && !again && finalStepState(outcome) === "failed")
@@ -35,7 +39,7 @@ export class FirstFaults {
   }
 
   #noteRun(stepRun: string, why: Fault): void {
-    this.#ofRun ??= naming(stepRun, why);
+    if (this.#counts(stepRun)) this.#ofRun ??= naming(stepRun, why);
   }
 }
 

@@ -1,4 +1,4 @@
-import { batchItems, initialStepRuns, type PriorState, type StepRunSpec } from "../pipeline/graph.ts";
+import { batchItems, initialStepRuns, type PriorState, type StepRunSpec } from "../pipeline/step-runs.ts";
 import type { PriorStepRun } from "../protocol/agent-api.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import { isTerminal, STEP_TRANSITIONS } from "../protocol/states.ts";
@@ -26,18 +26,20 @@ export function knownProgress(history: RunHistory): KnownProgress {
   for (const prior of history.assignment!.prior) {
     const { stepRun, items } = prior;
     const ended = isTerminal(STEP_TRANSITIONS, prior.state);
-    states.set(stepRun, { stepRun, items, state: ended ? prior.state : "pending" });
+    states.set(stepRun, { stepRun, items, state: ended ? prior.state : "pending", byCondition: prior.byCondition });
     outputs.set(stepRun, prior.outputs);
     if (items !== null && !ended && !history.expanded.has(stepRun)) splitBefore.push({ stepRun, items });
   }
-  for (const [stepRun, items] of history.expanded) states.set(stepRun, { stepRun, items, state: "running" });
+  for (const [stepRun, items] of history.expanded)
+    states.set(stepRun, { stepRun, items, state: "running", byCondition: false });
   for (const [stepRun, tries] of history.attempts) {
     const last = tries.at(-1)!;
-    states.set(stepRun, { stepRun, items: null, state: stateAfter(last) });
+    states.set(stepRun, { stepRun, items: null, state: stateAfter(last), byCondition: false });
     if (last.result !== null) outputs.set(stepRun, last.result.outputs);
   }
-  for (const [stepRun, { state }] of history.ended) {
-    states.set(stepRun, { stepRun, items: states.get(stepRun)?.items ?? null, state });
+  for (const [stepRun, { state, fault }] of history.ended) {
+    const items = states.get(stepRun)?.items ?? null;
+    states.set(stepRun, { stepRun, items, state, byCondition: fault?.code === "condition" });
   }
   const tries = new Map(history.assignment!.prior.map((prior) => [prior.stepRun, prior]));
   return { states: [...states.values()], outputs, specs: attempted(history, states), tries, splitBefore };

@@ -147,6 +147,7 @@ test("what was tried under an earlier lease counts", async () => {
       state: "pending",
       attempts: 3,
       faults: { own: 2, oom: 0, infrastructure: 1 },
+      byCondition: false,
       items: null,
       outputs: {},
     },

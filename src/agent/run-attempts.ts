@@ -33,8 +33,6 @@ export interface RunAttemptsOptions {
   /** Releases at once, over all runs: they must not compete with steps for the machine. */
   readonly releasePermits: Permits;
   readonly remover: FolderRemover;
-  /** Aborted with a StopReason when all attempts of the run are to stop. */
-  readonly stop: AbortSignal;
   readonly log: Logger;
 }
 
@@ -45,6 +43,8 @@ export interface AttemptOrder {
   readonly rules: RetryRules;
   /** How earlier attempts of this step run ended. */
   readonly before: AttemptFaults;
+  /** Aborted with a StopReason when the attempt is to stop. */
+  readonly stop: AbortSignal;
 }
 
 export interface AttemptEnd {
@@ -117,7 +117,7 @@ export class RunAttempts {
   /** Runs an attempt; with `resumed`, one that an earlier process began. Rejects when it was left running. */
   async run(order: AttemptOrder, resumed: boolean): Promise<AttemptEnd> {
     const { work } = order;
-    const { link, runtime, stop, log, backend } = this.#options;
+    const { link, runtime, log, backend } = this.#options;
     const { stepRun, attempt } = work.ref;
     const handle = this.#handleOf(work);
     this.#prepared.delete(stepRun);
@@ -134,7 +134,7 @@ export class RunAttempts {
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
     const hooks = { onPhase: () => {}, onSubmitted: () => this.#followLogs(handle) };
-    const result = await runAttempt(runtime, work, hooks, stop);
+    const result = await runAttempt(runtime, work, hooks, order.stop);
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
     if (next.again) await this.#makeSureItEnded(handle, result);

@@ -321,8 +321,24 @@ test("a run that was handed over starts from what is committed, with the next at
   const run = fixture.server.submit(
     assignmentOf(CHAIN, {
       prior: [
-        { stepRun: "a", state: "succeeded", attempts: 1, faults: NO_FAULTS, items: null, outputs: { x: content } },
-        { stepRun: "b", state: "pending", attempts: 2, faults: NO_FAULTS, items: null, outputs: {} },
+        {
+          stepRun: "a",
+          state: "succeeded",
+          attempts: 1,
+          faults: NO_FAULTS,
+          byCondition: false,
+          items: null,
+          outputs: { x: content },
+        },
+        {
+          stepRun: "b",
+          state: "pending",
+          attempts: 2,
+          faults: NO_FAULTS,
+          byCondition: false,
+          items: null,
+          outputs: {},
+        },
       ],
     }),
   );
@@ -440,7 +456,7 @@ test("a batch that was split under an earlier lease goes on with the items that 
   });
   backend.script("all", printsInput("os"));
   await fixture.start(backend);
-  const prior = { faults: NO_FAULTS, attempts: 1, items: null, outputs: {} };
+  const prior = { faults: NO_FAULTS, byCondition: false, attempts: 1, items: null, outputs: {} };
   const run = fixture.server.submit(
     assignmentOf(
       `

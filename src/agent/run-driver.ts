@@ -1,10 +1,9 @@
 import type { Logger } from "pino";
-import { RunGraph } from "../pipeline/graph.ts";
-import { isEnd } from "../pipeline/run-graph-node.ts";
+import { RunGraphs } from "../pipeline/run-graphs.ts";
 import type { Assignment, LeaseRef } from "../protocol/agent-api.ts";
 import { type CancelFacts, cancelFault, endOfCancelled, timeUp } from "../protocol/cancel.ts";
 import { stepRunKey } from "../protocol/names.ts";
-import type { Plan } from "../protocol/plan.ts";
+import type { Phase, Plan } from "../protocol/plan.ts";
 import type { RuntimeContext, StopReason } from "../runtime/attempt-work.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { deadline } from "../runtime/run-deadline.ts";
@@ -21,6 +20,7 @@ import { RunHistory } from "./run-history.ts";
 import { RunImages } from "./run-images.ts";
 import { RunLink } from "./run-link.ts";
 import { type RunEnd, RunSteps } from "./run-steps.ts";
+import { StepConditions } from "./step-conditions.ts";
 import { StepWorks } from "./step-works.ts";
 
 /** How an earlier process left a run, and what the server knows of it. */
@@ -30,6 +30,12 @@ export interface RunLeftOver {
   /** Last event that is durable on the server. */
   readonly ackedSeq: number;
 }
+
+/**
+ * For the steps of later phases of a run that was stopped. Below STOP_MAX_MS of the server, which gives the run up after
+ * that.
+ */
+const LATE_STEPS_MAX_MS = 10 * 60_000;
 
 /** Drives one run under one lease, from its assignment until nothing of it is left on this worker. */
 export class RunDriver implements HeldRun {
@@ -45,9 +51,14 @@ export class RunDriver implements HeldRun {
   readonly #chosen: ChosenBackend;
   /** Null when this worker has no backend for the run. */
   readonly #attempts: RunAttempts | null;
-  readonly #stop = new AbortController();
+  /** Aborted with a StopReason, by phase. */
+  readonly #stops = { main: new AbortController(), on_failure: new AbortController(), finally: new AbortController() };
   #state: "driving" | "fenced" | "detached" = "driving";
   #cancelled: CancelFacts | null;
+  /** How the steps of the main phase ended, once they have. */
+  #mainEnd: RunEnd | null = null;
+  /** Runs from when the run is stopped. */
+  #lateLimit: Disposable | null = null;
 
   /**
    * Takes a run that was just assigned; it is journaled when this returns. Nothing of it happens before `after`: an
@@ -91,7 +102,7 @@ export class RunDriver implements HeldRun {
     this.#attempts = this.#chosen.ok ? this.#openAttempts(this.#chosen) : null;
     context.journals.add(journal);
     context.held.add(this);
-    if (this.#cancelled !== null) this.#stop.abort({ kind: "cancel", reason: "user" } satisfies StopReason);
+    if (this.#cancelled !== null) this.#stopFor(this.#cancelled);
     if (history.fenced) this.fence("it was given up before");
     this.ended = after.then(() => this.#live());
   }
@@ -105,7 +116,7 @@ export class RunDriver implements HeldRun {
     this.#cancelled = facts;
     this.#log.info(facts, "stopping the run");
     this.#note({ type: "cancel", facts });
-    this.#stopAll({ kind: "cancel", reason: "user" });
+    this.#stopFor(facts);
   }
 
   fence(why: string): void {
@@ -115,7 +126,7 @@ export class RunDriver implements HeldRun {
     this.#note({ type: "fenced", why });
     this.#context.held.delete(this);
     this.#link[Symbol.dispose]();
-    this.#stopAll({ kind: "cancel", reason: "fenced" });
+    this.#stopAll({ kind: "cancel", reason: "fenced", fault: null });
   }
 
   /** Leaves everything running for the next process of this agent. */
@@ -171,7 +182,6 @@ export class RunDriver implements HeldRun {
       history: this.#history,
       releasePermits,
       remover,
-      stop: this.#stop.signal,
       log: this.#log,
     });
     for (const { work, intended, result, released } of [...this.#history.attempts.values()].flat()) {
@@ -190,8 +200,22 @@ export class RunDriver implements HeldRun {
     if (this.#history.events.length === 0) {
       await durably(() => this.#link.outbox.report({ type: "run.started", backend: name }), wait);
     }
+    const drive = this.#phases(backend);
+    const main = await this.#runMain(drive);
+    this.#mainEnd = main;
+    if (main.state === "failed") await drive("on_failure").run();
+    else await drive("on_failure").skip();
+    const last = this.#explained(await drive("finally").run());
+    return main.state === "succeeded" ? last : main;
+  }
+
+  async #runMain(drive: (phase: Phase) => RunSteps): Promise<RunEnd> {
     using _limit = this.#limitTime();
-    const end = await this.#steps(backend).run();
+    return this.#explained(await drive("main").run());
+  }
+
+  /** The end of a phase that was stopped says by whom. */
+  #explained(end: RunEnd): RunEnd {
     if (end.state !== "cancelled" || this.#cancelled === null) return end;
     return { state: endOfCancelled(this.#cancelled), fault: cancelFault(this.#cancelled) };
   }
@@ -204,45 +228,43 @@ export class RunDriver implements HeldRun {
     return deadline(Math.max(leftMs, 0), () => this.cancel(timeUp("the worker", plan.timeoutMs ?? timeLeftMs)));
   }
 
-  #steps({ session, capabilities }: OpenBackend): RunSteps {
-    const { home, installation, config, stepSlots, sdk } = this.#context;
+  /** What drives the phases of the run, one after the other. */
+  #phases({ session, capabilities }: OpenBackend): (phase: Phase) => RunSteps {
+    const { home, installation, config, stepSlots: slots, sdk } = this.#context;
     const history = this.#history;
     const known = knownProgress(history);
-    const { plan, source } = this.#assignment;
-    const graph = new RunGraph(plan, known.states);
-    const shared = { link: this.#link, stop: this.#stop.signal, log: this.#log };
+    const { plan, source, params } = this.#assignment;
+    const graphs = new RunGraphs(plan, known.states);
+    const shared = { plan, link: this.#link, log: this.#log };
     const folder = runFolder(home, this.lease);
+    const stopOf = (phase: Phase) => this.#stops[phase].signal;
     const images = new RunImages({
-      plan,
-      source,
-      folder,
-      session,
-      capabilities,
-      shownAt: firstUse(plan),
-      history,
-      ...shared,
+      ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
+      stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
+    const { outputs } = known;
     const works = new StepWorks({
-      ...{ home, installation, assignment: this.#assignment, graph, outputs: known.outputs, images, capabilities, sdk },
+      ...{ home, installation, assignment: this.#assignment, graphs, outputs, images, capabilities, sdk, stopOf },
       ...{ graceMs: config.graceMs, limits: limitsOf(config), attemptsBefore: history.attempts.size, ...shared },
+      runEnd: () => this.#mainEnd,
     });
-    for (const environment of openEnvironments(plan, graph)) void images.prepare(environment);
+    const runState = () => this.#mainEnd?.state ?? "running";
+    const conditions = new StepConditions({ plan, params, graphs, outputs, source: this.#link.source, runState });
+    for (const environment of openEnvironments(plan, graphs)) void images.prepare(environment);
     const aheadMax = capabilities.prepareAhead ? config.stepsAtOnce : 0;
     const onFailure = (error: unknown) => this.#giveUp(error);
-    return new RunSteps({
-      ...{
-        plan,
-        history,
-        graph,
-        known,
-        works,
-        slots: stepSlots,
-        attempts: this.#attempts!,
-        aheadMax,
-        onFailure,
-        ...shared,
-      },
-    });
+    const parts = {
+      history,
+      known,
+      works,
+      conditions,
+      slots,
+      attempts: this.#attempts!,
+      aheadMax,
+      onFailure,
+      ...shared,
+    };
+    return (phase) => new RunSteps({ ...parts, graph: graphs.phase(phase), stop: stopOf(phase) });
   }
 
   /** The end of the run is the last thing reported: after every commit, and when the server holds every log. */
@@ -275,7 +297,15 @@ export class RunDriver implements HeldRun {
   }
 
   #stopAll(reason: StopReason): void {
-    this.#stop.abort(reason);
+    for (const stop of Object.values(this.#stops)) stop.abort(reason);
+  }
+
+  /** What is to run after a failure, or in any case, still does, but not for ever. */
+  #stopFor(facts: CancelFacts): void {
+    const reason: StopReason = { kind: "cancel", reason: "user", fault: cancelFault(facts) };
+    this.#stops.main.abort(reason);
+    if (facts.code === "cancelled") this.#stops.on_failure.abort(reason);
+    this.#lateLimit ??= deadline(LATE_STEPS_MAX_MS, () => this.#stopAll(reason));
   }
 
   /** A record that only saves work after a crash: the server says the same again. */
@@ -288,6 +318,7 @@ export class RunDriver implements HeldRun {
   }
 
   #close(): void {
+    this.#lateLimit?.[Symbol.dispose]();
     this.#context.journals.delete(this.#journal);
     this.#journal[Symbol.dispose]();
   }
@@ -305,8 +336,16 @@ function firstUse(plan: Plan): (environment: string) => { stepRun: string; attem
   };
 }
 
-/** The environments of steps that have something left to do. */
-function openEnvironments(plan: Plan, graph: RunGraph): Set<string> {
-  const open = plan.steps.filter(({ name }) => graph.producers(name).some(({ key }) => !isEnd(graph.stateOf(key)!)));
+/** The latest phase that uses an environment, or, for null, that there is. */
+function lastUse({ steps }: Plan, environment: string | null): Phase {
+  const phases = new Set(
+    steps.filter((step) => environment === null || step.environment === environment).map(({ phase }) => phase),
+  );
+  return (["finally", "on_failure"] as const).find((phase) => phases.has(phase)) ?? "main";
+}
+
+/** The environments of steps that have something left to do, but for those that only a failure would need. */
+function openEnvironments(plan: Plan, graphs: RunGraphs): Set<string> {
+  const open = plan.steps.filter(({ name, phase }) => phase !== "on_failure" && graphs.stateOfStep(name) === "running");
   return new Set(open.map(({ environment }) => environment));
 }

@@ -30,7 +30,8 @@ export interface RunImagesOptions {
   readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
   readonly history: RunHistory;
   readonly link: RunLink;
-  readonly stop: AbortSignal;
+  /** What ends the work on an environment, or, for null, on the source that all share. */
+  readonly stopOf: (environment: string | null) => AbortSignal;
   readonly log: Logger;
 }
 
@@ -68,7 +69,7 @@ export class RunImages {
   #begin(environment: string): Pending {
     const startedAt = performance.now();
     const image = this.#prepare(environment)
-      .catch((error: unknown): PreparedImage => ({ ok: false, fault: this.#faultOf(error) }))
+      .catch((error: unknown): PreparedImage => ({ ok: false, fault: this.#faultOf(error, environment) }))
       .then((prepared) => {
         this.#settled.set(environment, prepared);
         this.#pending.delete(environment);
@@ -82,6 +83,7 @@ export class RunImages {
   async #prepare(environment: string): Promise<PreparedImage> {
     const { plan, folder, capabilities, shownAt } = this.#options;
     const startedAtMs = performance.now();
+    const stop = this.#options.stopOf(environment);
     const source = await this.#unpack();
     const buildLog = new BuildLog(join(folder, "build", `${environment}.log`), shownAt(environment));
     this.#options.link.shipper.follow(buildLog, this.#loggedUpTo(buildLog));
@@ -99,13 +101,13 @@ export class RunImages {
       if (!need.ok) return need;
       for (const warning of need.warnings) buildLog.append(Buffer.from(`${warning}\n`));
       if (need.request === null) return { ok: true, image: null, source };
-      const signal = AbortSignal.any([this.#options.stop, late.signal]);
+      const signal = AbortSignal.any([stop, late.signal]);
       const result = await this.#tryPatiently(need.request, buildLog, signal);
       if (!result.ok) return result;
       await this.#report(environment, result, performance.now() - startedAtMs);
       return { ok: true, image: result.image, source };
     } catch (error) {
-      if (late.signal.aborted && !this.#options.stop.aborted) return tooLate(limitMs!);
+      if (late.signal.aborted && !stop.aborted) return tooLate(limitMs!);
       throw error;
     } finally {
       // Its end is waited for with all other logs when the run ends.
@@ -156,7 +158,8 @@ export class RunImages {
   }
 
   async #unpackOnce(): Promise<string | null> {
-    const { source, folder, link, stop } = this.#options;
+    const { source, folder, link } = this.#options;
+    const stop = this.#options.stopOf(null);
     if (source === null) return null;
     const archive = await link.source.ensure(source.digest, source.size, stop);
     return unpackSource(archive, join(folder, "source"), { signal: stop });
@@ -166,8 +169,9 @@ export class RunImages {
     return this.#options.history.logOffset(stepRun, attempt, stream);
   }
 
-  #faultOf(error: unknown): Fault {
-    if (this.#options.stop.aborted) return fault("cancelled", "The run was stopped while its images were made ready.");
+  #faultOf(error: unknown, environment: string): Fault {
+    if (this.#options.stopOf(environment).aborted)
+      return fault("cancelled", "The run was stopped while its images were made ready.");
     if (error instanceof SourceRefusedError) return error.fault;
     return faultOfError(error, "preparing the environment");
   }

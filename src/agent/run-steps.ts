@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Consequence, EndState, RunGraph, StepRunSpec } from "../pipeline/graph.ts";
+import type { RunGraph } from "../pipeline/graph.ts";
+import type { EndState } from "../pipeline/run-graph-node.ts";
+import type { Consequence, StepRunSpec } from "../pipeline/step-runs.ts";
 import type { ConsumedInput } from "../protocol/artifacts.ts";
 import type { AgentEventBody } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan } from "../protocol/plan.ts";
-import type { AttemptResult, AttemptWork, StagedInput, StopReason } from "../runtime/attempt-work.ts";
+import type { AttemptResult, AttemptWork, StagedInput } from "../runtime/attempt-work.ts";
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
 import { finalStepState, type RetryRules } from "./next-attempt.ts";
@@ -14,7 +16,9 @@ import { QueueLimits } from "./queue-limits.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
 import type { AttemptHistory, RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import type { StepConditions } from "./step-conditions.ts";
 import type { StepSlots } from "./step-slots.ts";
+import { StepStops } from "./step-stops.ts";
 import { StepTries, type Tries } from "./step-tries.ts";
 
 /** How a run ends. */
@@ -37,12 +41,14 @@ export interface Works {
 }
 
 export interface RunStepsOptions {
-  readonly plan: Pick<Plan, "steps">;
+  readonly plan: Pick<Plan, "steps" | "failFast">;
   readonly history: RunHistory;
+  /** Of the phase to drive. */
   readonly graph: RunGraph;
   /** What is known from before; outputs are added as steps end. */
   readonly known: KnownProgress;
   readonly works: Works;
+  readonly conditions: Pick<StepConditions, "applies" | "isMet">;
   readonly slots: StepSlots;
   readonly link: RunLink;
   readonly attempts: RunAttempts;
@@ -69,7 +75,7 @@ const AHEAD_DELAY_MS = 25;
 /** Step runs that wait for their image at once; further ones stay in the graph. */
 const PARKED_MAX = 1_000;
 
-/** Drives the graph of one run: starts what is ready as slots allow, and reports what follows from each end. */
+/** Drives one phase of a run: starts what is ready as slots allow, and reports what follows from each end. */
 export class RunSteps {
   readonly #options: RunStepsOptions;
   readonly #end = Promise.withResolvers<RunEnd>();
@@ -84,19 +90,35 @@ export class RunSteps {
   readonly #faults: FirstFaults;
   readonly #tries: StepTries;
   readonly #queueLimits: QueueLimits;
+  readonly #stops: StepStops;
+  /** Step runs whose condition is met. */
+  readonly #decided = new Set<string>();
 
   constructor(options: RunStepsOptions) {
     this.#options = options;
-    this.#faults = new FirstFaults(options.history);
+    this.#faults = new FirstFaults(options.history, (key) => options.graph.isCounted(key));
     this.#tries = new StepTries(options.known, options.history);
+    const { plan, stop } = options;
+    const alone = new Set(
+      plan.steps.filter(({ failFast }) => plan.failFast || failFast === true).map(({ name }) => name),
+    );
+    this.#stops = new StepStops(stop, (step) => alone.has(step));
     this.#queueLimits = new QueueLimits(options.plan.steps, (key, limitMs) => this.#waitedTooLong(key, limitMs));
+  }
+
+  /** Starts nothing of the phase: it is not wanted. */
+  async skip(): Promise<void> {
+    const { graph } = this.#options;
+    await this.#reportConsequences(graph.restored);
+    await this.#reportConsequences(graph.skip());
   }
 
   /** Resolves when every step run has ended; rejects when some were left running, or could not be driven. */
   async run(): Promise<RunEnd> {
     const { graph, stop } = this.#options;
     const { splitBefore } = this.#options.known;
-    for (const { stepRun, items } of splitBefore) await this.#report({ type: "step.expanded", stepRun, items });
+    for (const { stepRun, items } of splitBefore.filter((batch) => graph.stateOf(batch.stepRun) !== null))
+      await this.#report({ type: "step.expanded", stepRun, items });
     await this.#reportConsequences(graph.restored);
     this.#resume();
     if (stop.aborted) this.#stopped();
@@ -108,9 +130,9 @@ export class RunSteps {
   /** Takes over what an earlier process had under way. It already runs, so it waits for no slot. */
   #resume(): void {
     const { history, graph } = this.#options;
-    if (history.attempts.size === 0) return;
-    for (const attempts of history.attempts.values()) for (const attempt of attempts) this.#reportUnreported(attempt);
-    const running = [...history.attempts.values()].map((attempts) => attempts.at(-1)!).filter(isUnderWay);
+    const known = [...history.attempts].filter(([key]) => graph.stateOf(key) !== null).map(([, attempts]) => attempts);
+    for (const attempt of known.flat()) this.#reportUnreported(attempt);
+    const running = known.map((attempts) => attempts.at(-1)!).filter(isUnderWay);
     const works = new Map(running.map(({ work }) => [work.ref.stepRun, work]));
     // The graph hands out first what already ran.
     for (const stepRun of graph.ready(running.length)) {
@@ -134,17 +156,31 @@ export class RunSteps {
     while (!this.#options.stop.aborted && this.#parked < PARKED_MAX) {
       const stepRun = this.#waiting.shift() ?? this.#options.graph.ready(1)[0];
       if (stepRun === undefined) break;
-      if (stepRun.isBatch) this.#begin(() => this.#split(stepRun));
+      if (this.#stops.has(stepRun.key)) this.#begin(() => this.#settleStopped(stepRun));
+      else if (this.#mustDecide(stepRun)) this.#begin(() => this.#decide(stepRun));
+      else if (stepRun.isBatch) this.#begin(() => this.#split(stepRun));
       else if (!this.#tryStart(stepRun)) break;
     }
     this.#endIfDone();
   }
 
+  #mustDecide(stepRun: StepRunSpec): boolean {
+    return this.#options.conditions.applies(stepRun) && !this.#decided.has(stepRun.key);
+  }
+
+  async #decide(stepRun: StepRunSpec): Promise<void> {
+    const met = await this.#options.conditions.isMet(stepRun, this.#stops.all);
+    if (this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
+    if (met === false) return this.#settle(stepRun, "skipped", fault("condition", "Its condition is not met."), null);
+    if (met !== true) return this.#settle(stepRun, "failed", met, null);
+    this.#decided.add(stepRun.key);
+    this.#enqueue(stepRun);
+  }
+
   /** Whose wait is limited has to be known, although its turn is not yet near. */
   #takeAllReady(): void {
-    const { graph, stop } = this.#options;
-    if (stop.aborted) return;
-    for (const stepRun of graph.ready()) this.#enqueue(stepRun);
+    if (this.#stops.all.aborted) return;
+    for (const stepRun of this.#options.graph.ready()) this.#enqueue(stepRun);
   }
 
   #enqueue(stepRun: StepRunSpec): void {
@@ -166,7 +202,9 @@ export class RunSteps {
     const { notBefore } = this.#tries.of(stepRun.key);
     const pauseMs = notBefore === null ? 0 : notBefore - performance.now();
     const obstacle =
-      pauseMs > 0 ? sleep(pauseMs, null, { signal: this.#options.stop }).catch(() => null) : works.ready(stepRun);
+      pauseMs > 0
+        ? sleep(pauseMs, null, { signal: this.#stops.signalOf(stepRun) }).catch(() => null)
+        : works.ready(stepRun);
     if (obstacle instanceof Promise) {
       this.#park(stepRun, obstacle);
     } else if (obstacle !== null) {
@@ -191,7 +229,7 @@ export class RunSteps {
     this.#begin(async () => {
       await obstacle;
       this.#parked -= 1;
-      if (this.#options.stop.aborted) await this.#settleStopped(stepRun);
+      if (this.#stops.has(stepRun.key)) await this.#settleStopped(stepRun);
       else this.#enqueue(stepRun);
     });
   }
@@ -219,20 +257,21 @@ export class RunSteps {
 
   /** One attempt of a step run, and what follows from its end; with `resumed`, an attempt that already began. */
   async #runStep(stepRun: StepRunSpec, resumed: AttemptWork | null): Promise<void> {
-    const { works, attempts, stop } = this.#options;
-    if (resumed === null && stop.aborted) return this.#settleStopped(stepRun);
+    const { works, attempts } = this.#options;
+    if (resumed === null && this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
     const tries = this.#tries.of(stepRun.key);
     const order: AttemptOrder = {
       work: resumed ?? this.#workOf(stepRun, tries),
       consumed: works.consumed(stepRun),
       rules: works.rules(stepRun),
       before: tries.faults,
+      stop: this.#stops.signalOf(stepRun),
     };
     const ahead = setTimeout(() => this.#prepareNext(stepRun), AHEAD_DELAY_MS);
     const { result, next } = await attempts.run(order, resumed !== null).finally(() => clearTimeout(ahead));
     if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
     this.#tries.note(stepRun.key, order.work.ref.attempt, result.outcome, next);
-    if (stop.aborted) return this.#settleStopped(stepRun);
+    if (this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
     // It has waited for its turn before: when its pause is over it comes first.
     this.#waiting.unshift(stepRun);
   }
@@ -267,9 +306,9 @@ export class RunSteps {
   }
 
   async #split(batch: StepRunSpec): Promise<void> {
-    const { works, graph, stop } = this.#options;
+    const { works, graph } = this.#options;
     const items = await works.split(batch);
-    if (stop.aborted) return this.#settleStopped(batch);
+    if (this.#stops.has(batch.key)) return this.#settleStopped(batch);
     if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
     await this.#report({ type: "step.expanded", stepRun: batch.key, items });
     await this.#reportConsequences(graph.expand(batch.key, items).consequences);
@@ -277,38 +316,50 @@ export class RunSteps {
 
   async #settle(stepRun: StepRunSpec, state: EndState, why: Fault | null, result: AttemptResult | null): Promise<void> {
     const { known, graph } = this.#options;
+    this.#stops.forget(stepRun.key);
     if (result === null) await this.#report({ type: "step.finished", stepRun: stepRun.key, state, fault: why });
     else known.outputs.set(stepRun.key, result.outputs);
     if (state === "failed" && why !== null) this.#faults.note(stepRun, why);
-    await this.#reportConsequences(graph.settle(stepRun.key, state));
+    const consequences = graph.settle(stepRun.key, state, why?.code === "condition");
+    for (const { key } of graph.stoppedBy(stepRun.key)) this.#stops.stop(key, stepRun.key);
+    await this.#reportConsequences(consequences);
   }
 
   /** The end of a step run that was handed out and then did not start. */
   async #settleStopped(stepRun: StepRunSpec): Promise<void> {
-    if ((this.#options.stop.reason as StopReason).kind === "detach") return;
-    await this.#settle(stepRun, "cancelled", cancelledFault(), null);
+    if (!this.#stops.isDetach) await this.#settle(stepRun, "cancelled", this.#stops.faultOf(stepRun.key), null);
   }
 
   async #reportConsequences(consequences: readonly Consequence[]): Promise<void> {
     const { attempts, link, graph } = this.#options;
-    for (const { stepRun, state } of consequences) {
-      if (state !== "succeeded") attempts.releasePrepared(stepRun.key);
-      if (state === "failed") this.#faults.note(stepRun, this.#faults.ofBatch(stepRun.key));
-      const why = faultOf(state, () => this.#faults.ofBatch(stepRun.key));
-      const finished = { type: "step.finished", stepRun: stepRun.key, state, fault: why } as const;
+    for (const { stepRun, state, byCondition } of consequences) {
+      const { key } = stepRun;
+      if (state !== "succeeded") attempts.releasePrepared(key);
+      if (state === "failed") this.#faults.note(stepRun, this.#faults.ofBatch(key));
+      const why = state === "succeeded" ? null : this.#faultOf(key, state, byCondition);
+      const finished = { type: "step.finished", stepRun: key, state, fault: why } as const;
       if (state !== "succeeded" || link.commits.isIdle) {
         await this.#report(finished);
       } else {
-        const items = graph.producers(stepRun.step).map(({ key }) => key);
-        link.commits.reportWhenReady({ stepRun: stepRun.key, reads: items, outputs: [] }, () => this.#report(finished));
+        const items = graph.producers(stepRun.step).map((producer) => producer.key);
+        link.commits.reportWhenReady({ stepRun: key, reads: items, outputs: [] }, () => this.#report(finished));
       }
     }
   }
 
+  /** Why a step run ended without an attempt of its own. */
+  #faultOf(key: string, state: Exclude<EndState, "succeeded">, byCondition: boolean): Fault {
+    if (state === "failed") return this.#faults.ofBatch(key);
+    if (state === "cancelled") return this.#stops.faultOf(key);
+    if (byCondition)
+      return fault("condition", "It is not wanted: a condition is not met, or what it reads was not made.");
+    return fault("upstream-failed", "A step that this one needs did not succeed.");
+  }
+
   #stopped(): void {
-    const { stop, graph } = this.#options;
+    const { graph } = this.#options;
     this.#queueLimits[Symbol.dispose]();
-    if ((stop.reason as StopReason).kind === "detach") this.#waiting.length = 0;
+    if (this.#stops.isDetach) this.#waiting.length = 0;
     else {
       const waiting = this.#waiting.splice(0);
       this.#begin(async () => {
@@ -341,15 +392,4 @@ export class RunSteps {
 
 function isUnderWay({ intended, result }: AttemptHistory): boolean {
   return intended && result === null;
-}
-
-function faultOf(state: EndState, ofBatch: () => Fault): Fault | null {
-  if (state === "succeeded") return null;
-  if (state === "failed") return ofBatch();
-  if (state === "cancelled") return cancelledFault();
-  return fault("upstream-failed", "A step that this one needs did not succeed.");
-}
-
-function cancelledFault(): Fault {
-  return fault("cancelled", "The run was cancelled before this step began.");
 }

@@ -1,19 +1,20 @@
 import { join } from "node:path";
 import type { Capabilities } from "../backends/execution-backend.ts";
 import { objectName } from "../backends/object-name.ts";
-import type { RunGraph, StepRunSpec } from "../pipeline/graph.ts";
+import type { RunGraphs } from "../pipeline/run-graphs.ts";
+import type { StepRunSpec } from "../pipeline/step-runs.ts";
 import type { Assignment } from "../protocol/agent-api.ts";
 import type { ConsumedInput, Content } from "../protocol/artifacts.ts";
 import type { Fault } from "../protocol/faults.ts";
 import { matrixKey } from "../protocol/names.ts";
-import type { InputPlan, StepPlan } from "../protocol/plan.ts";
+import type { InputPlan, Phase, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork } from "../runtime/attempt-spec.ts";
 import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
-import type { Works } from "./run-steps.ts";
+import type { RunEnd, Works } from "./run-steps.ts";
 import { type SplitBatch, splitBatch } from "./split-batch.ts";
 import type { Tries } from "./step-tries.ts";
 
@@ -21,7 +22,7 @@ export interface StepWorksOptions {
   readonly home: string;
   readonly installation: string;
   readonly assignment: Assignment;
-  readonly graph: RunGraph;
+  readonly graphs: RunGraphs;
   /** By step run. */
   readonly outputs: ReadonlyMap<string, Readonly<Record<string, Content>>>;
   readonly images: RunImages;
@@ -33,7 +34,9 @@ export interface StepWorksOptions {
   readonly attemptsBefore: number;
   readonly limits: RuntimeContext["limits"];
   readonly link: RunLink;
-  readonly stop: AbortSignal;
+  readonly stopOf: (phase: Phase) => AbortSignal;
+  /** How the run ended so far, for the steps of later phases; null before. */
+  readonly runEnd: () => RunEnd | null;
 }
 
 /** Digits of an item's number in a gathered folder: entries sort in item order up to a million items. */
@@ -84,7 +87,7 @@ export class StepWorks implements Works {
       step,
       stepRun: { key: stepRun.key, matrix: stepRun.matrix, item: this.#itemOf(stepRun), attempt },
       memoryBytes: memoryAfter(faults, this.rules(stepRun)),
-      run: { id: assignment.run, number: assignment.number, scope: scopeOf(assignment) },
+      run: { id: assignment.run, number: assignment.number, scope: scopeOf(assignment), end: this.#options.runEnd() },
       params: assignment.params,
       image: prepared.image,
       inputs: [],
@@ -131,18 +134,18 @@ export class StepWorks implements Works {
   #splitOf(key: string, { step }: Pick<StepRunSpec, "step">): SplitBatch | Fault | Promise<SplitBatch | Fault> {
     const known = this.#splits.get(key);
     if (known !== undefined) return known;
-    const { home, assignment, link, limits, stop } = this.#options;
-    const batch = this.#steps.get(step)!.batch!;
+    const { home, assignment, link, limits, stopOf } = this.#options;
+    const { batch, phase } = this.#steps.get(step)!;
     const split = splitBatch({
-      batch,
-      items: this.#reads(batch.step, batch.artifact).map(({ producer, content }) => ({
+      batch: batch!,
+      items: this.#reads(batch!.step, batch!.artifact).map(({ producer, content }) => ({
         key: itemKey(producer),
         content,
       })),
       cache: link.source,
       limits,
       scratch: join(runFolder(home, assignment), "batches", step),
-      signal: stop,
+      signal: stopOf(phase),
     }).then((done) => {
       this.#splits.set(key, done);
       return done;
@@ -168,7 +171,7 @@ export class StepWorks implements Works {
   }
 
   #reads(step: string, artifact: string): Read[] {
-    return this.#options.graph.producers(step).flatMap((producer) => {
+    return this.#options.graphs.producers(step).flatMap((producer) => {
       const content = this.#options.outputs.get(producer.key)?.[artifact];
       return content === undefined ? [] : [{ producer, content }];
     });

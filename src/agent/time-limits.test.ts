@@ -36,7 +36,7 @@ steps: { a: { run: "true" }, b: { run: "true", needs: [a] } }
   assert.equal(await run.finished.promise, "failed");
   assert.deepEqual(endOf(run), ["failed", "deadline-total", "The run took longer than its timeout of 3600 s."]);
   assert.equal(run.ends("a")[0]?.state, "cancelled");
-  assert.equal(faultOf(run, "b")?.code, "cancelled");
+  assert.equal(faultOf(run, "b")?.code, "deadline-total");
   assert.deepEqual(fixture.server.violations, []);
 });
 

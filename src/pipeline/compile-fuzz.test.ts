@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { stringify } from "yaml";
 import { Plan } from "../protocol/plan.ts";
 import { compilePipeline } from "./compile.ts";
-import { initialStepRuns, RunGraph } from "./graph.ts";
+import { RunGraph } from "./graph.ts";
+import { initialStepRuns } from "./step-runs.ts";
 
 /** A compile of a small text takes a few milliseconds; this only tells a hang from a busy machine. */
 const HANG_MS = 2_000;

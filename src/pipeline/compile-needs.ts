@@ -9,10 +9,10 @@ const CYCLES_MAX = 10;
 const CYCLES_EXAMINED_MAX = 100;
 const CYCLE_STEPS_SHOWN = 12;
 
-/** Every step that must have succeeded before: what the file says, and what inputs, batch and serial mode imply. */
+/** Every step that must have ended before: what the file says, and what inputs, batch, condition and serial mode imply. */
 export function compileNeeds(
   step: string,
-  links: Pick<StepPlan, "inputs" | "batch">,
+  links: Pick<StepPlan, "inputs" | "batch" | "when">,
   previous: string | null,
   compilation: Compilation,
 ): string[] {
@@ -29,6 +29,8 @@ export function compileNeeds(
   }
   for (const input of Object.values(links.inputs)) needs.add(input.step);
   if (links.batch !== null) needs.add(links.batch.step);
+  for (const name of links.when?.steps ?? []) if (Object.hasOwn(file.steps, name)) needs.add(name);
+  for (const { step: read } of links.when?.reads ?? []) if (Object.hasOwn(file.steps, read)) needs.add(read);
   if (previous !== null) needs.add(previous);
   return [...needs];
 }
@@ -36,9 +38,10 @@ export function compileNeeds(
 /** In serial mode a step can only need steps above it. */
 export function checkSerialOrder(steps: readonly StepPlan[], { problems }: Compilation): void {
   const seen = new Set<string>();
-  for (const { name, needs } of steps) {
+  const phaseOf = new Map(steps.map(({ name, phase }) => [name, phase]));
+  for (const { name, needs, phase } of steps) {
     for (const need of needs) {
-      if (seen.has(need) || need === name) continue;
+      if (seen.has(need) || need === name || phaseOf.get(need) !== phase) continue;
       problems.add(
         ["steps", name],
         `needs ${quote(need)}, which comes later; in serial mode steps run in file order`,
@@ -46,6 +49,20 @@ export function checkSerialOrder(steps: readonly StepPlan[], { problems }: Compi
       );
     }
     seen.add(name);
+  }
+}
+
+const ORDER = { main: 0, on_failure: 1, finally: 2 } as const;
+
+/** A step can only need what has run before its phase, or runs in it. */
+export function checkPhases(steps: readonly StepPlan[], { problems }: Compilation): void {
+  const phaseOf = new Map(steps.map(({ name, phase }) => [name, phase]));
+  for (const { name, needs, phase } of steps) {
+    for (const need of needs) {
+      const needed = phaseOf.get(need) ?? phase;
+      if (ORDER[needed] <= ORDER[phase]) continue;
+      problems.add(["steps", name], `needs ${quote(need)}, which runs later, in the phase ${needed}`, "entry");
+    }
   }
 }
 

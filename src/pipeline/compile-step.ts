@@ -1,6 +1,7 @@
 import type { Action, StepPlan } from "../protocol/plan.ts";
 import { checkTemplates, type Known, warnOfSingleQuotes } from "./check-templates.ts";
 import type { Compilation } from "./compilation.ts";
+import { compileCondition } from "./compile-condition.ts";
 import type { Environments } from "./compile-environments.ts";
 import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./compile-links.ts";
 import { compileMatrix } from "./compile-matrix.ts";
@@ -33,10 +34,11 @@ export function compileStep(
   const action = compileAction(name, spec, compilation);
   const known = templateNames(name, spec, compilation);
   checkStepTemplates(name, spec, env, known, compilation);
+  const when = compileCondition(name, spec, outputs, compilation);
   const environment = environments.choose(name, spec);
   const plan = {
     name,
-    needs: compileNeeds(name, { inputs, batch }, previous, compilation),
+    needs: compileNeeds(name, { inputs, batch, when }, previous, compilation),
     matrix: compileMatrix(name, spec, expandMatrix, compilation),
     batch,
     env,
@@ -44,6 +46,10 @@ export function compileStep(
     outputs: outputs.get(name) ?? {},
     resources: compileResources(spec),
     retry: compileRetry(name, spec, compilation),
+    phase: spec.phase ?? "main",
+    when,
+    allowFailure: spec.allow_failure ?? false,
+    failFast: spec.fail_fast ?? null,
     network: spec.network ?? "run",
   };
   // A step without environment or action cannot run, but its place in the graph is checked all the same.

@@ -38,6 +38,10 @@ steps:
     inputs: { data: { step: "prepare", artifact: "train", gather: "single", type: "csv" } },
     outputs: { model: { path: "model.json", type: "json", optional: false, when: "success" } },
     retry: DEFAULT_RETRY,
+    phase: "main",
+    when: null,
+    allowFailure: false,
+    failFast: null,
     resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     network: "run",
   });

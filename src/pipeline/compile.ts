@@ -5,7 +5,7 @@ import { checkTemplates } from "./check-templates.ts";
 import { type Compilation, newCompilation } from "./compilation.ts";
 import { compileEnvironments } from "./compile-environments.ts";
 import { checkCombinations } from "./compile-matrix.ts";
-import { checkCycles, checkSerialOrder } from "./compile-needs.ts";
+import { checkCycles, checkPhases, checkSerialOrder } from "./compile-needs.ts";
 import { compileOutputs } from "./compile-outputs.ts";
 import { compileParams } from "./compile-params.ts";
 import { checkPipelineRetry } from "./compile-retry.ts";
@@ -13,6 +13,7 @@ import { compileStep } from "./compile-step.ts";
 import { readDocument } from "./document.ts";
 import { ProblemList } from "./problem-list.ts";
 import { durationOf } from "./quantity.ts";
+import type { StepSpec } from "./schema.ts";
 
 export type CompileResult =
   | { readonly ok: true; readonly plan: Plan; readonly warnings: Problem[] }
@@ -52,10 +53,17 @@ function compilePlan(compilation: Compilation): Plan {
   const specs = Object.entries(file.steps);
   const outputs = new Map(specs.map(([name, spec]) => [name, compileOutputs(name, spec, compilation)]));
   const expandMatrix = checkCombinations(compilation);
-  const steps: StepPlan[] = specs.map(([name, spec], index) => {
-    const previous = mode === "serial" ? (specs[index - 1]?.[0] ?? null) : null;
+  /** The last step so far, by phase. */
+  const newest = new Map<StepSpec["phase"], string>();
+  const steps: StepPlan[] = specs.map(([name, spec]) => {
+    const previous = mode === "serial" ? (newest.get(spec.phase) ?? null) : null;
+    newest.set(spec.phase, name);
     return compileStep(name, spec, { environments, outputs, previous, expandMatrix }, compilation);
   });
+  checkPhases(steps, compilation);
+  if (!steps.some(({ phase }) => phase === "main")) {
+    compilation.problems.add(["steps"], "all steps have a phase: at least one has to run in any run", "entry");
+  }
   if (mode === "serial") checkSerialOrder(steps, compilation);
   else checkCycles(steps, compilation);
   return {
@@ -66,6 +74,7 @@ function compilePlan(compilation: Compilation): Plan {
     mode,
     timeoutMs: durationOf(file.timeout),
     queueTimeoutMs: durationOf(file.queueTimeout),
+    failFast: file.fail_fast ?? false,
     env,
     environments: environments.used(),
     worker: {

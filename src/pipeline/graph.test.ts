@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StepPlan } from "../protocol/plan.ts";
-import { batchItems, type Consequence, initialStepRuns, RunGraph, type StepRunSpec } from "./graph.ts";
+import { RunGraph } from "./graph.ts";
+import { batchItems, type Consequence, initialStepRuns, type StepRunSpec } from "./step-runs.ts";
 import { step } from "./testing/step-plan.ts";
 
 const plan = (...steps: StepPlan[]) => ({ steps });
@@ -215,10 +216,10 @@ test("a batch split into nothing after a cancel has still ended", () => {
 test("a run taken over goes on behind what has ended", () => {
   const steps = plan(step("a"), step("b", { needs: ["a"], parallel: 2 }), step("c", { needs: ["b"] }));
   const graph = new RunGraph(steps, [
-    { stepRun: "b[2]", state: "succeeded", items: null },
-    { stepRun: "b[3]", state: "running", items: null },
-    { stepRun: "b", state: "running", items: 4 },
-    { stepRun: "a", state: "succeeded", items: null },
+    { stepRun: "b[2]", state: "succeeded", items: null, byCondition: false },
+    { stepRun: "b[3]", state: "running", items: null, byCondition: false },
+    { stepRun: "b", state: "running", items: 4, byCondition: false },
+    { stepRun: "a", state: "succeeded", items: null, byCondition: false },
   ]);
   assert.deepEqual(graph.restored, []);
   assert.deepEqual(keys(graph.ready()), ["b[3]", "b[0]"], "first what already runs");
@@ -232,11 +233,11 @@ test("a run taken over goes on behind what has ended", () => {
 test("a take-over reports the ends that were still to be drawn from what is known", () => {
   const steps = plan(step("a"), step("b", { needs: ["a"] }), step("c", { needs: ["b"] }), step("d", { parallel: 5 }));
   const graph = new RunGraph(steps, [
-    { stepRun: "c", state: "skipped", items: null },
-    { stepRun: "a", state: "failed", items: null },
-    { stepRun: "d", state: "running", items: 2 },
-    { stepRun: "d[0]", state: "succeeded", items: null },
-    { stepRun: "d[1]", state: "succeeded", items: null },
+    { stepRun: "c", state: "skipped", items: null, byCondition: false },
+    { stepRun: "a", state: "failed", items: null, byCondition: false },
+    { stepRun: "d", state: "running", items: 2, byCondition: false },
+    { stepRun: "d[0]", state: "succeeded", items: null, byCondition: false },
+    { stepRun: "d[1]", state: "succeeded", items: null, byCondition: false },
   ]);
   assert.deepEqual(ends(graph.restored), ["b skipped", "d succeeded"]);
   assert.deepEqual(graph.ready(), []);

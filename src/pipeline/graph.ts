@@ -1,107 +1,55 @@
-import { type Scalar, stepRunKey } from "../protocol/names.ts";
-import type { Plan } from "../protocol/plan.ts";
-import type { StepState } from "../protocol/states.ts";
+import type { Phase, Plan } from "../protocol/plan.ts";
 import { Queue } from "./queue.ts";
 import {
   countItem,
+  type EndState,
   isEnd,
   newStepNode,
   nextWaiting,
   type RunNode,
   type RunNodeState,
+  readsSingle,
   type StepNode,
+  worstOf,
 } from "./run-graph-node.ts";
+import { batchItems, type Consequence, initialStepRuns, type PriorState, type StepRunSpec } from "./step-runs.ts";
 
-/** One step inside one run: what the server stores and the agent starts. */
-export interface StepRunSpec {
-  /** Unique within the run: `train[model=forest]`, `score[7]`. */
-  readonly key: string;
-  readonly step: string;
-  /** Order of display; the items of a batch share their parent's and follow it by item. */
-  readonly position: number;
-  readonly matrix: Readonly<Record<string, Scalar>> | null;
-  /** Number of the batch item, from 0; null for all others. */
-  readonly item: number | null;
-  /** Key of the batch that an item belongs to. */
-  readonly parent: string | null;
-  /** A batch as a whole: it runs no attempt, but is split into items once its input is there. */
-  readonly isBatch: boolean;
-}
-
-/** The step runs that exist when a run is created: one per step, or per combination of its matrix. */
-export function initialStepRuns(plan: Pick<Plan, "steps">): StepRunSpec[] {
-  const specs: StepRunSpec[] = [];
-  for (const { name, matrix: combinations, batch } of plan.steps) {
-    for (const matrix of combinations ?? [null]) {
-      const key = stepRunKey(name, matrix, null);
-      specs.push({
-        key,
-        step: name,
-        position: specs.length,
-        matrix,
-        item: null,
-        parent: null,
-        isBatch: batch !== null,
-      });
-    }
-  }
-  return specs;
-}
-
-/** The items that a batch is split into. */
-export function batchItems(parent: StepRunSpec, count: number): StepRunSpec[] {
-  const { step, position, matrix } = parent;
-  return Array.from({ length: count }, (_, item) => {
-    return { key: stepRunKey(step, matrix, item), step, position, matrix, item, parent: parent.key, isBatch: false };
-  });
-}
-
-/** How a step run can end. */
-export type EndState = "succeeded" | "failed" | "skipped" | "cancelled";
-
-/** The end of a step run that followed from something else: skipped, or a batch whose last item ended. */
-export interface Consequence {
-  readonly stepRun: StepRunSpec;
-  readonly state: EndState;
-}
-
-/** What is known of a step run when a run is taken over: a part of protocol/agent-api.ts PriorStepRun. */
-export interface PriorState {
-  readonly stepRun: string;
-  readonly state: StepState;
-  /** For a batch that was split. */
-  readonly items: number | null;
-}
+type GraphPlan = Pick<Plan, "steps"> & Partial<Pick<Plan, "failFast">>;
 
 /**
- * Says which step runs can start, and what follows from the end of each. It keeps counters and queues and never looks
- * for work by scanning, so that a whole run costs time linear in its step runs and needs.
+ * Says which step runs of one phase can start, and what follows from the end of each. It keeps counters and queues and
+ * never looks for work by scanning, so that a whole run costs time linear in its step runs and needs.
  *
- * A step run is ready when every step it needs has succeeded, with all of its combinations and items. `ready` hands
- * each out once; whoever takes it starts it, retries it as often as it likes, and reports its end to `settle`. A batch
- * as a whole is handed out too: it is split by `expand`, or, where that is impossible, settled as failed.
+ * A step run is ready when every step it needs has succeeded, with all of its combinations and items, and every step
+ * whose state its condition looks at has ended. `ready` hands each out once; whoever takes it decides its condition,
+ * starts it, retries it as often as it likes, and reports its end to `settle`. A batch as a whole is handed out too: it
+ * is split by `expand`, or, where that is impossible, settled as failed.
  *
- * A failure skips every step that needs the failed one. Within a batch it skips the items that were not handed out:
- * they could not save the batch. Other combinations of a matrix and other branches go on.
+ * A failure skips every step that needs the failed one, unless that may fail. Within a batch it skips the items that
+ * were not handed out: they could not save the batch. Other combinations of a matrix and other branches go on.
  */
 export class RunGraph {
   readonly #steps = new Map<string, StepNode>();
   readonly #runs = new Map<string, RunNode>();
   readonly #ready = new Queue<RunNode>();
   readonly #ends: Record<EndState, number> = { succeeded: 0, failed: 0, skipped: 0, cancelled: 0 };
+  readonly #failFast: boolean;
+  /** Step runs that failed and should not have. */
+  #failures = 0;
   #cancelled = false;
   /** Ends that follow from the prior states but were not among them: they are still to be reported. */
   readonly restored: readonly Consequence[];
 
-  constructor(plan: Pick<Plan, "steps">, prior: readonly PriorState[] = []) {
-    for (const step of plan.steps) this.#steps.set(step.name, newStepNode(step));
-    for (const step of this.#steps.values()) {
-      for (const need of step.plan.needs) this.#step(need).dependents.push(step);
-    }
+  constructor(plan: GraphPlan, prior: readonly PriorState[] = [], phase: Phase = "main") {
+    this.#failFast = plan.failFast ?? false;
+    for (const step of plan.steps) if (step.phase === phase) this.#steps.set(step.name, newStepNode(step));
+    for (const step of this.#steps.values()) this.#connect(step);
     for (const spec of initialStepRuns(plan)) {
-      const step = this.#step(spec.step);
+      const step = this.#steps.get(spec.step);
+      if (step === undefined) continue;
       step.runs.push(this.#add(spec, step, null));
       step.openRuns++;
+      step.unendedRuns++;
     }
     this.restored = this.#restore(prior);
   }
@@ -122,14 +70,14 @@ export class RunGraph {
     return taken;
   }
 
-  /** What would become ready if this step run succeeded now: worth preparing ahead. */
+  /** What would surely become ready if this step run succeeded now: worth preparing ahead. */
   readyAfter(key: string): StepRunSpec[] {
     const { step, batch } = this.#run(key);
     const waiting = batch === null ? undefined : nextWaiting(step.waitingItems);
     if (waiting !== undefined) return [waiting.spec];
     if (step.openRuns > 1 || (batch !== null && batch.openItems > 1)) return [];
     return step.dependents
-      .filter(({ openNeeds, broken }) => openNeeds === 1 && !broken)
+      .filter(({ openNeeds, broken, plan }) => openNeeds === 1 && !broken && plan.when === null)
       .flatMap(({ runs }) => runs.filter(({ state }) => state === "waiting").map(({ spec }) => spec));
   }
 
@@ -141,30 +89,47 @@ export class RunGraph {
     }
     const items = this.#split(batch, count);
     const consequences: Consequence[] = [];
+    const endedAs = this.#cancelled ? "cancelled" : this.#isFailingFast ? "skipped" : null;
     if (count === 0) this.#endNow(batch, "succeeded", consequences);
-    else if (this.#cancelled) for (const item of items) this.#endNow(item, "cancelled", consequences);
+    else if (endedAs !== null) for (const item of items) this.#endNow(item, endedAs, consequences);
     else this.#offerItems(batch);
     return { items: items.map(({ spec }) => spec), consequences };
   }
 
-  /** Records how a step run that was handed out ended, and returns what followed from it, in order. */
-  settle(key: string, state: EndState): Consequence[] {
+  /**
+   * Records how a step run that was handed out ended, and returns what followed from it, in order. `byCondition`: it was
+   * skipped because its condition is not met.
+   */
+  settle(key: string, state: EndState, byCondition = false): Consequence[] {
     const run = this.#run(key);
     if (run.state !== "started") throw new TypeError(`${key} is ${run.state} and cannot become ${state}`);
     if (run.items !== null) throw new TypeError(`${key} was split: it ends with its items`);
     const consequences: Consequence[] = [];
-    this.#end(run, state, consequences);
+    this.#end(run, state, byCondition, consequences);
     return consequences;
+  }
+
+  /** What was handed out and is to be stopped because this step run failed: its siblings, or everything. */
+  stoppedBy(key: string): StepRunSpec[] {
+    const { step, state } = this.#run(key);
+    if (state !== "failed") return [];
+    const runs = this.#isFailingFast
+      ? [...this.#runs.values()]
+      : step.plan.failFast === true
+        ? step.runs.flatMap((run) => run.items ?? [run])
+        : [];
+    return runs.filter((run) => run.state === "started" && run.items === null).map(({ spec }) => spec);
   }
 
   /** Hands out nothing more, and returns all that thereby ends. What was handed out is still to be settled. */
   cancel(): Consequence[] {
     this.#cancelled = true;
-    const consequences: Consequence[] = [];
-    for (const run of this.#runs.values()) {
-      if (run.state === "waiting" || run.state === "ready") this.#endNow(run, "cancelled", consequences);
-    }
-    return consequences;
+    return this.#endRest("cancelled", false);
+  }
+
+  /** Nothing of this phase is wanted: everything that was not handed out is skipped. */
+  skip(): Consequence[] {
+    return this.#endRest("skipped", true);
   }
 
   /** Null when there is no such step run, such as an item of a batch that was not split yet. */
@@ -172,9 +137,20 @@ export class RunGraph {
     return this.#runs.get(key)?.state ?? null;
   }
 
+  /** What all of a step came to; `running` until all of it has ended. */
+  stateOfStep(name: string): EndState | "running" {
+    const states = this.#step(name).runs.map(({ state }) => state);
+    return states.every((state): state is EndState => isEnd(state)) ? worstOf(states) : "running";
+  }
+
   /** The step runs of a step whose outputs a consumer reads, in order: items in the place of their batch. */
   producers(step: string): StepRunSpec[] {
     return this.#step(step).runs.flatMap((run) => (run.items ?? [run]).map(({ spec }) => spec));
+  }
+
+  /** Whether the run fails by a failure of this step run; false for what is not of this phase. */
+  isCounted(key: string): boolean {
+    return this.#runs.get(key)?.step.plan.allowFailure === false;
   }
 
   get isDone(): boolean {
@@ -185,8 +161,12 @@ export class RunGraph {
   /** How the run ended; null while it goes on. */
   get outcome(): "succeeded" | "failed" | "cancelled" | null {
     if (!this.isDone) return null;
-    if (this.#ends.cancelled > 0) return "cancelled";
-    return this.#ends.failed + this.#ends.skipped > 0 ? "failed" : "succeeded";
+    if (this.#cancelled && this.#ends.cancelled > 0) return "cancelled";
+    return this.#failures > 0 ? "failed" : "succeeded";
+  }
+
+  get #isFailingFast(): boolean {
+    return this.#failFast && this.#failures > 0;
   }
 
   #step(name: string): StepNode {
@@ -201,20 +181,32 @@ export class RunGraph {
     return run;
   }
 
+  /** Steps of an earlier phase have ended before any of this one is ready. */
+  #connect(step: StepNode): void {
+    const decidedBy = new Set(step.plan.when?.steps);
+    for (const need of new Set([...step.plan.needs, ...decidedBy])) {
+      const needed = this.#steps.get(need);
+      if (needed === undefined) continue;
+      (decidedBy.has(need) ? needed.deciding : needed.dependents).push(step);
+      step.openNeeds++;
+    }
+  }
+
   #add(spec: StepRunSpec, step: StepNode, batch: RunNode | null): RunNode {
-    const run = {
+    const run: RunNode = {
       spec,
       step,
       batch,
       state: "waiting",
+      byCondition: false,
       items: null,
       openItems: 0,
       worst: "succeeded",
       broken: false,
       wasRunning: false,
     };
-    this.#runs.set(spec.key, run as RunNode);
-    return run as RunNode;
+    this.#runs.set(spec.key, run);
+    return run;
   }
 
   #split(batch: RunNode, count: number): RunNode[] {
@@ -226,28 +218,35 @@ export class RunGraph {
 
   /** Applies the states themselves first and then what follows from them, so that their order does not matter. */
   #restore(prior: readonly PriorState[]): Consequence[] {
-    for (const { stepRun, items } of prior) if (items !== null) this.#split(this.#run(stepRun), items);
+    const batches: RunNode[] = [];
+    for (const { stepRun, items } of prior) {
+      const run = this.#runs.get(stepRun);
+      if (run === undefined || items === null) continue;
+      this.#split(run, items);
+      batches.push(run);
+    }
     const ended: RunNode[] = [];
-    for (const { stepRun, state } of prior) {
-      const run = this.#run(stepRun);
+    for (const { stepRun, state, byCondition } of prior) {
+      const run = this.#runs.get(stepRun);
+      if (run === undefined) continue;
       run.wasRunning = state === "running";
       if (!isEnd(state)) continue;
-      run.state = state;
-      this.#ends[state]++;
+      this.#mark(run, state, byCondition);
       ended.push(run);
     }
     const consequences: Consequence[] = [];
     for (const run of ended) if (run.batch !== null) countItem(run.batch, run.state as EndState);
     for (const run of ended) if (run.batch === null) this.#countRun(run, consequences);
-    for (const { stepRun, items } of prior) if (items !== null) this.#settleBatch(this.#run(stepRun), consequences);
-    for (const step of this.#steps.values()) if (step.openNeeds === 0) this.#open(step);
+    for (const batch of batches) this.#settleBatch(batch, consequences);
+    for (const step of this.#steps.values()) if (step.openNeeds === 0 && !step.broken) this.#open(step);
+    if (this.#isFailingFast) consequences.push(...this.#endRest("skipped", false));
     const queued = Array.from({ length: this.#ready.size }, () => this.#ready.shift()!);
     for (const run of queued) if (run.wasRunning) this.#ready.push(run);
     for (const run of queued) if (!run.wasRunning) this.#ready.push(run);
     return consequences;
   }
 
-  /** Everything that the step needs has succeeded. */
+  /** Everything that the step waits for is there. */
   #open(step: StepNode): void {
     for (const run of step.runs) {
       if (run.items !== null) this.#offerItems(run);
@@ -281,23 +280,42 @@ export class RunGraph {
   }
 
   /** Ends a step run of the graph's own accord. */
-  #endNow(run: RunNode, state: EndState, consequences: Consequence[]): void {
-    consequences.push({ stepRun: run.spec, state });
-    this.#end(run, state, consequences);
+  #endNow(run: RunNode, state: EndState, consequences: Consequence[], byCondition = false): void {
+    consequences.push({ stepRun: run.spec, state, byCondition });
+    this.#end(run, state, byCondition, consequences);
   }
 
-  #end(run: RunNode, state: EndState, consequences: Consequence[]): void {
-    const wasActive = run.state === "ready" || run.state === "started";
+  /** Ends everything that was not handed out; a batch ends with its items. */
+  #endRest(state: EndState, byCondition: boolean): Consequence[] {
+    const consequences: Consequence[] = [];
+    for (const run of this.#runs.values()) {
+      if (run.state === "waiting" || run.state === "ready") this.#endNow(run, state, consequences, byCondition);
+    }
+    return consequences;
+  }
+
+  #mark(run: RunNode, state: EndState, byCondition: boolean): void {
     run.state = state;
+    run.byCondition = byCondition;
     this.#ends[state]++;
+    if (state !== "failed") return;
+    run.step.hasFailed = true;
+    if (!run.step.plan.allowFailure) this.#failures++;
+  }
+
+  #end(run: RunNode, state: EndState, byCondition: boolean, consequences: Consequence[]): void {
+    const wasActive = run.state === "ready" || run.state === "started";
+    const wasFailingFast = this.#isFailingFast;
+    this.#mark(run, state, byCondition);
     if (run.batch === null) {
       this.#countRun(run, consequences);
-      return;
+    } else {
+      countItem(run.batch, state);
+      if (wasActive) run.step.activeItems--;
+      this.#settleBatch(run.batch, consequences);
+      this.#fillBatch(run.step);
     }
-    countItem(run.batch, state);
-    if (wasActive) run.step.activeItems--;
-    this.#settleBatch(run.batch, consequences);
-    this.#fillBatch(run.step);
+    if (this.#isFailingFast && !wasFailingFast) consequences.push(...this.#endRest("skipped", false));
   }
 
   /** Draws the conclusions for a batch from how its items ended so far. */
@@ -307,45 +325,63 @@ export class RunGraph {
       this.#endNow(batch, batch.worst, consequences);
       return;
     }
-    if (batch.worst === "succeeded" || this.#cancelled || batch.broken) return;
+    const { allowFailure, failFast } = batch.step.plan;
+    if (batch.worst === "succeeded" || this.#cancelled || batch.broken || failFast === false) return;
     batch.broken = true;
     for (const item of batch.items!) {
-      if (item.state === "waiting" || item.state === "ready") this.#endNow(item, "skipped", consequences);
+      if (item.state === "waiting" || item.state === "ready") this.#endNow(item, "skipped", consequences, allowFailure);
     }
   }
 
-  /** Draws the conclusions for other steps from the end of a step run that is no item. */
-  #countRun({ step, state }: RunNode, consequences: Consequence[]): void {
-    if (state !== "succeeded") {
-      this.#breakStep(step, consequences);
-      return;
+  /** Draws the conclusions for other steps, and other combinations, from the end of a step run that is no item. */
+  #countRun({ step, state, byCondition }: RunNode, consequences: Consequence[]): void {
+    const { allowFailure, failFast, name } = step.plan;
+    step.unendedRuns--;
+    // Siblings of one that failed, and may, were stopped or skipped for it alone.
+    const mayGoOn = state === "succeeded" || (allowFailure && step.hasFailed && !this.#cancelled);
+    if (mayGoOn) step.openRuns--;
+    if (!mayGoOn) this.#breakStep(step, byCondition, consequences);
+    else if (step.openRuns === 0) {
+      for (const dependent of step.dependents) {
+        if (step.hasFailed && readsSingle(dependent.plan, name)) this.#skipStep(dependent, true, consequences);
+        else this.#arrive(dependent);
+      }
     }
-    step.openRuns--;
-    if (step.openRuns > 0) return;
-    for (const dependent of step.dependents) {
-      dependent.openNeeds--;
-      if (dependent.openNeeds === 0) this.#open(dependent);
+    if (step.unendedRuns === 0) for (const decided of step.deciding) this.#arrive(decided);
+    if (state !== "failed" || failFast !== true) return;
+    for (const run of step.runs) {
+      if (run.state === "waiting" || run.state === "ready") this.#endNow(run, "skipped", consequences, allowFailure);
     }
+  }
+
+  /** One of the things that the step waits for is there. */
+  #arrive(step: StepNode): void {
+    step.openNeeds--;
+    if (step.openNeeds === 0 && !step.broken) this.#open(step);
   }
 
   /** A step that cannot succeed any more takes everything with it that needs it. */
-  #breakStep(first: StepNode, consequences: Consequence[]): void {
+  #breakStep(first: StepNode, byCondition: boolean, consequences: Consequence[]): void {
     if (first.broken) return;
     first.broken = true;
+    for (const dependent of first.dependents) this.#skipStep(dependent, byCondition, consequences);
+  }
+
+  /** The same for a step of which nothing was ready yet. Without recursion: a chain may be 5,000 long. */
+  #skipStep(first: StepNode, byCondition: boolean, consequences: Consequence[]): void {
     const state = this.#cancelled ? "cancelled" : "skipped";
-    const broken = [first];
-    for (const step of broken) {
-      for (const dependent of step.dependents) {
-        if (dependent.broken) continue;
-        dependent.broken = true;
-        broken.push(dependent);
-        for (const run of dependent.runs) {
-          if (run.state !== "waiting") continue;
-          run.state = state;
-          this.#ends[state]++;
-          consequences.push({ stepRun: run.spec, state });
-        }
+    const skipped = [first];
+    for (const step of skipped) {
+      if (step.broken) continue;
+      step.broken = true;
+      for (const run of step.runs) {
+        if (run.state !== "waiting") continue;
+        this.#mark(run, state, byCondition);
+        step.unendedRuns--;
+        consequences.push({ stepRun: run.spec, state, byCondition });
       }
+      skipped.push(...step.dependents);
+      if (step.unendedRuns === 0) for (const decided of step.deciding) this.#arrive(decided);
     }
   }
 }

@@ -18,6 +18,7 @@ export const BATCH_PARALLEL_MAX = 1_000;
 const BATCH_SIZE_MAX = 1_000_000;
 /** The kernel hands a program at most 128 KiB in one argument, and the script is one. */
 const SCRIPT_MAX_CHARS = 100 * 1024;
+const CONDITION_MAX_CHARS = 2_000;
 const DESCRIPTION_MAX_CHARS = 2_000;
 
 export const ParamSpec = mapping({
@@ -140,6 +141,19 @@ export const StepSpec = mapping({
     .optional()
     .describe("Runs the step once for each combination of these values."),
   batch: BatchSpec.optional().describe("Splits an output of a step before, and runs this step once for each part."),
+  when: z
+    .union([text(CONDITION_MAX_CHARS), z.boolean()])
+    .optional()
+    .describe("Condition in CEL: the step runs if it is true, else it is skipped."),
+  phase: z
+    .enum(["main", "on_failure", "finally"])
+    .optional()
+    .describe("on_failure: after the other steps, if the run has failed. finally: last, in any case. Default: main."),
+  allow_failure: z.boolean().optional().describe("true: the run may succeed although this step fails."),
+  fail_fast: z
+    .boolean()
+    .optional()
+    .describe("true: one failure stops the other combinations and items of the step. false: they all go on."),
   run: text(SCRIPT_MAX_CHARS).optional().describe("Shell script, run by sh -e."),
   command: z.array(Plain).min(1).max(1000).optional().describe("Program and arguments, without a shell."),
   python: z
@@ -173,6 +187,7 @@ export const PipelineFile = mapping({
     .enum(["parallel", "serial"])
     .optional()
     .describe("parallel: each step as soon as what it needs succeeded. serial: one after another, in file order."),
+  fail_fast: z.boolean().optional().describe("true: the first step that fails ends all others. Default: false."),
   timeout: Duration.optional().describe("How long a run may take, from when a worker takes it."),
   queueTimeout: Duration.optional().describe("How long a run may wait for a worker."),
   env: Variables.optional().describe("Environment variables of every step."),

@@ -129,6 +129,8 @@ export const PriorStepRun = z.object({
   attempts: z.int().nonnegative(),
   /** How those ended that did not succeed. */
   faults: AttemptFaults,
+  /** Whether it was skipped because of a condition, and not because something failed. */
+  byCondition: z.boolean(),
   /** For a batch step that was expanded. */
   items: z.int().nonnegative().nullable(),
   outputs: z.record(Name, Content),

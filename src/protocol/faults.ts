@@ -101,6 +101,12 @@ export const FAULTS = {
   "backend-unavailable": { class: "infrastructure", advice: "Check that the backend runs on the worker." },
   "agent-error": { class: "infrastructure", advice: "Read the agent's log; this is a defect or a broken host." },
   cancelled: { class: "cancelled", advice: "Start the run again when you want it." },
+  condition: { class: "cancelled", blame: "pipeline", advice: "Nothing has to be done: the pipeline file says so." },
+  "condition-invalid": {
+    class: "configuration",
+    advice: "Correct the step's when; has() tells whether a value is there.",
+  },
+  "sibling-failed": { class: "cancelled", blame: "step", advice: "Mend the step that failed first." },
   "upstream-failed": { class: "cancelled", blame: "step", advice: "Mend the step that failed first." },
 } as const satisfies Record<string, FaultDefinition>;
 

@@ -133,6 +133,20 @@ export const DEFAULT_RETRY: RetryPolicy = {
   infrastructureMax: 5,
 };
 
+/** When a step runs: with the others, after they failed, or after them in any case. */
+export const Phase = z.enum(["main", "on_failure", "finally"]);
+export type Phase = z.infer<typeof Phase>;
+
+/** A condition in CEL; see pipeline/condition.ts. */
+export const Condition = z.object({
+  expression: z.string(),
+  /** Steps whose state it looks at: however they ended, the step is decided when they have. */
+  steps: z.array(Name),
+  /** Outputs that it looks at. */
+  reads: z.array(z.object({ step: Name, artifact: Name })),
+});
+export type Condition = z.infer<typeof Condition>;
+
 export const StepPlan = z.object({
   name: Name,
   /** Key into `environments`. */
@@ -148,6 +162,16 @@ export const StepPlan = z.object({
   outputs: z.record(Name, OutputPlan),
   resources: Resources,
   retry: RetryPolicy.default(DEFAULT_RETRY),
+  phase: Phase.default("main"),
+  /** Null: it runs if everything that it needs succeeded. */
+  when: Condition.nullable().default(null),
+  /** Whether the run may succeed although this step fails. */
+  allowFailure: z.boolean().default(false),
+  /**
+   * What the failure of one of its step runs does to the others. true: they are stopped; false: they go on; null: items
+   * of a batch that have not started are skipped, everything else goes on.
+   */
+  failFast: z.boolean().nullable().default(null),
   network: z.enum(["run", "none"]),
 });
 export type StepPlan = z.infer<typeof StepPlan>;
@@ -161,6 +185,8 @@ export const Plan = z.object({
   /** How long a run may take from when a worker took it first, and how long it may wait for that. */
   timeoutMs: z.int().positive().nullable().default(null),
   queueTimeoutMs: z.int().positive().nullable().default(null),
+  /** Whether the failure of a step ends all others. */
+  failFast: z.boolean().default(false),
   env: z.record(z.string(), z.string()),
   environments: z.record(Name, Environment),
   worker: z.object({ pool: Name, labels: z.array(z.string()), backend: Name.nullable() }),

@@ -23,6 +23,10 @@ function step(more: Partial<StepPlan> = {}): StepPlan {
     outputs: {},
     resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     retry: DEFAULT_RETRY,
+    phase: "main",
+    when: null,
+    allowFailure: false,
+    failFast: null,
     network: "run",
     ...more,
   };
@@ -47,6 +51,7 @@ function order(
     mode: "parallel",
     timeoutMs: null,
     queueTimeoutMs: null,
+    failFast: false,
     env: {},
     environments: { default: environment },
     worker: { pool: "default", labels: [], backend: null },
@@ -58,7 +63,7 @@ function order(
     step: it,
     stepRun: { key: "train", matrix: null, item: null, attempt: 2 },
     memoryBytes: null,
-    run: { id: "run_1", number: 12, scope: "run_1.1" },
+    run: { id: "run_1", number: 12, scope: "run_1.1", end: null },
     params: { seed: 7, "learning-rate": 0.5, note: "a'; rm -rf / #" },
     image: "sha256:abc",
     inputs: [],
@@ -109,7 +114,7 @@ test("every step knows its run, its place in it, and its parameters", () => {
 
 test("the idempotency key is the same for every attempt of a step run, and for no other step run", () => {
   const key = (stepRun: WorkOrder["stepRun"], id = "run_1") =>
-    buildAttemptWork(order({ stepRun, run: { id, number: 1, scope: id } })).spec.env.BERTH_IDEMPOTENCY_KEY;
+    buildAttemptWork(order({ stepRun, run: { id, number: 1, scope: id, end: null } })).spec.env.BERTH_IDEMPOTENCY_KEY;
   const first = { key: "a", matrix: null, item: null, attempt: 1 };
   assert.equal(key(first), key({ ...first, attempt: 2 }));
   assert.notEqual(key(first), key({ ...first, key: "b" }));

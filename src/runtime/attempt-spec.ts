@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import type { AttemptRef, AttemptSpec, Capabilities } from "../backends/execution-backend.ts";
 import { renderText, type TemplateValues, templateVariables } from "../pipeline/template.ts";
+import type { Fault } from "../protocol/faults.ts";
 import type { Scalar } from "../protocol/names.ts";
 import type { Params, Plan, StepPlan } from "../protocol/plan.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
@@ -28,7 +29,13 @@ export interface WorkOrder {
   };
   /** What this attempt may use, which is more than the plan says after it ran out; null is no limit. */
   readonly memoryBytes: number | null;
-  readonly run: { readonly id: string; readonly number: number; readonly scope: string };
+  readonly run: {
+    readonly id: string;
+    readonly number: number;
+    readonly scope: string;
+    /** How it ended, for steps that run after that. */
+    readonly end: { readonly state: string; readonly fault: Fault | null } | null;
+  };
   readonly params: Params;
   /** What `prepareImage` returned; null where the backend has no images. */
   readonly image: string | null;
@@ -106,6 +113,7 @@ function berthVariables({ plan, step, stepRun, run, params }: WorkOrder): Record
     BERTH_ATTEMPT: String(stepRun.attempt),
     BERTH_IDEMPOTENCY_KEY: idempotencyKey(run.id, stepRun.key),
     BERTH_PARAMS: JSON.stringify(params),
+    ...(run.end === null ? {} : { BERTH_RUN_STATE: run.end.state, BERTH_RUN_FAULT: JSON.stringify(run.end.fault) }),
   };
 }
 

@@ -8,6 +8,7 @@ import type {
 } from "../backends/execution-backend.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import type { Phases } from "../protocol/events.ts";
+import type { Fault } from "../protocol/faults.ts";
 import type { Gather, OutputPlan } from "../protocol/plan.ts";
 
 /** The seam between the agent, which decides what runs, and the runtime, which runs one attempt. All of it is JSON. */
@@ -57,8 +58,8 @@ export interface AttemptWork {
 
 /** Why an attempt is to stop: carried as the `reason` of the AbortSignal given to `runAttempt`. */
 export type StopReason =
-  /** Kill the step and report it cancelled. */
-  | { readonly kind: "cancel"; readonly reason: "user" | "fenced" }
+  /** Kill the step and report it cancelled; `fault` says by whom and why. */
+  | { readonly kind: "cancel"; readonly reason: "user" | "fenced"; readonly fault: Fault | null }
   /** Leave the step running and return: the agent ends, another process re-attaches. */
   | { readonly kind: "detach" };
 

@@ -41,6 +41,10 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     outputs: {},
     resources,
     retry: DEFAULT_RETRY,
+    phase: "main",
+    when: null,
+    allowFailure: false,
+    failFast: null,
     network: "run",
   };
   const step: StepPlan = { ...base, action, ...more };
@@ -52,6 +56,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     mode: "parallel",
     timeoutMs: null,
     queueTimeoutMs: null,
+    failFast: false,
     env: {},
     environments: { default: { kind: "recipe", base: "x", apt: [], python: null, node: null, source: ".", env: {} } },
     worker: { pool: "default", labels: [], backend: null },
@@ -62,7 +67,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     step,
     stepRun: { key: `train-${count}`, matrix: null, item: null, attempt: 1 },
     memoryBytes: null,
-    run: { id: "run_1", number: 1, scope: "run_1" },
+    run: { id: "run_1", number: 1, scope: "run_1", end: null },
     params: { seed: 7 },
     image: null,
     inputs: staged,

@@ -151,7 +151,7 @@ test("cancelling stops the step and reports it cancelled", async () => {
   const stop = new AbortController();
   const result = run(fixture.context, fixture.work(), stop.signal);
   await fixture.backend.started("train");
-  stop.abort({ kind: "cancel", reason: "user" });
+  stop.abort({ kind: "cancel", reason: "user", fault: null });
   assert.equal((await result).outcome.state, "cancelled");
 });
 
@@ -170,7 +170,7 @@ test("of a step that is cancelled the outputs declared `when: always` are kept, 
     const result = runAttempt(fixture.context, work, hooks, stop.signal);
     await running.promise;
     for (const name of ["log.txt", "model.csv"]) writeFileSync(join(work.spec.folder, "out", name), "so far");
-    stop.abort({ kind: "cancel", reason });
+    stop.abort({ kind: "cancel", reason, fault: null });
     const { outcome, outputs: collected } = await result;
     assert.equal(outcome.state, "cancelled");
     assert.deepEqual(Object.keys(collected), kept);
@@ -180,7 +180,11 @@ test("of a step that is cancelled the outputs declared `when: always` are kept, 
 test("cancelling before the submit starts nothing, and gives back what was prepared", async () => {
   await using fixture = await runtimeFixture(new MemoryBackend());
   await prepareAttempt(fixture.context, fixture.work());
-  const result = await run(fixture.context, fixture.work(), AbortSignal.abort({ kind: "cancel", reason: "user" }));
+  const result = await run(
+    fixture.context,
+    fixture.work(),
+    AbortSignal.abort({ kind: "cancel", reason: "user", fault: null }),
+  );
   assert.equal(result.outcome.state, "cancelled");
   assert.ok(result.handle !== null);
   assert.equal(fixture.backend.attempt("train").starts, 0);

@@ -4,7 +4,7 @@ import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
 import { clearInputs, isSealed, makeAttemptFolder, seal } from "./attempt-folder.ts";
-import type { AttemptResult, AttemptWork, RuntimeContext } from "./attempt-work.ts";
+import type { AttemptResult, AttemptWork, RuntimeContext, StopReason } from "./attempt-work.ts";
 import { collectOutputs } from "./collect-outputs.ts";
 import { faultOfError } from "./fault-of-error.ts";
 import { joinErrorFile, joinOutputFaults, outcomeWithout } from "./join-outcome.ts";
@@ -132,7 +132,19 @@ class AttemptRun implements Disposable {
   }
 
   result(): AttemptResult {
-    return { outcome: this.#outcome!, outputs: this.#outputs, phases: this.#phases, handle: this.#handle };
+    return {
+      outcome: this.#explained(this.#outcome!),
+      outputs: this.#outputs,
+      phases: this.#phases,
+      handle: this.#handle,
+    };
+  }
+
+  /** The platform only knows that the step was stopped; whoever stopped it knows why. */
+  #explained(outcome: Outcome): Outcome {
+    const why = this.#stop.aborted ? (this.#stop.reason as StopReason) : null;
+    if (outcome.state !== "cancelled" || why?.kind !== "cancel" || why.fault === null) return outcome;
+    return { ...outcome, fault: why.fault };
   }
 
   /** The attempt is to stop; it may be somewhere between not yet made and already ended. */

@@ -1,6 +1,6 @@
 import { compilePipeline } from "../../pipeline/compile.ts";
-import { initialStepRuns } from "../../pipeline/graph.ts";
 import { resolveParams } from "../../pipeline/params.ts";
+import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { Plan, SourceRef } from "../../protocol/plan.ts";

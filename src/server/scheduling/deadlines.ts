@@ -10,8 +10,8 @@ import { releaseRun } from "./release.ts";
 
 /** An agent stops a run whose time is up by itself; the server is there for one that does not. */
 export const AGENT_FIRST_MS = 15_000;
-/** What a run that is being stopped may take for grace, kept outputs and their upload, before it is given up. */
-export const STOP_MAX_MS = 10 * 60_000;
+/** What a run that is being stopped may take for grace, its last steps, kept outputs and their upload. */
+export const STOP_MAX_MS = 20 * 60_000;
 /** Beside its time limit an attempt has inputs to stage and outputs to upload, which take as long as they take. */
 export const ATTEMPT_SLACK_MS = 10 * 60_000;
 const ATTEMPT_FACTOR = 2;

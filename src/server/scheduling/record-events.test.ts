@@ -18,7 +18,7 @@ import {
 import { type TestServer, testWorker } from "../../../test/setup/server.ts";
 import type { FolderManifest, ProducedOutput } from "../../protocol/artifacts.ts";
 import type { AgentEventBody } from "../../protocol/events.ts";
-import { fault } from "../../protocol/faults.ts";
+import { type FaultCode, fault } from "../../protocol/faults.ts";
 import type { RunEventPage } from "../../protocol/resources.ts";
 
 /** Everything that reports can change, to show that a refused one changed nothing. */
@@ -78,6 +78,29 @@ test("a run goes from its first to its last event, and each step, attempt and ou
   assert.equal(detail.json().complete, true);
   const content = await server.call("viewer", { url: "/artifacts/chain/make/text/1/content" });
   assert.equal(content.body, "hello");
+});
+
+test("a run succeeds with steps that a condition skipped or that may fail, and not with any other", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const pipeline = `
+name: flow
+environment: { image: busybox }
+steps: { lint: { run: x, allow_failure: true }, a: { run: x, when: false }, b: { run: x } }
+`;
+  const { id } = await submit(server, { pipeline });
+  const run = await takeRun(worker);
+  const failed = { state: "failed", stepState: "failed", exitCode: 1, fault: fault("exit-nonzero", "1") } as const;
+  const end = { type: "run.finished", state: "succeeded", fault: null } as const;
+  const skipped = (code: FaultCode) =>
+    ({ type: "step.finished", stepRun: "a", state: "skipped", fault: fault(code, "…") }) as const;
+  const lint = { ...succeeded("lint"), ...failed } as AgentEventBody;
+  assert.equal((await run.report(started("lint"), lint)).statusCode, 200);
+  const b = [started("b"), succeeded("b")];
+  const refused = await run.report(...b, skipped("upstream-failed"), end);
+  assert.match(errorOf(refused).message, /cannot have succeeded: a did not/);
+  assert.equal((await run.reportFrom(3, ...b, skipped("condition"), end)).statusCode, 200);
+  assert.equal((await showRun(server, id)).state, "succeeded");
 });
 
 test("batches sent again, whole or in part, change nothing; a batch with a hole is refused and told where to go on", async (t) => {

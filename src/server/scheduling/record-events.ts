@@ -1,4 +1,4 @@
-import { batchItems } from "../../pipeline/graph.ts";
+import { batchItems } from "../../pipeline/step-runs.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
@@ -16,11 +16,17 @@ import {
   staleEpoch,
 } from "../store/leases.ts";
 import { advanceRun } from "../store/runs.ts";
-import { insertStepRuns, loadStepRuns, stepRunsNotIn, updateStepRuns } from "../store/step-runs.ts";
+import {
+  insertStepRuns,
+  itemsNotSucceeded,
+  loadStepRuns,
+  unsuccessfulStepRuns,
+  updateStepRuns,
+} from "../store/step-runs.ts";
 import { applyEvents, type Changes } from "./apply-events.ts";
 import { closeRun } from "./close-run.ts";
 import { type CommitMaterial, commitOutputs, gatherMaterial } from "./commit-outputs.ts";
-import type { ContractCache } from "./step-contracts.ts";
+import type { ContractCache, StepContracts } from "./step-contracts.ts";
 
 export interface Recorded {
   readonly ackedSeq: number;
@@ -46,15 +52,16 @@ export async function recordEvents(
     const fresh = newEvents(run, events);
     if (fresh.length === 0) return answer(run, run.agentSeq, false);
     if (isTerminal(RUN_TRANSITIONS, run.state)) throw staleEpoch(holder);
+    const stepContracts = await contracts.get(client, run.pipelineId, run.pipelineVersion);
     const changes = applyEvents({
       runState: run.state,
-      contracts: await contracts.get(client, run.pipelineId, run.pipelineVersion),
+      contracts: stepContracts,
       stepRuns: await loadStepRuns(client, run.id, stepRunsOf(fresh)),
       events: fresh,
       batchItems: (parent, count) => batchItems({ ...parent, isBatch: true }, count),
       time: believableTime(run),
     });
-    await writeChanges(client, run, holder, changes, material);
+    await writeChanges(client, run, holder, stepContracts, changes, material);
     await insertEvents(
       client,
       { id: run.id, project: holder.project, lastSeq: run.streamSeq },
@@ -105,6 +112,7 @@ async function writeChanges(
   client: Queryable,
   run: LeasedRun,
   holder: LeaseHolder,
+  contracts: StepContracts,
   changes: Changes,
   material: CommitMaterial,
 ): Promise<void> {
@@ -120,13 +128,13 @@ async function writeChanges(
     material,
   );
   if (changes.closedBatches.length > 0) {
-    const open = await stepRunsNotIn(client, run.id, ["succeeded"], changes.closedBatches);
+    const open = await itemsNotSucceeded(client, run.id, changes.closedBatches);
     if (open.length > 0) throw tooEarly(`${changes.closedBatches.join(", ")} cannot have succeeded`, open);
   }
   if (changes.runEnd === null) return;
   if (changes.runEnd.state === "succeeded") {
-    // A step run is skipped only because something that it needs did not succeed, so none is skipped in a success.
-    const open = await stepRunsNotIn(client, run.id, ["succeeded"], null);
+    const mayFail = [...contracts].filter(([, contract]) => contract.mayFail).map(([step]) => step);
+    const open = await unsuccessfulStepRuns(client, run.id, mayFail);
     if (open.length > 0) throw tooEarly("The run cannot have succeeded", open);
   }
   await closeRun(client, run.id, changes.runEnd.state);

@@ -1,4 +1,4 @@
-import { initialStepRuns } from "../../pipeline/graph.ts";
+import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { stepsFrom } from "../../pipeline/steps-from.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
@@ -43,7 +43,9 @@ export async function restartRun(
       const plan = (await findVersion(client, project, run.pipeline, run.pipelineVersion))!.plan;
       checkRestart(run, plan, from ?? null);
       if (run.source !== null) await requireSource(client, project, run.source);
-      const again = from == null ? new Set<string>() : stepsFrom(plan, from);
+      // What runs after the others runs after these, too.
+      const late = plan.steps.filter(({ phase }) => phase === "on_failure" || phase === "finally");
+      const again = new Set([...(from == null ? [] : stepsFrom(plan, from)), ...late.map(({ name }) => name)]);
       const ended = (await endedStepRuns(client, original)).filter(({ step }) => !again.has(step));
       await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
       return writeRestart(client, submitter, { original, run, plan, ended, requestKey });

@@ -1,9 +1,11 @@
-import type { OutputPlan, Plan } from "../../protocol/plan.ts";
+import type { OutputPlan, Plan, StepPlan } from "../../protocol/plan.ts";
 import type { Queryable } from "../store/database.ts";
 
 /** What of a step's plan an agent's reports are held against. */
 export interface StepContract {
   readonly isBatch: boolean;
+  /** Whether the run may succeed although the step did not. */
+  readonly mayFail: boolean;
   /** A map: an output may be called `constructor`. */
   readonly outputs: ReadonlyMap<string, OutputPlan>;
 }
@@ -28,15 +30,18 @@ export class ContractCache {
   }
 }
 
+/** As it was stored, perhaps before steps could be allowed to fail. */
+type StoredStep = Omit<StepPlan, "allowFailure"> & { readonly allowFailure?: boolean };
+
 async function readContracts(db: Queryable, pipelineId: string, version: number): Promise<StepContracts> {
   const { rows } = await db.query<{ plan: Plan }>(
     "SELECT plan FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2",
     [pipelineId, version],
   );
   return new Map(
-    rows[0]!.plan.steps.map(({ name, batch, outputs }) => [
+    rows[0]!.plan.steps.map(({ name, batch, allowFailure, outputs }: StoredStep) => [
       name,
-      { isBatch: batch !== null, outputs: new Map(Object.entries(outputs)) },
+      { isBatch: batch !== null, mayFail: allowFailure ?? false, outputs: new Map(Object.entries(outputs)) },
     ]),
   );
 }

@@ -8,7 +8,8 @@ import type { Queryable } from "./database.ts";
  */
 export async function priorStepRuns(db: Queryable, run: string): Promise<PriorStepRun[]> {
   const steps = await db.query<Omit<PriorStepRun, "outputs">>(
-    `SELECT key AS "stepRun", s.state, attempts, items, json_build_object('own', COALESCE(own, 0),
+    `SELECT key AS "stepRun", s.state, attempts, items, COALESCE(s.fault->>'code' = 'condition', false) AS "byCondition",
+            json_build_object('own', COALESCE(own, 0),
               'oom', COALESCE(oom, 0), 'infrastructure', COALESCE(infrastructure, 0)) AS faults
      FROM step_runs s LEFT JOIN (
        SELECT step_run, count(*) FILTER (WHERE NOT by_platform) AS own, count(*) FILTER (WHERE by_platform) AS infrastructure,

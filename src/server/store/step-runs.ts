@@ -114,17 +114,23 @@ export async function resetRunningStepRuns(client: Queryable, run: string): Prom
   );
 }
 
-/** Some step runs that are in none of these states: of the whole run, or of one batch. */
-export async function stepRunsNotIn(
-  db: Queryable,
-  run: string,
-  states: readonly StepState[],
-  parents: readonly string[] | null,
-): Promise<string[]> {
+/** Some of the items of these batches that did not succeed. */
+export async function itemsNotSucceeded(db: Queryable, run: string, batches: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ key: string }>(
-    `SELECT key FROM step_runs WHERE run_id = $1 AND NOT state = ANY ($2) AND ($3::text[] IS NULL OR parent = ANY ($3))
+    `SELECT key FROM step_runs WHERE run_id = $1 AND state <> 'succeeded' AND parent = ANY ($2) LIMIT 3`,
+    [run, batches],
+  );
+  return rows.map(({ key }) => key);
+}
+
+/** Some of the step runs with which a run cannot have succeeded; `mayFail` are the steps that do not matter. */
+export async function unsuccessfulStepRuns(db: Queryable, run: string, mayFail: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ key: string }>(
+    `SELECT key FROM step_runs WHERE run_id = $1 AND state <> 'succeeded'
+       AND NOT (state = 'skipped' AND fault->>'code' = 'condition')
+       AND NOT (state IN ('failed', 'skipped', 'cancelled') AND step = ANY ($2))
      LIMIT 3`,
-    [run, states, parents],
+    [run, mayFail],
   );
   return rows.map(({ key }) => key);
 }
