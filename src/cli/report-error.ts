@@ -68,9 +68,9 @@ function explainUnexpected(error: unknown): Pick<Explanation, "message" | "advic
   return { message: stack, advice: ["This is a defect in Berth. Please report it with the lines above."] };
 }
 
-/** `pipeline.yaml:7:5 steps.clean: unknown key`: a position that editors and terminals can jump to. */
+/** `pipeline.yaml:7:5 steps.clean: unknown key`, and below it the place within a longer text: a position that editors and terminals can jump to. */
 export function problemLine(problem: Problem, fileName = ""): string {
   const position = problem.line === undefined ? fileName : `${fileName}:${problem.line}:${problem.column ?? 1}`;
   const where = [position.replace(/^:/, "line "), problem.path].filter((part) => part !== "").join(" ");
-  return plainText(where === "" ? problem.message : `${where}: ${problem.message}`);
+  return plainLines(where === "" ? problem.message : `${where}: ${problem.message}`).join("\n");
 }

@@ -133,7 +133,8 @@ function faults(run: Run, view: RunView, style: Style): string[] {
   // That a run was cancelled is in its headline; by whom, and why, is in the fault.
   if (run.state === "cancelled" && run.fault !== null)
     return [`${style.yellow("■")} ${plainText(run.fault.message)}`, ""];
-  if (found.length === 0 && run.fault !== null) found.push({ name: runName(run), fault: run.fault });
+  const isOfRun = found.length === 0 || run.fault?.code === "deadline-total";
+  if (isOfRun && run.fault !== null) found.unshift({ name: runName(run), fault: run.fault });
   return found.slice(0, ROWS_MAX).flatMap(({ name, fault }) => [...faultLines(name, fault, style), ""]);
 }
 

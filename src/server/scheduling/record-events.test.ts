@@ -51,6 +51,7 @@ test("a run goes from its first to its last event, and each step, attempt and ou
   const run = await takeRun(worker);
   assert.equal(run.assignment.run, id);
   assert.deepEqual(run.assignment.prior, []);
+  assert.equal(run.assignment.timeLeftMs, null);
   const answer = await run.report(...chainEvents("hello"));
   assert.deepEqual(answer.json(), { ackedSeq: 6, cancel: null });
 

@@ -80,7 +80,8 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
     name: "orders-of",
     text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
             r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel,
-            GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 AS "timeLeftMs",
+            CASE WHEN r.timeout_ms IS NOT NULL
+              THEN GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 END AS "timeLeftMs",
             r.restart_of IS NOT NULL AS restarted
      FROM runs r JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      JOIN unnest($1::text[], $2::integer[]) AS leased (run, epoch) ON leased.run = r.id AND leased.epoch = r.epoch
