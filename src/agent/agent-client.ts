@@ -16,6 +16,7 @@ import {
   type PollRequest,
   PollResponse,
 } from "../protocol/agent-api.ts";
+import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
 import { answerError, noAnswer, unexpectedAnswer } from "./answer-error.ts";
@@ -94,6 +95,10 @@ export class AgentClient implements Disposable {
   async missingBlobs(run: string, epoch: number, digests: readonly string[], signal?: AbortSignal): Promise<string[]> {
     const body = { epoch, digests };
     return (await this.#json(`runs/${run}/blobs/missing`, body, MissingBlobsResponse, PATIENT, signal)).missing;
+  }
+
+  async findCached(run: string, lookup: z.infer<typeof CacheLookup>, signal?: AbortSignal): Promise<CacheHit | null> {
+    return (await this.#json(`runs/${run}/cache`, lookup, CacheAnswer, QUICK, signal)).hit;
   }
 
   async putBlob(run: string, epoch: number, blob: BlobUpload, signal?: AbortSignal): Promise<void> {

@@ -46,6 +46,11 @@ export class Commits {
     done.then(() => this.#pending.delete(needs.stepRun), this.#onFailure);
   }
 
+  /** Resolves when the ends of these step runs were reported. */
+  async reported(stepRuns: Iterable<string>): Promise<void> {
+    await Promise.all(this.#pendingAmong(stepRuns));
+  }
+
   /** Resolves when everything was reported that was handed in so far; rejects when some of it cannot be. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending.values());

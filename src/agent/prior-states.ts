@@ -32,6 +32,10 @@ export function knownProgress(history: RunHistory): KnownProgress {
   }
   for (const [stepRun, items] of history.expanded)
     states.set(stepRun, { stepRun, items, state: "running", byCondition: false });
+  for (const [stepRun, taken] of history.cached) {
+    states.set(stepRun, { stepRun, items: null, state: "succeeded", byCondition: false });
+    outputs.set(stepRun, taken);
+  }
   for (const [stepRun, tries] of history.attempts) {
     const last = tries.at(-1)!;
     states.set(stepRun, { stepRun, items: null, state: stateAfter(last), byCondition: false });
@@ -58,5 +62,6 @@ function attempted(history: RunHistory, states: ReadonlyMap<string, PriorState>)
 
 function stateAfter({ intended, result, again }: AttemptHistory): PriorState["state"] {
   if (result === null) return intended ? "running" : "pending";
-  return again ? "pending" : finalStepState(result.outcome);
+  // To the server it still runs until its next attempt has ended.
+  return again ? "running" : finalStepState(result.outcome);
 }

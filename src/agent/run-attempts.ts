@@ -3,7 +3,9 @@ import type { BackendSession, Handle } from "../backends/execution-backend.ts";
 import { objectName } from "../backends/object-name.ts";
 import type { AttemptFaults } from "../protocol/agent-api.ts";
 import type { ConsumedInput } from "../protocol/artifacts.ts";
+import type { CacheRecord } from "../protocol/cache.ts";
 import type { AgentEventBody } from "../protocol/events.ts";
+import { isSealed, removeAttemptFolder } from "../runtime/attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/attempt-work.ts";
 import { prepareAttempt } from "../runtime/prepare-attempt.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
@@ -41,6 +43,8 @@ export interface AttemptOrder {
   readonly work: AttemptWork;
   readonly consumed: readonly ConsumedInput[];
   readonly rules: RetryRules;
+  /** Its key, where its result may be taken again. */
+  readonly cache?: CacheRecord | undefined;
   /** How earlier attempts of this step run ended. */
   readonly before: AttemptFaults;
   /** Aborted with a StopReason when the attempt is to stop. */
@@ -123,13 +127,11 @@ export class RunAttempts {
     this.#prepared.delete(stepRun);
     this.adopt(work);
     if (!resumed) {
+      await this.#removeStale(work, handle);
       const started: AgentEventBody = {
-        type: "attempt.started",
-        stepRun,
-        attempt,
-        backend,
-        object: handle.name,
+        ...({ type: "attempt.started", stepRun, attempt, backend, object: handle.name } as const),
         timeoutMs: work.timeoutMs,
+        ...(order.cache === undefined ? {} : { cache: order.cache }),
       };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
@@ -195,6 +197,17 @@ export class RunAttempts {
     this.#present.delete(handle.name);
     this.#submitted.delete(handle.name);
     link.outbox.record({ type: "released", stepRun, attempt });
+  }
+
+  /**
+   * A power cut may take the newest lines of the journal, so that an attempt begins that began before. What it left is
+   * of inputs that may have been made again since.
+   */
+  async #removeStale({ ref, spec }: AttemptWork, handle: Handle): Promise<void> {
+    if (!isSealed(spec.folder)) return;
+    this.#options.log.warn({ ref }, "an attempt that the journal does not know was begun before: it is made anew");
+    await this.#removeObject(handle);
+    await removeAttemptFolder(spec.folder);
   }
 
   async #removeObject(handle: Handle): Promise<void> {

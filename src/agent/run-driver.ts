@@ -20,6 +20,7 @@ import { RunHistory } from "./run-history.ts";
 import { RunImages } from "./run-images.ts";
 import { RunLink } from "./run-link.ts";
 import { type RunEnd, RunSteps } from "./run-steps.ts";
+import { StepCache } from "./step-cache.ts";
 import { StepConditions } from "./step-conditions.ts";
 import { StepWorks } from "./step-works.ts";
 
@@ -250,6 +251,11 @@ export class RunDriver implements HeldRun {
     });
     const runState = () => this.#mainEnd?.state ?? "running";
     const conditions = new StepConditions({ plan, params, graphs, outputs, source: this.#link.source, runState });
+    const cache = new StepCache({
+      ...{ assignment: this.#assignment, client: this.#context.client, source: this.#link.source, log: this.#log },
+      imageOf: (stepRun) => works.imageOf(stepRun),
+      inputsOf: (stepRun) => works.inputs(stepRun),
+    });
     for (const environment of openEnvironments(plan, graphs)) void images.prepare(environment);
     const aheadMax = capabilities.prepareAhead ? config.stepsAtOnce : 0;
     const onFailure = (error: unknown) => this.#giveUp(error);
@@ -258,6 +264,7 @@ export class RunDriver implements HeldRun {
       known,
       works,
       conditions,
+      cache,
       slots,
       attempts: this.#attempts!,
       aheadMax,

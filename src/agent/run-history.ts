@@ -1,4 +1,5 @@
 import type { Assignment, LeaseRef, LogStream } from "../protocol/agent-api.ts";
+import type { Content } from "../protocol/artifacts.ts";
 import type { CancelFacts } from "../protocol/cancel.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
@@ -17,6 +18,15 @@ export interface AttemptHistory {
   readonly released: boolean;
 }
 
+/** Whether its step run goes on by this worker: the attempt runs, or another one follows it. */
+export function isOpen(attempt: AttemptHistory): boolean {
+  return isUnderWay(attempt) || attempt.again;
+}
+
+export function isUnderWay({ intended, result }: AttemptHistory): boolean {
+  return intended && result === null;
+}
+
 /** A journal, read back: everything that a run's driver needs to go on where an earlier process stopped. */
 export class RunHistory {
   assignment: Assignment | null = null;
@@ -29,6 +39,8 @@ export class RunHistory {
   readonly expanded = new Map<string, number>();
   /** Step runs that ended without an attempt. */
   readonly ended = new Map<string, Extract<AgentEventBody, { type: "step.finished" }>>();
+  /** Outputs of step runs whose result was taken from the cache. */
+  readonly cached = new Map<string, Readonly<Record<string, Content>>>();
   /** The backend that the run was started on. */
   backend: string | null = null;
   /** Environments whose image was reported. */
@@ -102,6 +114,9 @@ export class RunHistory {
     if (body.type === "run.started") this.backend = body.backend;
     if (body.type === "step.expanded") this.expanded.set(body.stepRun, body.items);
     if (body.type === "step.finished") this.ended.set(body.stepRun, body);
+    if (body.type === "step.cached") {
+      this.cached.set(body.stepRun, Object.fromEntries(body.outputs.map(({ name, content }) => [name, content])));
+    }
     if (body.type === "image.ready") this.images.add(body.environment);
     if (body.type === "attempt.finished") this.#change(body.stepRun, body.attempt, { reported: true });
     if (body.type === "run.finished") this.finished = true;

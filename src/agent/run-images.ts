@@ -16,7 +16,13 @@ import type { RunLink } from "./run-link.ts";
 
 /** An environment on this worker: `image` is null where steps run without images. */
 export type PreparedImage =
-  | { readonly ok: true; readonly image: string | null; readonly source: string | null }
+  | {
+      readonly ok: true;
+      readonly image: string | null;
+      /** What the image is known by everywhere; its name where there is nothing better. */
+      readonly digest: string | null;
+      readonly source: string | null;
+    }
   | { readonly ok: false; readonly fault: Fault };
 
 export interface RunImagesOptions {
@@ -100,12 +106,12 @@ export class RunImages {
       });
       if (!need.ok) return need;
       for (const warning of need.warnings) buildLog.append(Buffer.from(`${warning}\n`));
-      if (need.request === null) return { ok: true, image: null, source };
+      if (need.request === null) return { ok: true, image: null, digest: null, source };
       const signal = AbortSignal.any([stop, late.signal]);
       const result = await this.#tryPatiently(need.request, buildLog, signal);
       if (!result.ok) return result;
       await this.#report(environment, result, performance.now() - startedAtMs);
-      return { ok: true, image: result.image, source };
+      return { ok: true, image: result.image, digest: result.digest ?? result.image, source };
     } catch (error) {
       if (late.signal.aborted && !stop.aborted) return tooLate(limitMs!);
       throw error;

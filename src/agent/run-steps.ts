@@ -11,11 +11,13 @@ import type { AttemptResult, AttemptWork, StagedInput } from "../runtime/attempt
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
 import { finalStepState, type RetryRules } from "./next-attempt.ts";
+import { PrepareAhead } from "./prepare-ahead.ts";
 import type { KnownProgress } from "./prior-states.ts";
 import { QueueLimits } from "./queue-limits.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
-import type { AttemptHistory, RunHistory } from "./run-history.ts";
+import { type AttemptHistory, isOpen, isUnderWay, type RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import type { StepCache } from "./step-cache.ts";
 import type { StepConditions } from "./step-conditions.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
@@ -27,7 +29,7 @@ export interface RunEnd {
   readonly fault: Fault | null;
 }
 
-/** What the attempts of a run are made of: see step-works.ts. */
+/** What attempts are made of: see step-works.ts. */
 export interface Works {
   /** Null when an attempt of this step run can start now; a fault when none ever can. */
   ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
@@ -49,6 +51,7 @@ export interface RunStepsOptions {
   readonly known: KnownProgress;
   readonly works: Works;
   readonly conditions: Pick<StepConditions, "applies" | "isMet">;
+  readonly cache: Pick<StepCache, "applies" | "find" | "recordOf">;
   readonly slots: StepSlots;
   readonly link: RunLink;
   readonly attempts: RunAttempts;
@@ -65,13 +68,6 @@ export interface RunStepsOptions {
 const EVENTS_UNSENT_MAX = 50_000;
 const BACKLOG_RETRY_MS = 500;
 
-/**
- * How far ahead objects are made: creating and starting a container takes longer than a short step runs, so that one
- * alone would still be waited for.
- */
-const AHEAD_DEPTH = 2;
-/** A step that ends sooner gains nothing from the next being made ready meanwhile. */
-const AHEAD_DELAY_MS = 25;
 /** Step runs that wait for their image at once; further ones stay in the graph. */
 const PARKED_MAX = 1_000;
 
@@ -91,8 +87,10 @@ export class RunSteps {
   readonly #tries: StepTries;
   readonly #queueLimits: QueueLimits;
   readonly #stops: StepStops;
-  /** Step runs whose condition is met. */
+  readonly #ahead: PrepareAhead;
+  /** Step runs whose condition is met, and those whose result is not known from before. */
   readonly #decided = new Set<string>();
+  readonly #unknown = new Set<string>();
 
   constructor(options: RunStepsOptions) {
     this.#options = options;
@@ -103,6 +101,7 @@ export class RunSteps {
       plan.steps.filter(({ failFast }) => plan.failFast || failFast === true).map(({ name }) => name),
     );
     this.#stops = new StepStops(stop, (step) => alone.has(step));
+    this.#ahead = new PrepareAhead({ ...options, tries: this.#tries, stops: this.#stops });
     this.#queueLimits = new QueueLimits(options.plan.steps, (key, limitMs) => this.#waitedTooLong(key, limitMs));
   }
 
@@ -119,6 +118,8 @@ export class RunSteps {
     const { splitBefore } = this.#options.known;
     for (const { stepRun, items } of splitBefore.filter((batch) => graph.stateOf(batch.stepRun) !== null))
       await this.#report({ type: "step.expanded", stepRun, items });
+    // The ends of items come before that of their batch.
+    for (const attempt of this.#ownAttempts().flat()) this.#reportUnreported(attempt);
     await this.#reportConsequences(graph.restored);
     this.#resume();
     if (stop.aborted) this.#stopped();
@@ -129,17 +130,20 @@ export class RunSteps {
 
   /** Takes over what an earlier process had under way. It already runs, so it waits for no slot. */
   #resume(): void {
-    const { history, graph } = this.#options;
-    const known = [...history.attempts].filter(([key]) => graph.stateOf(key) !== null).map(([, attempts]) => attempts);
-    for (const attempt of known.flat()) this.#reportUnreported(attempt);
-    const running = known.map((attempts) => attempts.at(-1)!).filter(isUnderWay);
-    const works = new Map(running.map(({ work }) => [work.ref.stepRun, work]));
-    // The graph hands out first what already ran.
-    for (const stepRun of graph.ready(running.length)) {
+    const last = this.#ownAttempts().map((attempts) => attempts.at(-1)!);
+    const works = new Map(last.filter(isUnderWay).map(({ work }) => [work.ref.stepRun, work]));
+    // The graph hands out first what already ran, and what is to be tried again.
+    for (const stepRun of this.#options.graph.ready(last.filter(isOpen).length)) {
       const work = works.get(stepRun.key);
       if (work === undefined) this.#waiting.push(stepRun);
       else this.#begin(() => this.#runStep(stepRun, work));
     }
+  }
+
+  /** What the journal says of the attempts of this phase, by step run. */
+  #ownAttempts(): AttemptHistory[][] {
+    const { history, graph } = this.#options;
+    return [...history.attempts].filter(([key]) => graph.stateOf(key) !== null).map(([, attempts]) => attempts);
   }
 
   /** Its end was journaled, but not reported: its outputs were still on their way. */
@@ -177,6 +181,25 @@ export class RunSteps {
     this.#enqueue(stepRun);
   }
 
+  /** Takes what an earlier run made; what runs a second time does so for a reason, and is not looked up. */
+  async #lookUp(stepRun: StepRunSpec): Promise<void> {
+    const { cache, known, graph } = this.#options;
+    const { key } = stepRun;
+    const isFirst = this.#tries.of(key).attempt === 1;
+    const hit = await cache.find(stepRun, this.#stops.all);
+    if (this.#stops.has(key)) return this.#settleStopped(stepRun);
+    const record = cache.recordOf(stepRun);
+    if (hit === null || record === undefined || !isFirst) {
+      this.#unknown.add(key);
+      return this.#enqueue(stepRun);
+    }
+    const outputs = Object.entries(hit.outputs).map(([name, content]) => ({ name, content }));
+    const from = { run: hit.run, number: hit.number };
+    await this.#report({ type: "step.cached", stepRun: key, cache: record, from, outputs });
+    known.outputs.set(key, hit.outputs);
+    await this.#reportConsequences(graph.settle(key, "succeeded"));
+  }
+
   /** Whose wait is limited has to be known, although its turn is not yet near. */
   #takeAllReady(): void {
     if (this.#stops.all.aborted) return;
@@ -198,7 +221,7 @@ export class RunSteps {
 
   /** False when there is no slot: then it, and all behind it, start when one is free. */
   #tryStart(stepRun: StepRunSpec): boolean {
-    const { works, slots, link } = this.#options;
+    const { works, slots, link, cache } = this.#options;
     const { notBefore } = this.#tries.of(stepRun.key);
     const pauseMs = notBefore === null ? 0 : notBefore - performance.now();
     const obstacle =
@@ -209,6 +232,8 @@ export class RunSteps {
       this.#park(stepRun, obstacle);
     } else if (obstacle !== null) {
       this.#begin(() => this.#settle(stepRun, "failed", obstacle, null));
+    } else if (cache.applies(stepRun) && !this.#unknown.has(stepRun.key)) {
+      this.#begin(() => this.#lookUp(stepRun));
     } else {
       const slot = link.outbox.backlog < EVENTS_UNSENT_MAX ? slots.take() : null;
       if (slot === null) {
@@ -265,10 +290,11 @@ export class RunSteps {
       consumed: works.consumed(stepRun),
       rules: works.rules(stepRun),
       before: tries.faults,
+      cache: this.#options.cache.recordOf(stepRun),
       stop: this.#stops.signalOf(stepRun),
     };
-    const ahead = setTimeout(() => this.#prepareNext(stepRun), AHEAD_DELAY_MS);
-    const { result, next } = await attempts.run(order, resumed !== null).finally(() => clearTimeout(ahead));
+    using _ahead = this.#ahead.begin(stepRun);
+    const { result, next } = await attempts.run(order, resumed !== null);
     if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
     this.#tries.note(stepRun.key, order.work.ref.attempt, result.outcome, next);
     if (this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
@@ -283,31 +309,11 @@ export class RunSteps {
     return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, tries)), inputs };
   }
 
-  /** Makes ready what starts when this step run has succeeded, and what starts after that. */
-  #prepareNext(stepRun: StepRunSpec): void {
-    const { graph, log } = this.#options;
-    try {
-      let next = [stepRun];
-      for (let depth = 0; depth < AHEAD_DEPTH; depth++) {
-        next = next.flatMap(({ key }) => graph.readyAfter(key));
-        for (const one of next) this.#prepare(one);
-      }
-    } catch (error) {
-      // Only time is lost: the attempt is made when its turn has come.
-      log.warn({ err: error }, "a step could not be made ready ahead of its turn");
-    }
-  }
-
-  #prepare(stepRun: StepRunSpec): void {
-    const { works, attempts, aheadMax, stop } = this.#options;
-    if (stop.aborted || stepRun.isBatch || attempts.preparedCount >= aheadMax) return;
-    if (attempts.prepared(stepRun.key) !== undefined || works.ready(stepRun) !== null) return;
-    attempts.prepare(works.work(stepRun, this.#tries.of(stepRun.key)));
-  }
-
   async #split(batch: StepRunSpec): Promise<void> {
-    const { works, graph } = this.#options;
+    const { works, graph, link } = this.#options;
     const items = await works.split(batch);
+    // Whoever takes the run over after this splits the same again, so what is split has to be committed.
+    await link.commits.reported(works.consumed(batch).map(({ stepRun }) => stepRun));
     if (this.#stops.has(batch.key)) return this.#settleStopped(batch);
     if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
     await this.#report({ type: "step.expanded", stepRun: batch.key, items });
@@ -388,8 +394,4 @@ export class RunSteps {
     else if (stop.aborted) this.#end.reject(new Error("step runs were left where they are"));
     else this.#fail(new Error("the run is not done, and nothing of it can start"));
   }
-}
-
-function isUnderWay({ intended, result }: AttemptHistory): boolean {
-  return intended && result === null;
 }

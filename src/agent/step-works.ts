@@ -2,11 +2,10 @@ import { join } from "node:path";
 import type { Capabilities } from "../backends/execution-backend.ts";
 import { objectName } from "../backends/object-name.ts";
 import type { RunGraphs } from "../pipeline/run-graphs.ts";
-import type { StepRunSpec } from "../pipeline/step-runs.ts";
+import { itemKey, type StepRunSpec } from "../pipeline/step-runs.ts";
 import type { Assignment } from "../protocol/agent-api.ts";
 import type { ConsumedInput, Content } from "../protocol/artifacts.ts";
 import type { Fault } from "../protocol/faults.ts";
-import { matrixKey } from "../protocol/names.ts";
 import type { InputPlan, Phase, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork } from "../runtime/attempt-spec.ts";
 import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
@@ -38,9 +37,6 @@ export interface StepWorksOptions {
   /** How the run ended so far, for the steps of later phases; null before. */
   readonly runEnd: () => RunEnd | null;
 }
-
-/** Digits of an item's number in a gathered folder: entries sort in item order up to a million items. */
-const ITEM_DIGITS = 6;
 
 /** Attempt folders side by side: few enough that those deleted do not slow down those to come; see spread-folders.ts. */
 const ATTEMPTS_PER_PART = 64;
@@ -80,7 +76,12 @@ export class StepWorks implements Works {
     const { home, installation, assignment, capabilities, sdk, graceMs } = this.#options;
     const step = this.#stepOf(stepRun);
     const prepared = this.#options.images.prepare(step.environment) as Extract<PreparedImage, { ok: true }>;
-    const object = objectName(installation, { run: assignment.run, stepRun: stepRun.key, attempt });
+    const object = objectName(installation, {
+      run: assignment.run,
+      scope: scopeOf(assignment),
+      stepRun: stepRun.key,
+      attempt,
+    });
     const part = Math.floor(this.#folders++ / ATTEMPTS_PER_PART);
     const work = buildAttemptWork({
       plan: assignment.plan,
@@ -102,6 +103,12 @@ export class StepWorks implements Works {
   rules(stepRun: StepRunSpec): RetryRules {
     const { retry, resources } = this.#stepOf(stepRun);
     return { policy: retry, memoryBytes: resources.memoryBytes };
+  }
+
+  /** What it runs in, by digest where that is known. Of one that is ready. */
+  imageOf(stepRun: StepRunSpec): string {
+    const prepared = this.#options.images.prepare(this.#stepOf(stepRun).environment);
+    return (prepared as Extract<PreparedImage, { ok: true }>).digest ?? "none";
   }
 
   inputs(stepRun: StepRunSpec): readonly StagedInput[] {
@@ -190,10 +197,4 @@ export class StepWorks implements Works {
 function obstacleIn(image: PreparedImage, split: SplitBatch | Fault | null): Fault | null {
   if (!image.ok) return image.fault;
   return split === null || "slices" in split ? null : split;
-}
-
-/** `000007`, `model=forest`, or `model=forest,000007`. */
-function itemKey({ matrix, item }: StepRunSpec): string {
-  const number = item === null ? [] : [String(item).padStart(ITEM_DIGITS, "0")];
-  return [...(matrix === null ? [] : [matrixKey(matrix)]), ...number].join(",");
 }

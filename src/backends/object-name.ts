@@ -5,10 +5,14 @@ const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648 base32 in lower
 
 /**
  * The name of an attempt's object: `b` and 31 characters of base32. It depends on nothing but the identity, so that
- * a crash between "intended" and "created" is recovered by looking for it. What people read goes in labels.
+ * a crash between "intended" and "created" is recovered by looking for it. The scope is part of it, because a lease that
+ * was lost may have left an object behind for the same attempt number. What people read goes in labels.
  */
-export function objectName(installation: string, ref: Pick<AttemptRef, "run" | "stepRun" | "attempt">): string {
-  return hashName(installation, ref.run, ref.stepRun, String(ref.attempt));
+export function objectName(
+  installation: string,
+  { run, scope, stepRun, attempt }: Pick<AttemptRef, "run" | "scope" | "stepRun" | "attempt">,
+): string {
+  return hashName(installation, run, scope, stepRun, String(attempt));
 }
 
 /** The same for what a scope shares. */

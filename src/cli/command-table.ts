@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "restart", summary: "run again what did not succeed", load: () => import("./commands/restart.ts") },
   { name: "cancel", summary: "cancel a run", load: () => import("./commands/cancel.ts") },
   { name: "artifacts", summary: "list and download artifacts", load: () => import("./commands/artifacts.ts") },
+  {
+    name: "cache",
+    summary: "say what is taken from the cache, and why; or give it up",
+    load: () => import("./commands/cache.ts"),
+  },
   { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },
   {
     name: "up",

@@ -46,6 +46,7 @@ export function compileStep(
     outputs: outputs.get(name) ?? {},
     resources: compileResources(spec),
     retry: compileRetry(name, spec, compilation),
+    cache: compileCache(spec),
     phase: spec.phase ?? "main",
     when,
     allowFailure: spec.allow_failure ?? false,
@@ -116,6 +117,12 @@ function checkStepTemplates(
     if (typeof argument === "string") checkTemplates(argument, [...path, "command", index], known, compilation);
   }
   for (const [name, value] of Object.entries(env)) checkTemplates(value, [...path, "env", name], known, compilation);
+}
+
+function compileCache({ cache = false }: StepSpec): StepPlan["cache"] {
+  if (cache === false) return null;
+  const { key = null, ttl } = cache === true ? {} : cache;
+  return { key, ttlMs: durationOf(ttl) };
 }
 
 function compileResources({ resources = {} }: StepSpec): StepPlan["resources"] {

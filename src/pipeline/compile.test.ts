@@ -38,6 +38,7 @@ steps:
     inputs: { data: { step: "prepare", artifact: "train", gather: "single", type: "csv" } },
     outputs: { model: { path: "model.json", type: "json", optional: false, when: "success" } },
     retry: DEFAULT_RETRY,
+    cache: null,
     phase: "main",
     when: null,
     allowFailure: false,

@@ -56,7 +56,9 @@ function play(graph: RunGraph, steps: readonly StepPlan[], choose: (max: number)
   };
   note(graph.restored);
   while (!graph.isDone) {
-    for (const spec of graph.ready(choose(3) + (running.length === 0 ? 1 : 0))) {
+    const taken = graph.ready(choose(3) + (running.length === 0 ? 1 : 0));
+    assert.ok(taken.length + running.length > 0, "nothing runs, nothing is ready, and it is not done");
+    for (const spec of taken) {
       const plan = byName.get(spec.step)!;
       for (const need of plan.needs) {
         const needed = byName.get(need)!;

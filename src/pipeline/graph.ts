@@ -1,6 +1,7 @@
 import type { Phase, Plan } from "../protocol/plan.ts";
 import { Queue } from "./queue.ts";
 import {
+  canBeSkipped,
   countItem,
   type EndState,
   isEnd,
@@ -77,7 +78,7 @@ export class RunGraph {
     if (waiting !== undefined) return [waiting.spec];
     if (step.openRuns > 1 || (batch !== null && batch.openItems > 1)) return [];
     return step.dependents
-      .filter(({ openNeeds, broken, plan }) => openNeeds === 1 && !broken && plan.when === null)
+      .filter(({ openNeeds, skipped, plan }) => openNeeds === 1 && !skipped && plan.when === null)
       .flatMap(({ runs }) => runs.filter(({ state }) => state === "waiting").map(({ spec }) => spec));
   }
 
@@ -238,7 +239,7 @@ export class RunGraph {
     for (const run of ended) if (run.batch !== null) countItem(run.batch, run.state as EndState);
     for (const run of ended) if (run.batch === null) this.#countRun(run, consequences);
     for (const batch of batches) this.#settleBatch(batch, consequences);
-    for (const step of this.#steps.values()) if (step.openNeeds === 0 && !step.broken) this.#open(step);
+    for (const step of this.#steps.values()) if (step.openNeeds === 0 && !step.skipped) this.#open(step);
     if (this.#isFailingFast) consequences.push(...this.#endRest("skipped", false));
     const queued = Array.from({ length: this.#ready.size }, () => this.#ready.shift()!);
     for (const run of queued) if (run.wasRunning) this.#ready.push(run);
@@ -289,7 +290,9 @@ export class RunGraph {
   #endRest(state: EndState, byCondition: boolean): Consequence[] {
     const consequences: Consequence[] = [];
     for (const run of this.#runs.values()) {
-      if (run.state === "waiting" || run.state === "ready") this.#endNow(run, state, consequences, byCondition);
+      if (canBeSkipped(run) || (state === "cancelled" && (run.state === "waiting" || run.state === "ready"))) {
+        this.#endNow(run, state, consequences, byCondition);
+      }
     }
     return consequences;
   }
@@ -329,7 +332,7 @@ export class RunGraph {
     if (batch.worst === "succeeded" || this.#cancelled || batch.broken || failFast === false) return;
     batch.broken = true;
     for (const item of batch.items!) {
-      if (item.state === "waiting" || item.state === "ready") this.#endNow(item, "skipped", consequences, allowFailure);
+      if (canBeSkipped(item)) this.#endNow(item, "skipped", consequences, allowFailure);
     }
   }
 
@@ -350,14 +353,17 @@ export class RunGraph {
     if (step.unendedRuns === 0) for (const decided of step.deciding) this.#arrive(decided);
     if (state !== "failed" || failFast !== true) return;
     for (const run of step.runs) {
-      if (run.state === "waiting" || run.state === "ready") this.#endNow(run, "skipped", consequences, allowFailure);
+      if (canBeSkipped(run)) this.#endNow(run, "skipped", consequences, allowFailure);
+      for (const item of run.items ?? []) {
+        if (canBeSkipped(item)) this.#endNow(item, "skipped", consequences, allowFailure);
+      }
     }
   }
 
   /** One of the things that the step waits for is there. */
   #arrive(step: StepNode): void {
     step.openNeeds--;
-    if (step.openNeeds === 0 && !step.broken) this.#open(step);
+    if (step.openNeeds === 0 && !step.skipped) this.#open(step);
   }
 
   /** A step that cannot succeed any more takes everything with it that needs it. */
@@ -372,7 +378,8 @@ export class RunGraph {
     const state = this.#cancelled ? "cancelled" : "skipped";
     const skipped = [first];
     for (const step of skipped) {
-      if (step.broken) continue;
+      if (step.skipped) continue;
+      step.skipped = true;
       step.broken = true;
       for (const run of step.runs) {
         if (run.state !== "waiting") continue;

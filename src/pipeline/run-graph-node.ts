@@ -24,6 +24,8 @@ export interface StepNode {
   unendedRuns: number;
   /** Whether it can no longer succeed; what depends on it was skipped then. */
   broken: boolean;
+  /** Whether it was skipped itself, before anything of it was ready. */
+  skipped: boolean;
   hasFailed: boolean;
   /** Batch items that are ready or started, and those that `batch.parallel` holds back. */
   activeItems: number;
@@ -52,7 +54,17 @@ export type RunNodeState = "waiting" | "ready" | "started" | EndState;
 export function newStepNode(plan: StepPlan): StepNode {
   const waitingItems = new Queue<RunNode>();
   const counts = { openNeeds: 0, openRuns: 0, unendedRuns: 0, activeItems: 0 };
-  return { plan, dependents: [], deciding: [], runs: [], ...counts, broken: false, hasFailed: false, waitingItems };
+  return {
+    plan,
+    dependents: [],
+    deciding: [],
+    runs: [],
+    ...counts,
+    broken: false,
+    skipped: false,
+    hasFailed: false,
+    waitingItems,
+  };
 }
 
 /** The first item that still waits; those that ended meanwhile are dropped on the way. */
@@ -64,6 +76,11 @@ export function nextWaiting(items: Queue<RunNode>): RunNode | undefined {
 export function countItem(batch: RunNode, state: EndState): void {
   batch.openItems--;
   if (SEVERITY[state] > SEVERITY[batch.worst]) batch.worst = state;
+}
+
+/** Whether nothing of it was started; what ran when the run was taken over is still to be handed out. */
+export function canBeSkipped({ state, wasRunning }: RunNode): boolean {
+  return !wasRunning && (state === "waiting" || state === "ready");
 }
 
 export function worstOf(states: readonly EndState[]): EndState {

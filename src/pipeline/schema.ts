@@ -173,6 +173,16 @@ export const StepSpec = mapping({
     .describe("Files and folders below /berth/out that are kept as artifacts."),
   resources: ResourcesSpec.optional().describe("Limits of one attempt."),
   retry: RetrySpec.optional(),
+  cache: z
+    .union([
+      z.boolean(),
+      mapping({
+        key: text(500).optional().describe("One more thing that results have to agree in, such as a version: v2."),
+        ttl: Duration.optional().describe("How old a result may be. Default: any age."),
+      }),
+    ])
+    .optional()
+    .describe("Whether a result that was made from the same before is taken instead of running the step."),
   network: z.enum(["run", "none"]).optional().describe("none: without any network. Default: run."),
 }).describe("One unit of work: exactly one of run, command and python.");
 export type StepSpec = z.infer<typeof StepSpec>;

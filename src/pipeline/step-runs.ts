@@ -1,4 +1,4 @@
-import { type Scalar, stepRunKey } from "../protocol/names.ts";
+import { matrixKey, type Scalar, stepRunKey } from "../protocol/names.ts";
 import type { Plan } from "../protocol/plan.ts";
 import type { StepState } from "../protocol/states.ts";
 import type { EndState } from "./run-graph-node.ts";
@@ -45,6 +45,15 @@ export function batchItems(parent: StepRunSpec, count: number): StepRunSpec[] {
   return Array.from({ length: count }, (_, item) => {
     return { key: stepRunKey(step, matrix, item), step, position, matrix, item, parent: parent.key, isBatch: false };
   });
+}
+
+/** Digits of an item's number in a gathered folder: entries sort in item order up to a million items. */
+const ITEM_DIGITS = 6;
+
+/** How a step run is told from its siblings: `000007`, `model=forest`, or `model=forest,000007`. */
+export function itemKey({ matrix, item }: Pick<StepRunSpec, "matrix" | "item">): string {
+  const number = item === null ? [] : [String(item).padStart(ITEM_DIGITS, "0")];
+  return [...(matrix === null ? [] : [matrixKey(matrix)]), ...number].join(",");
 }
 
 /** The end of a step run that followed from something else: skipped, or a batch whose last item ended. */

@@ -148,6 +148,8 @@ export const Assignment = z.object({
   source: SourceRef.nullable(),
   /** Empty on the first lease, but for the restart of another run. */
   prior: z.array(PriorStepRun),
+  /** Whether steps run although their result is known. */
+  noCache: z.boolean(),
   /** What is left of the run's timeout; null is no limit. */
   timeLeftMs: z.number().nonnegative().nullable(),
   cancel: CancelFacts.nullable(),

@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { ConsumedInput, ProducedOutput } from "./artifacts.ts";
+import { ConsumedInput, Content, ProducedOutput } from "./artifacts.ts";
+import { CacheRecord } from "./cache.ts";
 import { Fault } from "./faults.ts";
+import { idOf } from "./ids.ts";
 import { Name } from "./names.ts";
 
 const StepRun = z.string().min(1).max(600);
@@ -46,6 +48,16 @@ export const AgentEventBody = z.discriminatedUnion("type", [
     object: z.string(),
     /** How long its user code may run. */
     timeoutMs: z.int().positive().nullable().optional(),
+    /** Of a step whose result may be taken again. */
+    cache: CacheRecord.optional(),
+  }),
+  /** The result of an earlier run was taken: the step run has succeeded without an attempt. */
+  z.object({
+    type: z.literal("step.cached"),
+    stepRun: StepRun,
+    cache: CacheRecord,
+    from: z.object({ run: idOf("run"), number: z.int() }),
+    outputs: z.array(z.object({ name: Name, content: Content })),
   }),
   /**
    * The end of an attempt. With `succeeded`, this event *is* the commit: in one transaction the server checks that

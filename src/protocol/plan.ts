@@ -162,6 +162,8 @@ export const StepPlan = z.object({
   outputs: z.record(Name, OutputPlan),
   resources: Resources,
   retry: RetryPolicy.default(DEFAULT_RETRY),
+  /** Null: it always runs. `key` is one more component of the key, `ttlMs` how long a result may be taken. */
+  cache: z.object({ key: z.string().nullable(), ttlMs: z.int().positive().nullable() }).nullable().default(null),
   phase: Phase.default("main"),
   /** Null: it runs if everything that it needs succeeded. */
   when: Condition.nullable().default(null),

@@ -71,6 +71,8 @@ export const CreateRunRequest = z.strictObject({
   pool: Name.optional(),
   labels: z.array(z.string().min(1).max(100)).max(50).optional(),
   backend: Name.optional(),
+  /** Every step runs, also where its result is known. */
+  noCache: z.boolean().optional(),
   /** A repeated submission with the same key answers with the run that the first one made. */
   requestKey: z.string().min(1).max(200).optional(),
 });

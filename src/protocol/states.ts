@@ -16,8 +16,8 @@ export const RUN_TRANSITIONS = {
 } as const satisfies Record<string, readonly string[]>;
 
 export const STEP_TRANSITIONS = {
-  /** waits for the steps it needs, or for a free slot */
-  pending: ["running", "skipped", "cancelled", "failed"],
+  /** waits for the steps it needs, or for a free slot; succeeds at once by a result from the cache */
+  pending: ["running", "succeeded", "skipped", "cancelled", "failed"],
   /** at least one attempt began; goes back to pending when its worker is given up */
   running: ["pending", "succeeded", "failed", "cancelled"],
   succeeded: [],

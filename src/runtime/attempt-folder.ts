@@ -36,7 +36,8 @@ function makeFolder(path: string): boolean {
  * mode of `in`, because that is out of reach of a step that sees its inputs read-only.
  */
 export function isSealed(folder: string): boolean {
-  return (lstatSync(join(folder, "in")).mode & 0o777) === SEALED_MODE;
+  const inputs = lstatSync(join(folder, "in"), { throwIfNoEntry: false });
+  return inputs !== undefined && (inputs.mode & 0o777) === SEALED_MODE;
 }
 
 export function seal(folder: string): void {

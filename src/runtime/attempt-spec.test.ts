@@ -23,6 +23,7 @@ function step(more: Partial<StepPlan> = {}): StepPlan {
     outputs: {},
     resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     retry: DEFAULT_RETRY,
+    cache: null,
     phase: "main",
     when: null,
     allowFailure: false,

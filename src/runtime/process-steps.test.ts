@@ -41,6 +41,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     outputs: {},
     resources,
     retry: DEFAULT_RETRY,
+    cache: null,
     phase: "main",
     when: null,
     allowFailure: false,

@@ -90,6 +90,7 @@ export function assignmentOf(
     backend: null,
     source: null,
     prior: [],
+    noCache: false,
     timeLeftMs: null,
     cancel: null,
     ...more,

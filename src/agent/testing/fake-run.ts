@@ -123,6 +123,10 @@ export class FakeRun {
     if (body.type === "attempt.started") this.#start(`${body.stepRun}#${body.attempt}`, body.stepRun);
     if (body.type === "attempt.finished") this.#finish(body);
     if (body.type === "step.finished") this.#end(body.stepRun);
+    if (body.type === "step.cached") {
+      this.#end(body.stepRun);
+      this.#outputs.set(body.stepRun, new Map(body.outputs.map(({ name, content }) => [name, content.digest])));
+    }
     if (body.type === "run.finished") {
       if (this.#running.size > 0) this.#violation(`run ended while ${[...this.#running].join(", ")} run`);
       this.ended = body.state;

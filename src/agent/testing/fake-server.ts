@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import type { z } from "zod";
 import {
   type Assignment,
   BootRequest,
@@ -12,6 +13,7 @@ import {
   PollRequest,
   RegisterRequest,
 } from "../../protocol/agent-api.ts";
+import { type CacheHit, CacheLookup } from "../../protocol/cache.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -58,6 +60,8 @@ export class FakeServer implements AsyncDisposable {
   readonly heartbeats: HeartbeatRequest[] = [];
   interfere: (path: string) => Interference;
   draining = false;
+  /** What is known from before. */
+  cached: (lookup: z.infer<typeof CacheLookup>) => CacheHit | null = () => null;
   readonly #clockSkewMs: number;
   readonly #workers = new Map<string, Worker>();
   readonly #http: http.Server;
@@ -286,6 +290,11 @@ export class FakeServer implements AsyncDisposable {
       const ackedSeq = run.take(events);
       this.#wakeAll();
       return { ackedSeq, cancel: run.cancelRequested };
+    }
+    if (kind === "cache") {
+      const lookup = CacheLookup.parse(JSON.parse(body.toString()));
+      lease(lookup.epoch);
+      return { hit: this.cached(lookup) };
     }
     if (kind === "logs") return run.takeLogs(body, lease);
     if (kind === "blobs" && digest === "missing") {

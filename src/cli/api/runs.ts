@@ -95,6 +95,6 @@ export async function* streamLogs(
   }
 }
 
-function runPath(run: string): string {
+export function runPath(run: string): string {
   return `/runs/${encodeURIComponent(run)}`;
 }

@@ -15,6 +15,7 @@ type Options = WithServer<{
   param?: string[];
   backend?: string;
   pool?: string;
+  cache: boolean;
   detach?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -26,6 +27,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .option("-p, --param <name=value>", "value of a parameter; may be repeated", collect)
     .option("--backend <name>", "backend to run on, such as docker or process")
     .option("--pool <name>", "pool whose workers may take the run")
+    .option("--no-cache", "run every step, also where its result is known")
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
     .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
@@ -62,6 +64,7 @@ async function run(context: CliContext, file: string, options: Options, result: 
     params,
     source: await uploadSource(context, connection, pipeline),
     ...(options.backend === undefined ? {} : { backend: options.backend }),
+    ...(options.cache ? {} : { noCache: true }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
   });
   const { json = false, quiet = false } = options;

@@ -17,6 +17,8 @@ export function eventLine(event: RunEvent, view: RunView): string | null {
     case "step.finished":
     case "attempt.finished":
       return stepLine(event, view);
+    case "step.cached":
+      return `${plainText(body.stepRun)} taken from the cache: made by run #${body.from.number}`;
     case "run.leased":
       return `run taken by worker ${plainText(body.workerName)}`;
     case "run.released":

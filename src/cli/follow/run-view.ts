@@ -34,7 +34,7 @@ export interface Row {
   finishedAtMs: number | null;
   fault: Fault | null;
   /** Number of the run that it was taken over from, where this one did not run it. */
-  readonly takenFrom: number | null;
+  takenFrom: number | null;
 }
 
 /** A run as far as its events have told, the newest of which was `seq`. */
@@ -116,6 +116,12 @@ export function applyEvent(view: RunView, event: RunEvent): void {
       if (row === undefined) break;
       start(row, atMs);
       expand(view, row, body.items);
+      break;
+    }
+    case "step.cached": {
+      const row = view.rows.get(body.stepRun);
+      if (row !== undefined) row.takenFrom = body.from.number;
+      finish(view, body.stepRun, "succeeded", null, atMs);
       break;
     }
     case "attempt.started": {

@@ -27,6 +27,7 @@ export function step(
     outputs: {},
     resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
     retry: DEFAULT_RETRY,
+    cache: null,
     phase: "main",
     when: decidedBy === undefined ? null : { expression: "", steps: [...decidedBy], reads: [] },
     allowFailure: false,

@@ -6,6 +6,7 @@ import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
 import { agentLogsRoute } from "./agent-logs.ts";
 import { agentPollRoute } from "./agent-poll.ts";
 import { artifactRoutes } from "./artifacts.ts";
+import { cacheRoutes } from "./cache.ts";
 import { logsRoute } from "./logs.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
@@ -20,6 +21,7 @@ export function runRoutes(services: Services): Route[] {
     runEventsRoute(services),
     logsRoute(services),
     ...artifactRoutes(services),
+    ...cacheRoutes(services),
     agentBootRoute(services),
     agentHeartbeatRoute(services),
     agentPollRoute(services),

@@ -30,6 +30,12 @@ export interface Changes {
   readonly newAttempts: readonly AttemptRow[];
   readonly endedAttempts: readonly (AttemptEnd & { readonly stepRun: string; readonly attempt: number })[];
   readonly commits: readonly Commit[];
+  /** Step runs whose result another run made. */
+  readonly cached: readonly {
+    readonly stepRun: StepRunIdentity;
+    readonly from: string;
+    readonly outputs: readonly string[];
+  }[];
   /** Batches reported as succeeded: true only if every item is. */
   readonly closedBatches: readonly string[];
   readonly runEnd: { readonly state: RunState; readonly fault: Fault | null } | null;
@@ -54,6 +60,7 @@ interface Draft {
   readonly newAttempts: Map<string, AttemptRow>;
   readonly endedAttempts: Changes["endedAttempts"][number][];
   readonly commits: Commit[];
+  readonly cached: Changes["cached"][number][];
   readonly closedBatches: string[];
   runEnd: Changes["runEnd"];
 }
@@ -76,6 +83,7 @@ export function applyEvents(input: ApplyInput): Changes {
     newAttempts: new Map(),
     endedAttempts: [],
     commits: [],
+    cached: [],
     closedBatches: [],
     runEnd: null,
   };
@@ -101,6 +109,9 @@ function applyEvent(draft: Draft, { seq, at, body }: AgentEvent): void {
       break;
     case "attempt.finished":
       finishAttempt(draft, { body, now, refuse });
+      break;
+    case "step.cached":
+      takeCached(draft, { body, now, refuse });
       break;
     case "step.finished":
       finishStepRun(draft, { body, now, refuse });
@@ -134,6 +145,7 @@ function startAttempt(draft: Draft, { body, now, refuse }: Report<"attempt.start
     attempts: body.attempt,
     attemptState: "running",
     startedAt: row.startedAt ?? now,
+    ...(body.cache === undefined ? {} : { cache: body.cache }),
   });
   const { stepRun, attempt, backend, object, timeoutMs = null } = body;
   draft.newAttempts.set(attemptKey(body), { stepRun, attempt, backend, object, timeoutMs, startedAt: now, end: null });
@@ -180,6 +192,15 @@ function checkAttemptEnd(row: StepRunRow, { body, refuse }: Report<"attempt.fini
   if (body.state !== "succeeded") return;
   if (body.exitCode !== 0) refuse(`exit code ${body.exitCode} is not a success`);
   if (body.fault !== null) refuse("a success has no fault");
+}
+
+function takeCached(draft: Draft, { body, now, refuse }: Report<"step.cached">): void {
+  const row = find(draft, body.stepRun, refuse);
+  if (isBatch(draft, row)) refuse("a batch as a whole is not taken from the cache, its items are");
+  if (row.attempts > 0 || row.state !== "pending") refuse(`it is ${row.state}, with ${row.attempts} attempts`);
+  draft.stepRuns.set(row.key, { ...row, state: "succeeded", startedAt: now, finishedAt: now, cache: body.cache });
+  const outputs = body.outputs.map(({ name }) => name);
+  draft.cached.push({ stepRun: row, from: body.from.run, outputs });
 }
 
 function finishStepRun(draft: Draft, { body, now, refuse }: Report<"step.finished">): void {

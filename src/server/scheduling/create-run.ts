@@ -65,7 +65,12 @@ interface Definition {
   readonly version: number | null;
 }
 
-async function definitionOf(db: Queryable, project: string, request: CreateRunRequest): Promise<Definition> {
+/** The plan of what was submitted, or of what is named. */
+export async function definitionOf(
+  db: Queryable,
+  project: string,
+  request: Pick<CreateRunRequest, "pipeline" | "fileName">,
+): Promise<Definition> {
   const { pipeline, fileName } = request;
   if (typeof pipeline === "string") {
     const compiled = compilePipeline(pipeline, { fileName: fileName ?? "pipeline.yaml" });
@@ -107,6 +112,7 @@ async function writeRun(
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
     ...limitsOf(plan),
+    noCache: request.noCache ?? false,
     requestKey: request.requestKey ?? null,
     restartOf: null,
   });

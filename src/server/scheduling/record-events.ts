@@ -4,7 +4,9 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
+import { artifactKey, artifactsInRun } from "../store/artifact-commit.ts";
 import { endAttempts, insertAttempts } from "../store/attempts.ts";
+import { takeFromCache } from "../store/cache.ts";
 import type { Queryable } from "../store/database.ts";
 import { insertEvents } from "../store/events.ts";
 import {
@@ -121,6 +123,7 @@ async function writeChanges(
   expectAll(await updateStepRuns(client, run.id, changes.changedStepRuns), changes.changedStepRuns, "step runs");
   await insertAttempts(client, holder, changes.newAttempts);
   expectAll(await endAttempts(client, run.id, changes.endedAttempts), changes.endedAttempts, "attempts");
+  await takeCachedResults(client, run, holder, changes.cached);
   await commitOutputs(
     client,
     { project, run: run.id, pipelineId: run.pipelineId, worker: holder.worker },
@@ -139,6 +142,22 @@ async function writeChanges(
   }
   await closeRun(client, run.id, changes.runEnd.state);
   await endLease(client, { run: run.id, epoch: run.epoch }, changes.runEnd.state);
+}
+
+async function takeCachedResults(
+  client: Queryable,
+  { id, pipelineId }: LeasedRun,
+  { project, worker }: LeaseHolder,
+  cached: Changes["cached"],
+): Promise<void> {
+  const hits = cached.map(({ stepRun, from }) => ({ stepRun: stepRun.key, from }));
+  expectAll(await takeFromCache(client, { id, project, pipelineId }, hits), hits, "results from the cache");
+  // Of a step with several step runs, those that run make a version of this run, and these belong to it.
+  const names = cached
+    .filter(({ stepRun }) => stepRun.item !== null || stepRun.matrix !== null)
+    .flatMap(({ stepRun, outputs }) => outputs.map((name) => ({ step: stepRun.step, name })));
+  const distinct = [...new Map(names.map((name) => [artifactKey(name), name])).values()];
+  if (distinct.length > 0) await artifactsInRun(client, { project, run: id, pipelineId, worker }, distinct);
 }
 
 function tooEarly(what: string, open: readonly string[]): BerthError {

@@ -103,6 +103,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
     ...limitsOf(plan),
+    noCache: false,
     ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend },
   });
   const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));

@@ -114,3 +114,12 @@ export async function listPipelines(
         : { id: row.run, number: row.number, state: row.state, createdAt: row.runAt.toISOString() },
   }));
 }
+
+/** Null for a pipeline that never ran. */
+export async function pipelineIdOf(db: Queryable, project: string, name: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string }>("SELECT id FROM pipelines WHERE project_id = $1 AND name = $2", [
+    project,
+    name,
+  ]);
+  return rows[0]?.id ?? null;
+}

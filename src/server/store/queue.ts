@@ -65,6 +65,7 @@ export interface RunOrder {
   readonly params: Params;
   readonly backend: string | null;
   readonly source: SourceRef | null;
+  readonly noCache: boolean;
   readonly timeLeftMs: number | null;
   readonly cancel: CancelFacts | null;
   /** Whether it took steps over from another run. */
@@ -79,7 +80,7 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
   >({
     name: "orders-of",
     text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
-            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel,
+            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel, r.no_cache AS "noCache",
             CASE WHEN r.timeout_ms IS NOT NULL
               THEN GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 END AS "timeLeftMs",
             r.restart_of IS NOT NULL AS restarted

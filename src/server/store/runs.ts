@@ -17,6 +17,7 @@ export interface NewRun {
   readonly backend: string | null;
   readonly timeoutMs: number | null;
   readonly queueTimeoutMs: number | null;
+  readonly noCache: boolean;
   readonly requestKey: string | null;
   readonly by: string;
   /** Id of the run that this one goes on from. */
@@ -26,8 +27,9 @@ export interface NewRun {
 export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
   await client.query(
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
-       labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+       labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms,
+       no_cache)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
     [
       run.id,
       run.project,
@@ -45,6 +47,7 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.restartOf,
       run.timeoutMs,
       run.queueTimeoutMs,
+      run.noCache,
     ],
   );
 }
@@ -99,6 +102,11 @@ export async function runState(db: Queryable, project: string, id: string): Prom
     values: [project, id],
   });
   return rows[0]?.state ?? null;
+}
+
+export async function pipelineOfRun(db: Queryable, run: string): Promise<string> {
+  const { rows } = await db.query<{ id: string }>("SELECT pipeline_id AS id FROM runs WHERE id = $1", [run]);
+  return rows[0]!.id;
 }
 
 export interface RunFilter {

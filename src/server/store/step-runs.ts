@@ -1,3 +1,4 @@
+import type { CacheRecord } from "../../protocol/cache.ts";
 import type { Fault } from "../../protocol/faults.ts";
 import type { Scalar } from "../../protocol/names.ts";
 import type { StepRun } from "../../protocol/resources.ts";
@@ -23,6 +24,8 @@ export interface StepRunProgress {
   readonly fault: Fault | null;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
+  /** Its key, once it is known; undefined changes nothing. */
+  readonly cache?: CacheRecord | undefined;
 }
 
 /** A step run of a restart before it runs. */
@@ -48,12 +51,13 @@ export async function insertStepRuns(
     const chunk = rows.slice(start, start + INSERT_CHUNK);
     await client.query(
       `INSERT INTO step_runs (run_id, key, project_id, step, position, matrix, item, parent, items, state, attempts,
-         fault, started_at, finished_at, taken_from_run)
+         fault, started_at, finished_at, taken_from_run, cache, cache_key)
        SELECT $1, s.key, $2, s.step, s.position, s.matrix, s.item, s.parent, s.items, COALESCE(s.state, 'pending'),
-              COALESCE(s.attempts, 0), s.fault, s."startedAt", s."finishedAt", s."takenFrom"
+              COALESCE(s.attempts, 0), s.fault, s."startedAt", s."finishedAt", s."takenFrom",
+              s.cache, s.cache->>'key'
        FROM json_to_recordset($3::json) AS s (key text, step text, position integer, matrix json, item integer,
          parent text, items integer, state text, attempts integer, fault jsonb, "startedAt" timestamptz,
-         "finishedAt" timestamptz, "takenFrom" text)`,
+         "finishedAt" timestamptz, "takenFrom" text, cache jsonb)`,
       [run.id, run.project, jsonParameter(chunk)],
     );
   }
@@ -84,9 +88,10 @@ export async function updateStepRuns(
   const { rowCount } = await client.query({
     name: "update-step-runs",
     text: `UPDATE step_runs s SET state = c.state, items = c.items, attempts = c.attempts, fault = c.fault,
-       started_at = c."startedAt", finished_at = c."finishedAt"
+       started_at = c."startedAt", finished_at = c."finishedAt", cache = COALESCE(c.cache, s.cache),
+       cache_key = COALESCE(c.cache->>'key', s.cache_key)
      FROM json_to_recordset($2::json) AS c (key text, "from" text, state text, items integer, attempts integer,
-       fault jsonb, "startedAt" timestamptz, "finishedAt" timestamptz)
+       fault jsonb, "startedAt" timestamptz, "finishedAt" timestamptz, cache jsonb)
      WHERE s.run_id = $1 AND s.key = c.key AND s.state = c."from"`,
     values: [run, jsonParameter(changes)],
   });

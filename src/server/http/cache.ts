@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { resolveParams } from "../../pipeline/params.ts";
+import { CacheAnswer, CacheExplanation, CacheLookup, CachePlan } from "../../protocol/cache.ts";
+import { BerthError } from "../../protocol/errors.ts";
+import { idOf } from "../../protocol/ids.ts";
+import { Name } from "../../protocol/names.ts";
+import { CreateRunRequest } from "../../protocol/resources.ts";
+import { explainCache, lookUp, planCache } from "../scheduling/cache.ts";
+import { definitionOf } from "../scheduling/create-run.ts";
+import type { Services } from "../services.ts";
+import { forgetKeys } from "../store/cache.ts";
+import { requireLease } from "../store/leases.ts";
+import { pipelineIdOf } from "../store/pipelines.ts";
+import { pipelineOfRun } from "../store/runs.ts";
+import { workerOf } from "./callers.ts";
+import { defineRoute, type Route } from "./route.ts";
+import { RunParams, runIdOf } from "./run-reference.ts";
+
+/** What was made before from the same: asked by agents, explained to people, and given up by them. */
+export function cacheRoutes({ database, blobs }: Services): Route[] {
+  return [
+    defineRoute({
+      method: "POST",
+      path: "/agent/runs/:run/cache",
+      access: { kind: "agent", boot: "current" },
+      summary: "What an earlier run made with the same key",
+      tag: "agent",
+      schemas: { params: z.object({ run: idOf("run") }), body: CacheLookup, response: CacheAnswer },
+      errors: ["not_found", "stale_epoch"],
+      handler: async ({ params: { run }, body: { epoch, stepRun, key, ttlMs }, principal, project }) => {
+        const { worker } = workerOf(principal);
+        const { pipelineId } = await requireLease(database.pool, { project, worker, run, epoch });
+        return { hit: await lookUp({ database, blobs }, { project, pipelineId, stepRun }, key, ttlMs) };
+      },
+    }),
+    defineRoute({
+      method: "GET",
+      path: "/runs/:run/cache",
+      access: { kind: "role", role: "viewer" },
+      summary: "What the results of a run's cached steps depended on, and what had changed",
+      tag: "runs",
+      schemas: {
+        params: RunParams,
+        query: z.object({ step: z.string().max(600).optional() }),
+        response: z.object({ items: z.array(CacheExplanation) }),
+      },
+      handler: async ({ params, query: { step }, project }) => {
+        const id = await runIdOf(database.pool, project, params.run);
+        const run = { id, project, pipelineId: await pipelineOfRun(database.pool, id) };
+        return { items: await explainCache(database.pool, run, step ?? null) };
+      },
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/cache/plan",
+      access: { kind: "role", role: "developer" },
+      summary: "What a run would take from the cache, if its images are what they were",
+      tag: "pipelines",
+      schemas: {
+        body: CreateRunRequest.pick({ pipeline: true, fileName: true, params: true, source: true }),
+        response: CachePlan,
+      },
+      errors: ["invalid_params", "invalid_pipeline"],
+      handler: async ({ body, project }) => {
+        const { plan } = await definitionOf(database.pool, project, body);
+        const params = resolveParams(plan, body.params);
+        if (!params.ok) {
+          throw new BerthError("invalid_params", "The parameters do not fit the pipeline.", {
+            problems: params.problems,
+          });
+        }
+        const pipelineId = await pipelineIdOf(database.pool, project, plan.name);
+        const run = { project, pipelineId, plan, params: params.params, source: body.source ?? null };
+        return { steps: await planCache(database.pool, run) };
+      },
+    }),
+    defineRoute({
+      method: "DELETE",
+      path: "/pipelines/:name/cache",
+      access: { kind: "role", role: "developer" },
+      summary: "Give up what a pipeline made so far: it is not taken by later runs",
+      tag: "pipelines",
+      schemas: {
+        params: z.object({ name: Name }),
+        query: z.object({ step: Name.optional() }),
+        response: z.object({ forgotten: z.int() }),
+      },
+      errors: ["not_found"],
+      handler: async ({ params: { name }, query: { step }, project }) => {
+        const pipelineId = await pipelineIdOf(database.pool, project, name);
+        if (pipelineId === null) throw new BerthError("not_found", `There is no pipeline ${name}.`);
+        return { forgotten: await forgetKeys(database.pool, { project, pipelineId, step: step ?? null }) };
+      },
+    }),
+  ];
+}
