@@ -7,7 +7,7 @@ import type { BlobStore } from "../store/blobs.ts";
 import { blobsOf, type CacheScope, findCached, keysOfRun, knownKeys, versionsOf } from "../store/cache.ts";
 import type { Database, Queryable } from "../store/database.ts";
 
-/** Earlier results that a plan is compared with. */
+/** Earlier results that a step run is compared with. */
 const COMPARED_MAX = 20;
 
 /** What an earlier run made with this key, if all of its bytes are there. */
@@ -33,7 +33,9 @@ export async function explainCache(
   const explanations: CacheExplanation[] = [];
   for (const { stepRun, components, takenFrom } of await keysOfRun(db, run.id, step)) {
     const scope = { project: run.project, pipelineId: run.pipelineId, stepRun };
-    const [before] = await knownKeys(db, scope, { before: run.id, limit: 1, ttlMs: null });
+    const known = await knownKeys(db, scope, { before: run.id, limit: COMPARED_MAX, ttlMs: null });
+    // That the same was made before says more than what changed since something else was.
+    const before = known.find((one) => cacheDifferences(one.components, components).length === 0) ?? known[0];
     explanations.push({
       ...{ stepRun, takenFrom, components },
       compared:
