@@ -8,7 +8,14 @@ const PLATFORM_DELAY_MAX_MS = 60_000;
 /** Of the memory limit, where the policy names no highest one. */
 const MEMORY_GROWTH_MAX = 4;
 
-export type NextAttempt = { readonly again: true; readonly delayMs: number } | { readonly again: false };
+export type NextAttempt =
+  | {
+      readonly again: true;
+      readonly delayMs: number;
+      /** The memory limit of that attempt, where it is higher than this one's. */
+      readonly moreMemoryBytes: number | null;
+    }
+  | { readonly again: false };
 
 /** What decides besides the outcome: the step's policy and memory limit, and what went wrong before. */
 export interface RetryRules {
@@ -29,26 +36,25 @@ export const NO_FAULTS: AttemptFaults = { own: 0, oom: 0, infrastructure: 0 };
  */
 export function nextAttempt(
   outcome: Outcome,
-  { policy, memoryBytes }: RetryRules,
+  rules: RetryRules,
   before: AttemptFaults,
   random: () => number,
 ): NextAttempt {
+  const { policy } = rules;
   const kind = kindOf(outcome);
   if (kind === null) return { again: false };
   if (kind === "infrastructure") {
     if (before.infrastructure >= policy.infrastructureMax) return { again: false };
-    return { again: true, delayMs: Math.min(PLATFORM_DELAY_MS * 2 ** before.infrastructure, PLATFORM_DELAY_MAX_MS) };
+    const delayMs = Math.min(PLATFORM_DELAY_MS * 2 ** before.infrastructure, PLATFORM_DELAY_MAX_MS);
+    return { again: true, delayMs, moreMemoryBytes: null };
   }
   const { class: faultClass, code } = outcome.fault!;
   if (before.own >= policy.max || !(policy.on.includes(faultClass) || policy.on.includes(code)))
     return { again: false };
-  if (
-    kind === "oom" &&
-    memoryAfter(before, { policy, memoryBytes }) === memoryAfter(countFault(before, outcome), { policy, memoryBytes })
-  ) {
-    return { again: false };
-  }
-  return { again: true, delayMs: delayOf(policy, before.own, random) };
+  const next = memoryAfter(countFault(before, outcome), rules);
+  const moreMemoryBytes = next === memoryAfter(before, rules) ? null : next;
+  if (kind === "oom" && moreMemoryBytes === null) return { again: false };
+  return { again: true, delayMs: delayOf(policy, before.own, random), moreMemoryBytes };
 }
 
 /** The memory limit of the attempt that follows these faults; null is no limit. */

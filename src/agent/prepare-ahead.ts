@@ -2,10 +2,10 @@ import type { Logger } from "pino";
 import type { RunGraph } from "../pipeline/graph.ts";
 import type { StepRunSpec } from "../pipeline/step-runs.ts";
 import type { RunAttempts } from "./run-attempts.ts";
-import type { Works } from "./run-steps.ts";
 import type { StepCache } from "./step-cache.ts";
 import type { StepStops } from "./step-stops.ts";
 import type { StepTries } from "./step-tries.ts";
+import type { Works } from "./step-works.ts";
 
 /**
  * How far ahead objects are made: creating and starting a container takes longer than a short step runs, so that one

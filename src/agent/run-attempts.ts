@@ -14,14 +14,7 @@ import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
-import {
-  countFault,
-  finalStepState,
-  memoryAfter,
-  type NextAttempt,
-  nextAttempt,
-  type RetryRules,
-} from "./next-attempt.ts";
+import { finalStepState, type NextAttempt, nextAttempt, type RetryRules } from "./next-attempt.ts";
 import type { Permits } from "./permits.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
@@ -223,7 +216,7 @@ export class RunAttempts {
     const record = { type: "result", stepRun, attempt, result, again: next.again, retryAt } as const;
     if (next.again) {
       // At once, and without what it left behind, which the next attempt replaces: that one's start is reported next.
-      const again = { delayMs: next.delayMs, memoryBytes: moreMemory(order, result) };
+      const again = { delayMs: next.delayMs, memoryBytes: next.moreMemoryBytes };
       const finished = finishedEvent(order, { ...result, outputs: {} }, again);
       return durably(() => link.outbox.record(record, finished), { signal: link.signal, log });
     }
@@ -269,12 +262,6 @@ export class RunAttempts {
 function needsOf({ work, consumed }: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): CommitNeeds {
   const reads = result.outcome.state === "succeeded" ? consumed.map(({ stepRun }) => stepRun) : [];
   return { stepRun: work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
-}
-
-/** What the attempt after this one may use, where that is more than this one could. */
-function moreMemory({ rules, before }: AttemptOrder, { outcome }: AttemptResult): number | null {
-  const next = memoryAfter(countFault(before, outcome), rules);
-  return next === memoryAfter(before, rules) ? null : next;
 }
 
 /** `again` says what follows when this attempt is not the last one. */

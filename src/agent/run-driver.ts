@@ -201,18 +201,14 @@ export class RunDriver implements HeldRun {
     if (this.#history.events.length === 0) {
       await durably(() => this.#link.outbox.report({ type: "run.started", backend: name }), wait);
     }
+    using _limit = this.#limitTime();
     const drive = this.#phases(backend);
-    const main = await this.#runMain(drive);
+    const main = this.#explained(await drive("main").run());
     this.#mainEnd = main;
     if (main.state === "failed") await drive("on_failure").run();
     else await drive("on_failure").skip();
     const last = this.#explained(await drive("finally").run());
     return main.state === "succeeded" ? last : main;
-  }
-
-  async #runMain(drive: (phase: Phase) => RunSteps): Promise<RunEnd> {
-    using _limit = this.#limitTime();
-    return this.#explained(await drive("main").run());
   }
 
   /** The end of a phase that was stopped says by whom. */

@@ -3,14 +3,13 @@ import type { Logger } from "pino";
 import type { RunGraph } from "../pipeline/graph.ts";
 import type { EndState } from "../pipeline/run-graph-node.ts";
 import type { Consequence, StepRunSpec } from "../pipeline/step-runs.ts";
-import type { ConsumedInput } from "../protocol/artifacts.ts";
 import type { AgentEventBody } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan } from "../protocol/plan.ts";
-import type { AttemptResult, AttemptWork, StagedInput } from "../runtime/attempt-work.ts";
+import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
-import { finalStepState, type RetryRules } from "./next-attempt.ts";
+import { finalStepState } from "./next-attempt.ts";
 import { PrepareAhead } from "./prepare-ahead.ts";
 import type { KnownProgress } from "./prior-states.ts";
 import { QueueLimits } from "./queue-limits.ts";
@@ -22,24 +21,12 @@ import type { StepConditions } from "./step-conditions.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
 import { StepTries, type Tries } from "./step-tries.ts";
+import type { Works } from "./step-works.ts";
 
 /** How a run ends. */
 export interface RunEnd {
   readonly state: "succeeded" | "failed" | "cancelled";
   readonly fault: Fault | null;
-}
-
-/** What attempts are made of: see step-works.ts. */
-export interface Works {
-  /** Null when an attempt of this step run can start now; a fault when none ever can. */
-  ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
-  /** The work of an attempt but for its inputs, which need not be known yet. */
-  work(stepRun: StepRunSpec, tries: Pick<Tries, "attempt" | "faults">): AttemptWork;
-  rules(stepRun: StepRunSpec): RetryRules;
-  inputs(stepRun: StepRunSpec): readonly StagedInput[];
-  consumed(stepRun: StepRunSpec): readonly ConsumedInput[];
-  /** Into how many items a batch is split. */
-  split(batch: StepRunSpec): Promise<number | Fault>;
 }
 
 export interface RunStepsOptions {
@@ -174,6 +161,7 @@ export class RunSteps {
 
   async #decide(stepRun: StepRunSpec): Promise<void> {
     const met = await this.#options.conditions.isMet(stepRun, this.#stops.all);
+    await this.#needsCommitted(stepRun);
     if (this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
     if (met === false) return this.#settle(stepRun, "skipped", fault("condition", "Its condition is not met."), null);
     if (met !== true) return this.#settle(stepRun, "failed", met, null);
@@ -181,15 +169,24 @@ export class RunSteps {
     this.#enqueue(stepRun);
   }
 
-  /** Takes what an earlier run made; what runs a second time does so for a reason, and is not looked up. */
+  /**
+   * Whoever takes the run over makes again what is not committed, perhaps otherwise. What follows from it without an
+   * attempt, whose report waits by itself, is said after that.
+   */
+  #needsCommitted(stepRun: StepRunSpec): Promise<void> {
+    return this.#options.link.commits.reported(this.#options.works.needed(stepRun));
+  }
+
+  /** Takes what an earlier run made; what runs a second time does so for a reason, and takes nothing. */
   async #lookUp(stepRun: StepRunSpec): Promise<void> {
     const { cache, known, graph } = this.#options;
     const { key } = stepRun;
     const isFirst = this.#tries.of(key).attempt === 1;
-    const hit = await cache.find(stepRun, this.#stops.all);
-    if (this.#stops.has(key)) return this.#settleStopped(stepRun);
+    const hit = await cache.find(stepRun, { mayTake: isFirst, signal: this.#stops.all });
     const record = cache.recordOf(stepRun);
-    if (hit === null || record === undefined || !isFirst) {
+    if (hit !== null) await this.#needsCommitted(stepRun);
+    if (this.#stops.has(key)) return this.#settleStopped(stepRun);
+    if (hit === null || record === undefined) {
       this.#unknown.add(key);
       return this.#enqueue(stepRun);
     }
@@ -310,10 +307,9 @@ export class RunSteps {
   }
 
   async #split(batch: StepRunSpec): Promise<void> {
-    const { works, graph, link } = this.#options;
+    const { works, graph } = this.#options;
     const items = await works.split(batch);
-    // Whoever takes the run over after this splits the same again, so what is split has to be committed.
-    await link.commits.reported(works.consumed(batch).map(({ stepRun }) => stepRun));
+    await this.#needsCommitted(batch);
     if (this.#stops.has(batch.key)) return this.#settleStopped(batch);
     if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
     await this.#report({ type: "step.expanded", stepRun: batch.key, items });

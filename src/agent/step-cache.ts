@@ -48,13 +48,16 @@ export class StepCache {
   }
 
   /** What an earlier run made with the same key; null when the step has to run. Never fails: then it runs. */
-  async find(stepRun: StepRunSpec, signal: AbortSignal): Promise<CacheHit | null> {
+  async find(
+    stepRun: StepRunSpec,
+    { mayTake, signal }: { readonly mayTake: boolean; readonly signal: AbortSignal },
+  ): Promise<CacheHit | null> {
     const { assignment, client, log } = this.#options;
     const { ttlMs } = this.#steps.get(stepRun.step)!.cache!;
     try {
       const record = await this.#record(stepRun, signal);
       this.#records.set(stepRun.key, record);
-      if (assignment.noCache) return null;
+      if (assignment.noCache || !mayTake) return null;
       using _permit = await this.#permits.acquire();
       const { run, epoch } = assignment;
       return await client.findCached(run, { epoch, stepRun: stepRun.key, key: record.key, ttlMs }, signal);

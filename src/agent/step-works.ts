@@ -13,9 +13,24 @@ import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
-import type { RunEnd, Works } from "./run-steps.ts";
+import type { RunEnd } from "./run-steps.ts";
 import { type SplitBatch, splitBatch } from "./split-batch.ts";
 import type { Tries } from "./step-tries.ts";
+
+/** What attempts are made of, as those see it that run them. */
+export interface Works {
+  /** Null when an attempt of this step run can start now; a fault when none ever can. */
+  ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
+  /** The work of an attempt but for its inputs, which need not be known yet. */
+  work(stepRun: StepRunSpec, tries: Pick<Tries, "attempt" | "faults">): AttemptWork;
+  rules(stepRun: StepRunSpec): RetryRules;
+  inputs(stepRun: StepRunSpec): readonly StagedInput[];
+  consumed(stepRun: StepRunSpec): readonly ConsumedInput[];
+  /** The step runs of every step that this one needs. */
+  needed(stepRun: StepRunSpec): readonly string[];
+  /** Into how many items a batch is split. */
+  split(batch: StepRunSpec): Promise<number | Fault>;
+}
 
 export interface StepWorksOptions {
   readonly home: string;
@@ -130,6 +145,10 @@ export class StepWorks implements Works {
         digest: content.digest,
       })),
     );
+  }
+
+  needed(stepRun: StepRunSpec): readonly string[] {
+    return this.#stepOf(stepRun).needs.flatMap((need) => this.#options.graphs.producers(need).map(({ key }) => key));
   }
 
   async split(batch: StepRunSpec): Promise<number | Fault> {

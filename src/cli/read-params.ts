@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import { parseParamArguments, resolveParams } from "../pipeline/params.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Params } from "../protocol/plan.ts";
@@ -5,6 +6,15 @@ import { CliError } from "./cli-error.ts";
 import { EXIT } from "./exit-code.ts";
 import type { PipelineFile } from "./read-pipeline.ts";
 import { problemLine } from "./report-error.ts";
+
+/** Adds `--param`, for readParams. */
+export function withParams(command: Command): Command {
+  return command.option(
+    "-p, --param <name=value>",
+    "value of a parameter; may be repeated",
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+  );
+}
 
 /** The values of `--param name=value` arguments, checked against the pipeline; throws with every problem. */
 export function readParams(args: readonly string[], { plan }: Pick<PipelineFile, "plan">): Params {

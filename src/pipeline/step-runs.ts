@@ -4,7 +4,7 @@ import type { StepState } from "../protocol/states.ts";
 import type { EndState } from "./run-graph-node.ts";
 
 /** One step inside one run: what the server stores and the agent starts. */
-export interface StepRunSpec {
+export interface StepRunIdentity {
   /** Unique within the run: `train[model=forest]`, `score[7]`. */
   readonly key: string;
   readonly step: string;
@@ -15,6 +15,9 @@ export interface StepRunSpec {
   readonly item: number | null;
   /** Key of the batch that an item belongs to. */
   readonly parent: string | null;
+}
+
+export interface StepRunSpec extends StepRunIdentity {
   /** A batch as a whole: it runs no attempt, but is split into items once its input is there. */
   readonly isBatch: boolean;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MEMORY_CAPABILITIES } from "../backends/memory/memory-backend.ts";
-import { type Action, DEFAULT_RETRY, type Environment, type Plan, type StepPlan } from "../protocol/plan.ts";
+import { step as plainStep } from "../pipeline/testing/step-plan.ts";
+import type { Action, Environment, Plan, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork, type WorkOrder } from "./attempt-spec.ts";
 
 const CONTAINERS = { ...MEMORY_CAPABILITIES, images: true, fixedPaths: true };
@@ -11,26 +12,7 @@ const IMAGE: Environment = { kind: "image", image: "busybox", source: null, env:
 const RECIPE: Environment = { kind: "recipe", base: "b", apt: [], python: null, node: null, source: "app", env: {} };
 
 function step(more: Partial<StepPlan> = {}): StepPlan {
-  return {
-    name: "train",
-    environment: "default",
-    needs: [],
-    matrix: null,
-    batch: null,
-    action: { kind: "shell", script: "true" },
-    env: {},
-    inputs: {},
-    outputs: {},
-    resources: { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null },
-    retry: DEFAULT_RETRY,
-    cache: null,
-    phase: "main",
-    when: null,
-    allowFailure: false,
-    failFast: null,
-    network: "run",
-    ...more,
-  };
+  return { ...plainStep("train"), action: { kind: "shell", script: "true" }, ...more };
 }
 
 function order(

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import type { ExecutionBackend } from "../backends/execution-backend.ts";
 import { processBackend } from "../backends/process/process-backend.ts";
-import { type Action, DEFAULT_RETRY, type Plan, type StepPlan } from "../protocol/plan.ts";
+import { step as plainStep } from "../pipeline/testing/step-plan.ts";
+import type { Action, Plan, StepPlan } from "../protocol/plan.ts";
 import { removeAttemptFolder } from "./attempt-folder.ts";
 import { buildAttemptWork } from "./attempt-spec.ts";
 import type { StagedInput } from "./attempt-work.ts";
@@ -29,26 +30,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
   const folder = join(fixture.root, `source-${count++}`);
   mkdirSync(folder);
   for (const [name, text] of Object.entries(source)) writeFileSync(join(folder, name), text);
-  const resources = { cpu: null, memoryBytes: null, timeoutMs: null, queueTimeoutMs: null, imageTimeoutMs: null };
-  const base: Omit<StepPlan, "action"> = {
-    name: "train",
-    environment: "default",
-    needs: [],
-    matrix: null,
-    batch: null,
-    env: {},
-    inputs: {},
-    outputs: {},
-    resources,
-    retry: DEFAULT_RETRY,
-    cache: null,
-    phase: "main",
-    when: null,
-    allowFailure: false,
-    failFast: null,
-    network: "run",
-  };
-  const step: StepPlan = { ...base, action, ...more };
+  const step: StepPlan = { ...plainStep("train"), action, ...more };
   const plan: Plan = {
     schema: 1,
     name: "wine",

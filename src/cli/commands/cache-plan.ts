@@ -4,7 +4,7 @@ import { planCache } from "../api/cache.ts";
 import type { CliContext } from "../context.ts";
 import { differenceLine } from "../follow/cache-difference.ts";
 import { connect } from "../platform/connection.ts";
-import { readParams } from "../read-params.ts";
+import { readParams, withParams } from "../read-params.ts";
 import { readPipeline } from "../read-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
@@ -15,13 +15,8 @@ type Options = WithServer<{ param?: string[]; json?: boolean }>;
 
 /** `berth cache plan FILE` */
 export function defineCachePlan(parent: Command, context: CliContext): void {
-  withServerOptions(parent.command("plan <file>"))
+  withParams(withServerOptions(parent.command("plan <file>")))
     .description("say which steps a run would take from the cache, and why not the others")
-    .option(
-      "-p, --param <name=value>",
-      "value of a parameter; may be repeated",
-      (value: string, all: string[] | undefined) => [...(all ?? []), value],
-    )
     .option("--json", "print JSON")
     .addHelpText(
       "after",

@@ -3,7 +3,7 @@ import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
-import { readParams } from "../read-params.ts";
+import { readParams, withParams } from "../read-params.ts";
 import { readPipeline } from "../read-pipeline.ts";
 import { problemLine } from "../report-error.ts";
 import { announceSubmitted, runToEnd, submitRun } from "../run-pipeline.ts";
@@ -22,9 +22,8 @@ type Options = WithServer<{
 }>;
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
-  withServerOptions(command)
+  withParams(withServerOptions(command))
     .argument("<file>", "pipeline file, YAML or JSON (./show for a file of that name)")
-    .option("-p, --param <name=value>", "value of a parameter; may be repeated", collect)
     .option("--backend <name>", "backend to run on, such as docker or process")
     .option("--pool <name>", "pool whose workers may take the run")
     .option("--no-cache", "run every step, also where its result is known")
@@ -44,10 +43,6 @@ Examples:
   berth run pipeline.yaml --param seed=7 --param model=knn
   berth run pipeline.yaml --backend process
   berth run pipeline.yaml --detach --json | jq -r .id`;
-
-function collect(value: string, all: string[] = []): string[] {
-  return [...all, value];
-}
 
 async function run(context: CliContext, file: string, options: Options, result: CommandResult): Promise<void> {
   const { console } = context;

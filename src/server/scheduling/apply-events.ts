@@ -1,3 +1,4 @@
+import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { ConsumedInput, ProducedOutput } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
@@ -11,7 +12,7 @@ import {
   type StepState,
 } from "../../protocol/states.ts";
 import type { AttemptEnd, AttemptRow } from "../store/attempts.ts";
-import type { StepRunIdentity, StepRunRow } from "../store/step-runs.ts";
+import type { StepRunRow } from "../store/step-runs.ts";
 import { checkOutputs } from "./check-outputs.ts";
 import type { StepContracts } from "./step-contracts.ts";
 

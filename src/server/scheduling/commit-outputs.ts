@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { buffer } from "node:stream/consumers";
+import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { ManifestEntry, ProducedOutput } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent } from "../../protocol/events.ts";
@@ -14,7 +15,6 @@ import {
 import type { BlobStore } from "../store/blobs.ts";
 import { blobSizes, insertInlineBlobs } from "../store/commit-blobs.ts";
 import type { Queryable } from "../store/database.ts";
-import type { StepRunIdentity } from "../store/step-runs.ts";
 import type { Commit } from "./apply-events.ts";
 import { MANIFEST_MAX_BYTES, readManifest } from "./folder-manifest.ts";
 

@@ -111,7 +111,7 @@ async function writeRun(
     pool: request.pool ?? plan.worker.pool,
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
-    ...limitsOf(plan),
+    ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: request.noCache ?? false,
     requestKey: request.requestKey ?? null,
     restartOf: null,
@@ -119,11 +119,6 @@ async function writeRun(
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
   return id;
-}
-
-/** A plan that was stored before there were limits names none. */
-export function limitsOf({ timeoutMs, queueTimeoutMs }: Partial<Plan>) {
-  return { timeoutMs: timeoutMs ?? null, queueTimeoutMs: queueTimeoutMs ?? null };
 }
 
 function isDuplicateKey(error: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { LeaseRef } from "../../protocol/agent-api.ts";
 import { timeUp } from "../../protocol/cancel.ts";
+import { BerthError } from "../../protocol/errors.ts";
 import { fault } from "../../protocol/faults.ts";
 import type { Services } from "../services.ts";
 import type { Database } from "../store/database.ts";
@@ -34,9 +35,7 @@ export async function enforceDeadlines({
     wakeups.notify(`run:${run}`);
   }
   for (const { run, project, ms } of await dueRuns(database, RAN_TOO_LONG)) {
-    const { worker } = await cancelRun(database, { project, run, facts: timeUp("the server", ms) }).catch(() => ({
-      worker: null,
-    }));
+    const worker = await stopRun(database, run, project, ms);
     wakeups.notify(`run:${run}`);
     if (worker !== null) wakeups.notify(`worker:${worker}`);
   }
@@ -87,6 +86,16 @@ async function dueRuns(database: Database, query: string): Promise<DueRun[]> {
 
 async function dueLeases(database: Database, query: string): Promise<LeaseRef[]> {
   return (await database.pool.query<LeaseRef>(`${query} LIMIT ${PER_PASS}`)).rows;
+}
+
+/** Who has to hear of it; null where nobody has, as for a run that ended by itself in the meantime. */
+async function stopRun(database: Database, run: string, project: string, ms: number): Promise<string | null> {
+  try {
+    return (await cancelRun(database, { project, run, facts: timeUp("the server", ms) })).worker;
+  } catch (error) {
+    if (error instanceof BerthError && error.code === "conflict") return null;
+    throw error;
+  }
 }
 
 async function failQueued(database: Database, run: string, project: string, ms: number): Promise<boolean> {

@@ -20,7 +20,7 @@ import {
 } from "../store/restarts.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
-import { limitsOf, oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+import { oncePerKey, requireSource, type Submitter } from "./create-run.ts";
 
 /** Artifacts named in the error that says that they are gone. */
 const GONE_NAMED = 20;
@@ -44,7 +44,7 @@ export async function restartRun(
       checkRestart(run, plan, from ?? null);
       if (run.source !== null) await requireSource(client, project, run.source);
       // What runs after the others runs after these, too.
-      const late = plan.steps.filter(({ phase }) => phase === "on_failure" || phase === "finally");
+      const late = plan.steps.filter(({ phase }) => phase !== "main");
       const again = new Set([...(from == null ? [] : stepsFrom(plan, from)), ...late.map(({ name }) => name)]);
       const ended = (await endedStepRuns(client, original)).filter(({ step }) => !again.has(step));
       await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
@@ -102,7 +102,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const { pipelineId, pipelineVersion, params, source, pool, labels, backend } = run;
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
-    ...limitsOf(plan),
+    ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: false,
     ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend },
   });

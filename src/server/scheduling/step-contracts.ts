@@ -1,4 +1,4 @@
-import type { OutputPlan, Plan, StepPlan } from "../../protocol/plan.ts";
+import { type OutputPlan, Plan } from "../../protocol/plan.ts";
 import type { Queryable } from "../store/database.ts";
 
 /** What of a step's plan an agent's reports are held against. */
@@ -30,18 +30,15 @@ export class ContractCache {
   }
 }
 
-/** As it was stored, perhaps before steps could be allowed to fail. */
-type StoredStep = Omit<StepPlan, "allowFailure"> & { readonly allowFailure?: boolean };
-
 async function readContracts(db: Queryable, pipelineId: string, version: number): Promise<StepContracts> {
-  const { rows } = await db.query<{ plan: Plan }>(
+  const { rows } = await db.query<{ plan: unknown }>(
     "SELECT plan FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2",
     [pipelineId, version],
   );
   return new Map(
-    rows[0]!.plan.steps.map(({ name, batch, allowFailure, outputs }: StoredStep) => [
+    Plan.parse(rows[0]!.plan).steps.map(({ name, batch, allowFailure, outputs }) => [
       name,
-      { isBatch: batch !== null, mayFail: allowFailure ?? false, outputs: new Map(Object.entries(outputs)) },
+      { isBatch: batch !== null, mayFail: allowFailure, outputs: new Map(Object.entries(outputs)) },
     ]),
   );
 }

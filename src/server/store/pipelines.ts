@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { newId } from "../../protocol/ids.ts";
-import type { Plan } from "../../protocol/plan.ts";
+import { Plan } from "../../protocol/plan.ts";
 import type { PipelineSummary, PipelineVersion, PipelineVersionSummary } from "../../protocol/resources.ts";
 import type { Queryable } from "./database.ts";
 
@@ -70,7 +70,10 @@ export async function findVersion(
      WHERE p.project_id = $1 AND p.name = $2 AND v.version = COALESCE($3, p.latest_version)`,
     [project, name, version],
   );
-  return rows[0] === undefined ? null : { ...rows[0], createdAt: rows[0].createdAt.toISOString() };
+  const row = rows[0];
+  if (row === undefined) return null;
+  // What a plan could not say yet when it was stored has its default.
+  return { ...row, plan: Plan.parse(row.plan), createdAt: row.createdAt.toISOString() };
 }
 
 /** Versions of one pipeline, newest first, below `before`. */

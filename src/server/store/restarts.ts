@@ -1,7 +1,8 @@
+import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { Params, SourceRef } from "../../protocol/plan.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
-import type { StepRunIdentity, StepRunProgress, TakenOver } from "./step-runs.ts";
+import type { StepRunProgress, TakenOver } from "./step-runs.ts";
 
 /** What a restart repeats of the run that it goes on from. */
 export interface OriginalRun {

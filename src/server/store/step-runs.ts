@@ -1,20 +1,10 @@
+import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { CacheRecord } from "../../protocol/cache.ts";
 import type { Fault } from "../../protocol/faults.ts";
-import type { Scalar } from "../../protocol/names.ts";
 import type { StepRun } from "../../protocol/resources.ts";
 import type { AttemptState, StepState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
 import { jsonParameter } from "./json-parameter.ts";
-
-/** What of a step run is fixed when it is made. */
-export interface StepRunIdentity {
-  readonly key: string;
-  readonly step: string;
-  readonly position: number;
-  readonly matrix: Readonly<Record<string, Scalar>> | null;
-  readonly item: number | null;
-  readonly parent: string | null;
-}
 
 /** What changes while it runs. */
 export interface StepRunProgress {
