@@ -40,7 +40,7 @@ export const CRASH: ContractGroup = {
         await session[Symbol.asyncDispose]();
         const found = await rig.session.attach(laid.ref);
         assert.deepEqual(found, laid.handle);
-        assert.equal((await rig.see(laid.handle)).state, "running");
+        await rig.untilRunning(laid.handle);
         rig.tell(laid);
         assert.equal((await rig.end(laid.handle)).outcome.exitCode, 42);
       },

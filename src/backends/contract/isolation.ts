@@ -99,7 +99,7 @@ export const ISOLATION: ContractGroup = {
         await Promise.all(both.map((laid) => rig.untilOutput(laid, "mine")));
         rig.tell(second);
         assert.equal((await rig.end(second.handle)).outcome.exitCode, 2);
-        assert.equal((await rig.see(first.handle)).state, "running");
+        await rig.untilRunning(first.handle);
         rig.tell(first);
         assert.equal((await rig.end(first.handle)).outcome.exitCode, 1);
         for (const [index, laid] of both.entries()) {

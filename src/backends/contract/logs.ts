@@ -94,7 +94,7 @@ export const LOGS: ContractGroup = {
         ]);
         const chunks = rig.session.logs(laid.handle, "stdout", { offset: 0, follow: true })[Symbol.asyncIterator]();
         assert.equal(Buffer.from((await chunks.next()).value).toString(), "early\n");
-        assert.equal((await rig.see(laid.handle)).state, "running");
+        await rig.untilRunning(laid.handle);
         rig.tell(laid);
         let rest = "";
         for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
@@ -126,7 +126,7 @@ export const LOGS: ContractGroup = {
         ]);
         const text = async () => (await rig.log(laid.handle)).toString();
         await rig.until("the first words", text, (seen) => seen === "so far");
-        assert.equal((await rig.see(laid.handle)).state, "running");
+        await rig.untilRunning(laid.handle);
         rig.tell(laid);
         await rig.end(laid.handle);
       },

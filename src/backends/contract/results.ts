@@ -164,7 +164,7 @@ export const RESULTS: ContractGroup = {
         const handles = [ended.handle, running.handle];
         const first = await rig.session.observe(handles);
         assert.deepEqual([...first.keys()].sort(), handles.map(({ name }) => name).sort());
-        assert.equal((await rig.see(running.handle)).state, "running");
+        await rig.untilRunning(running.handle);
         rig.tell(running);
         await rig.end(running.handle);
         const second = await rig.session.observe(handles);

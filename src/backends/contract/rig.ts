@@ -157,6 +157,15 @@ export class Rig implements AsyncDisposable {
     }
   }
 
+  /** The first bytes of a step may be seen before the note that it runs. */
+  async untilRunning(handle: Handle): Promise<void> {
+    await this.until(
+      `${handle.name} to run`,
+      () => this.see(handle),
+      ({ state }) => state === "running",
+    );
+  }
+
   /** What a file under `out` holds; empty while there is none. */
   output({ spec }: Laid, file: string): string {
     try {
