@@ -202,7 +202,7 @@ class Agent implements RunningAgent {
   }
 
   #startLoops(): void {
-    const onFenced = (code: string, message: string) => this.#fail(new BerthError("stale_boot", `${code}: ${message}`));
+    const onFenced = (error: BerthError) => this.#fail(error);
     const { privateKey, workerId } = this.#identity;
     this.#heartbeat = this.#owned.use(
       new HeartbeatLoop({

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { pino } from "pino";
+import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { AgentClient } from "./agent-client.ts";
 import { HeartbeatLoop } from "./heartbeat-loop.ts";
@@ -46,8 +47,8 @@ async function beating() {
   using client = new AgentClient({ ...identity, bootId });
   await client.boot({ bootId, agentVersion: "1", apiVersion: 1, capabilities, held: [] });
   const held = new HeldRuns();
-  const fenced = Promise.withResolvers<string>();
-  const onFenced = (code: string) => fenced.resolve(code);
+  const fenced = Promise.withResolvers<BerthError>();
+  const onFenced = (error: BerthError) => fenced.resolve(error);
   const loop = new HeartbeatLoop({ ...identity, bootId, held, intervalMs: 20, onDraining: () => {}, onFenced, log });
   return { server, held, identity, loop, fenced: fenced.promise };
 }
@@ -94,7 +95,19 @@ test("when a newer boot speaks for the worker, this process hears that it is fen
   const bootId = newId("boot");
   using newer = new AgentClient({ ...identity, bootId });
   await newer.boot({ bootId, agentVersion: "1", apiVersion: 1, capabilities, held: [] });
-  assert.equal(await fenced, "stale_boot");
+  assert.equal((await fenced).code, "stale_boot");
+  await loop[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+test("a refusal for good reaches the agent whole: its code, its words and its advice", async () => {
+  const { server, loop, fenced } = await beating();
+  server.interfere = () => new BerthError("unauthenticated", "no such worker", { advice: "register again" });
+  const { code, message, advice } = await fenced;
+  assert.deepEqual(
+    { code, message, advice },
+    { code: "unauthenticated", message: "no such worker", advice: "register again" },
+  );
   await loop[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });

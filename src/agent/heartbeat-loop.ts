@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "pino";
 import { HEARTBEAT_INTERVAL_MS, HeartbeatResponse, type WorkerCapabilities } from "../protocol/agent-api.ts";
+import { BerthError, type ErrorCode } from "../protocol/errors.ts";
 import type { HeartbeatOrder, HeartbeatReport, HeartbeatThreadData } from "./heartbeat-message.ts";
 import type { HeldRuns } from "./held-runs.ts";
 
@@ -14,8 +15,8 @@ export interface HeartbeatOptions {
   /** Default HEARTBEAT_INTERVAL_MS. */
   readonly intervalMs?: number;
   onDraining(draining: boolean): void;
-  /** The server does not accept this process any more: a newer boot, or the worker was removed. */
-  onFenced(code: string, message: string): void;
+  /** The server does not accept this process any more: a newer boot, or the worker was removed. What it said, whole. */
+  onFenced(error: BerthError): void;
   readonly log: Logger;
 }
 
@@ -25,7 +26,7 @@ const ALIVE_INTERVAL_MS = 1_000;
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
 /** Refusals that end this process's right to speak for the worker. */
-const FENCING = new Set(["stale_boot", "unauthenticated", "forbidden", "not_found", "gone"]);
+const FENCING = new Set<ErrorCode>(["stale_boot", "unauthenticated", "forbidden", "not_found", "gone"]);
 
 /**
  * Extends the leases, from a thread of its own: see heartbeat-thread.ts. Here is what the main thread does about it:
@@ -58,7 +59,9 @@ export class HeartbeatLoop implements AsyncDisposable {
       resourceLimits: THREAD_LIMITS,
     });
     this.#thread.on("message", (report: HeartbeatReport) => this.#handle(report));
-    this.#thread.on("error", (error) => options.onFenced("internal", `the heartbeat's thread ended: ${error.message}`));
+    this.#thread.on("error", (cause) =>
+      options.onFenced(new BerthError("internal", `the heartbeat's thread ended: ${cause.message}`, { cause })),
+    );
     this.#heldListener = options.held.onChange(() => this.#order({ type: "held", held: options.held.refs() }));
   }
 
@@ -83,7 +86,8 @@ export class HeartbeatLoop implements AsyncDisposable {
     const { log, held, onDraining, onFenced } = this.#options;
     if (report.type === "failure") {
       if (FENCING.has(report.code)) {
-        onFenced(report.code, report.message);
+        const { code, message, advice } = report;
+        onFenced(new BerthError(code, message, advice === undefined ? {} : { advice }));
         return;
       }
       this.#failures += 1;

@@ -1,4 +1,5 @@
 import type { HeartbeatRequest } from "../protocol/agent-api.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
 
 /** What the heartbeat's thread is started with. */
 export interface HeartbeatThreadData {
@@ -21,4 +22,4 @@ export type HeartbeatOrder =
 /** Heartbeat's thread → main thread. */
 export type HeartbeatReport =
   | { readonly type: "answer"; readonly body: unknown }
-  | { readonly type: "failure"; readonly code: string; readonly message: string };
+  | { readonly type: "failure"; readonly code: ErrorCode; readonly message: string; readonly advice?: string };

@@ -1,6 +1,7 @@
 import { createPrivateKey } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type { HeartbeatRequest } from "../protocol/agent-api.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
 import { contentDigest, signatureHeaders } from "../protocol/signature.ts";
 import type { HeartbeatOrder, HeartbeatReport, HeartbeatThreadData } from "./heartbeat-message.ts";
 import { connectionPool, type HttpRequest, readBody, sendRequest } from "./http-request.ts";
@@ -62,14 +63,11 @@ async function beat(): Promise<HeartbeatReport> {
   const answer = await sendRequest(pool, request);
   clock.learn(answer.headers);
   const parsed = JSON.parse((await readBody(request, answer)).toString("utf8")) as {
-    error?: { code?: string; message?: string };
+    error?: { code?: ErrorCode; message?: string; advice?: string };
   };
   if (answer.status !== 200) {
-    return {
-      type: "failure",
-      code: parsed.error?.code ?? "unavailable",
-      message: parsed.error?.message ?? `status ${answer.status}`,
-    };
+    const { code = "unavailable", message = `status ${answer.status}`, advice } = parsed.error ?? {};
+    return { type: "failure", code, message, ...(advice === undefined ? {} : { advice }) };
   }
   if (capabilities === sentCapabilities) capabilities = undefined;
   return { type: "answer", body: parsed };

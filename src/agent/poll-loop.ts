@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { type Assignment, POLL_WAIT_MS, type PollRequest, type PollResponse } from "../protocol/agent-api.ts";
+import { BerthError } from "../protocol/errors.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { isTransient, retrying } from "./retry.ts";
 
@@ -12,7 +13,8 @@ export interface PollOptions {
   accept(assignment: Assignment): void;
   /** Resolves when `freeSlots` may have grown. */
   slotFreed(): Promise<void>;
-  onFenced(code: string, message: string): void;
+  /** The server refuses this process for good: see HeartbeatOptions. */
+  onFenced(error: BerthError): void;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -32,7 +34,9 @@ export async function pollLoop(options: PollOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       if (isTransient(error)) continue;
-      return options.onFenced((error as { code?: string }).code ?? "internal", (error as Error).message);
+      return options.onFenced(
+        error instanceof BerthError ? error : new BerthError("internal", (error as Error).message, { cause: error }),
+      );
     }
   }
 }

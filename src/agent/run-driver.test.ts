@@ -294,6 +294,37 @@ test("when a newer boot speaks for the worker, the older process stops its work 
   await assertTidy(fixture, backend);
 });
 
+test("an agent whose worker was removed stops its work, and ends with what the server says is to be done", async () => {
+  await using fixture = await AgentFixture.open();
+  const backend = new MemoryBackend();
+  backend.script("a", hangs());
+  const agent = await fixture.start(backend);
+  fixture.server.submit(assignmentOf(CHAIN));
+  await backend.started("a");
+  fixture.server.interfere = () => new BerthError("unauthenticated", "the worker was removed", { advice: "register" });
+  await assert.rejects(agent.closed, { code: "unauthenticated", message: /was removed/, advice: "register" });
+  await assertTidy(fixture, backend);
+});
+
+test("an agent of another version than the server does not start, and says which of them to update", async () => {
+  await using fixture = await AgentFixture.open();
+  fixture.server.interfere = (path) =>
+    path === "/boot" ? new BerthError("invalid_request", "version 2", { advice: "update the agent" }) : undefined;
+  const refused = { code: "invalid_request", message: /version 2/, advice: "update the agent" };
+  await assert.rejects(fixture.start(new MemoryBackend()), refused);
+  assert.deepEqual(
+    fixture.server.requests.filter((request) => request !== "POST /register"),
+    ["POST /boot"],
+    "a refusal is not tried again, and nothing else is asked",
+  );
+});
+
+test("two agents in one folder: the second does not start, and says so", async () => {
+  await using fixture = await AgentFixture.open();
+  await fixture.start(new MemoryBackend());
+  await assert.rejects(fixture.start(new MemoryBackend()), { code: "conflict", message: /another agent works in/ });
+});
+
 test("below the free space that is needed no run is taken, and again above it", async () => {
   await using fixture = await AgentFixture.open();
   const backend = new MemoryBackend({ fallback: exits(0, { outputs: { x: "x", y: "y" } }) });

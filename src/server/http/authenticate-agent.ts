@@ -8,6 +8,7 @@ import {
   verifySignature,
 } from "../../protocol/signature.ts";
 import type { Services } from "../services.ts";
+import { staleBoot } from "../store/boots.ts";
 import { findWorkerIdentity } from "../store/workers.ts";
 import type { Caller } from "./authenticate.ts";
 import type { Route } from "./route.ts";
@@ -32,7 +33,7 @@ export async function authenticateAgent(
   checkDigestForm(contentDigest, route);
 
   const worker = await findWorkerIdentity(services.database.pool, parsed.workerId);
-  if (worker === null) throw notProven("No such worker is registered; it may have been removed.");
+  if (worker === null) throw removed();
   request.serverTime = Math.floor(worker.serverTime);
   const signed = {
     method: request.method,
@@ -50,11 +51,7 @@ export async function authenticateAgent(
       advice: "Sign with the time in berth-server-time of this answer.",
     });
   }
-  if (boot === "current" && worker.bootId !== bootId) {
-    throw new BerthError("stale_boot", "A newer process of this worker's agent has taken over.", {
-      advice: "Stop this one.",
-    });
-  }
+  if (boot === "current" && worker.bootId !== bootId) throw staleBoot();
   return {
     principal: { kind: "worker", workerId: parsed.workerId, project: worker.project, bootId },
     project: worker.project,
@@ -80,5 +77,14 @@ function unsigned(): BerthError {
 }
 
 function notProven(message: string): BerthError {
-  return new BerthError("unauthenticated", message, { advice: "Register the agent again if its worker was removed." });
+  return new BerthError("unauthenticated", message, {
+    advice: "Agents sign each request with the key of their worker, which `berth agent register` makes.",
+  });
+}
+
+function removed(): BerthError {
+  return new BerthError("unauthenticated", "No such worker is registered; it was removed.", {
+    advice:
+      "To use this machine again, delete agent.json and key in the agent's folder, then run `berth agent register` with a new token.",
+  });
 }

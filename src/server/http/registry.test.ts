@@ -306,7 +306,9 @@ test("an older boot of a worker is fenced, and a removed worker is unknown", asy
   assert.equal(errorOf(fenced).code, "stale_boot");
   assert.equal((await worker.call("POST", "/agent/hello", undefined, { bootId })).statusCode, 200);
   await server.services.database.pool.query("UPDATE workers SET removed_at = now()");
-  assert.equal((await worker.call("POST", "/agent/hello")).statusCode, 401);
+  const unknown = await worker.call("POST", "/agent/hello");
+  assert.equal(unknown.statusCode, 401);
+  assert.match(errorOf(unknown).advice ?? "", /`berth agent register` with a new token/);
 });
 
 test("stopping ends what waits at once", async (t) => {

@@ -14,12 +14,7 @@ export async function bootWorker(
   worker: string,
   request: BootRequest,
 ): Promise<BootResponse> {
-  if (request.apiVersion !== AGENT_API_VERSION) {
-    throw new BerthError("invalid_request", `This server speaks version ${AGENT_API_VERSION} of the agent API.`, {
-      advice: "Use the same version of Berth for server and agent.",
-      details: { apiVersion: AGENT_API_VERSION },
-    });
-  }
+  if (request.apiVersion !== AGENT_API_VERSION) throw otherVersion(request);
   const { response, released } = await database.transaction(async (client) => {
     const { serverTime, ...offer } = await recordBoot(client, worker, { ...request, id: request.bootId });
     const given = leasesWithout(await activeRunsOf(client, worker), request.held);
@@ -38,4 +33,15 @@ export async function bootWorker(
   for (const { run } of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
   return response;
+}
+
+function otherVersion({ apiVersion, agentVersion }: BootRequest): BerthError {
+  const versions = `version ${apiVersion} of the agent API, this server version ${AGENT_API_VERSION}`;
+  return new BerthError("invalid_request", `The agent (Berth ${agentVersion}) speaks ${versions}.`, {
+    advice:
+      apiVersion > AGENT_API_VERSION
+        ? "Update the server first, or start an agent of the server's version on this worker."
+        : "Update the agent on this worker. What runs there goes on meanwhile, and the new one takes it over.",
+    details: { apiVersion: AGENT_API_VERSION },
+  });
 }

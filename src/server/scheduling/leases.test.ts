@@ -19,7 +19,7 @@ import {
   waitBegins,
 } from "../../../test/setup/run-fixture.ts";
 import { TEST_CAPABILITIES, type TestServer, testWorker } from "../../../test/setup/server.ts";
-import type { Assignment } from "../../protocol/agent-api.ts";
+import { AGENT_API_VERSION, type Assignment } from "../../protocol/agent-api.ts";
 import { type FaultCode, fault } from "../../protocol/faults.ts";
 import { newId } from "../../protocol/ids.ts";
 import { startRunLoops } from "./loops.ts";
@@ -283,17 +283,27 @@ test("a boot keeps what its journal holds and is told what it lost; the earlier 
   assert.equal((await showRun(server, kept.run)).state, "running");
   assert.equal((await showRun(server, dropped.run)).state, "queued");
   for (const path of ["/agent/heartbeat", "/agent/poll", `/agent/runs/${kept.run}/events`]) {
-    assert.equal(errorOf(await worker.call("POST", path, {})).code, "stale_boot");
+    const refused = errorOf(await worker.call("POST", path, {}));
+    assert.equal(refused.code, "stale_boot");
+    assert.match(refused.advice ?? "", /one agent per worker/);
   }
   assert.equal((await next.call("POST", "/agent/heartbeat", { held: journal.slice(0, 1) })).statusCode, 200);
 });
 
-test("an agent of another version is refused when it boots", async (t) => {
+test("an agent older or newer than the server is refused when it boots, and told which of the two to update", async (t) => {
   const server = await runServer(t);
   const worker = await testWorker(server);
-  const body = { bootId: worker.bootId, agentVersion: "0", apiVersion: 2, capabilities: TEST_CAPABILITIES, held: [] };
-  const answer = await worker.call("POST", "/agent/boot", body);
-  assert.match(errorOf(answer).message, /version 1/);
+  const boot = (apiVersion: number) =>
+    worker.call("POST", "/agent/boot", {
+      ...{ bootId: worker.bootId, agentVersion: "9.9.9", apiVersion, capabilities: TEST_CAPABILITIES, held: [] },
+    });
+  const newer = errorOf(await boot(AGENT_API_VERSION + 1));
+  assert.equal(newer.code, "invalid_request");
+  assert.match(newer.message, /Berth 9\.9\.9\) speaks version 2 of the agent API, this server version 1/);
+  assert.match(newer.advice ?? "", /^Update the server/);
+  const older = errorOf(await boot(AGENT_API_VERSION - 1));
+  assert.match(older.message, /speaks version 0 of the agent API, this server version 1/);
+  assert.match(older.advice ?? "", /^Update the agent/);
 });
 
 test("a heartbeat renews what is held, names what is lost, tells of cancels and of draining", async (t) => {

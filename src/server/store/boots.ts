@@ -74,9 +74,10 @@ export async function recordHeartbeat(
   return rows[0];
 }
 
-function staleBoot(): BerthError {
-  return new BerthError("stale_boot", "A newer process of this agent speaks for the worker.", {
-    advice: "Stop this process; run one agent per worker.",
+export function staleBoot(): BerthError {
+  return new BerthError("stale_boot", "A newer process of this worker's agent has taken over.", {
+    advice:
+      "Run one agent per worker: where a second machine uses a copy of the folder, register it as a worker of its own.",
   });
 }
 
