@@ -45,6 +45,23 @@ test("help names every command and the exit codes, and succeeds", async () => {
   assert.match(stdout, /Exit codes: 0 success/);
 });
 
+test("help of a command that is not there is an error that names what was meant", async () => {
+  const { exitCode, stdout, stderr } = await runCaptured(["help", "vaildate"]);
+  assert.equal(exitCode, 2);
+  assert.equal(stdout, "");
+  assert.match(stderr, /unknown command 'vaildate'/);
+  assert.match(stderr, /Did you mean validate\?/);
+});
+
+test("a home that cannot be made is named, with what to do, and nothing hangs", async () => {
+  for (const home of ["/proc/no/such/home", join(file("not-a-folder", ""), "home")]) {
+    const { exitCode, stderr } = await runCaptured(["runs"], { BERTH_HOME: home });
+    assert.equal(exitCode, 3, home);
+    assert.match(stderr, new RegExp(`${home} cannot be used as Berth's home`));
+    assert.match(stderr, /Set BERTH_HOME to a folder that you may write to/);
+  }
+});
+
 test("every command shows an example or says what there is to know, down to subcommands", async () => {
   for (const entry of COMMANDS) {
     const command = new Command(entry.name);

@@ -10,12 +10,19 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   const result: CommandResult = { exitCode: EXIT.success };
   try {
     const program = await createProgram(argv, context, result);
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(unknownHelp(argv) ?? [...argv], { from: "user" });
     return result.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     return reportError(error, context.console);
   }
+}
+
+/** `help` of a command that is not there is the command that is not there: the answer names what was meant. */
+function unknownHelp(argv: readonly string[]): string[] | null {
+  const [help, name] = argv;
+  if (help !== "help" || name === undefined || name === "help") return null;
+  return name.startsWith("-") || COMMANDS.some((entry) => entry.name === name) ? null : [name];
 }
 
 /** Where a command leaves its exit code. */

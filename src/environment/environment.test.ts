@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateDockerfile, type Recipe } from "./dockerfile.ts";
 import { imageKey, imageTag } from "./image-key.ts";
-import { requiredFiles } from "./required-files.ts";
+import { requiredFiles, sourcePaths } from "./required-files.ts";
 
 const RECIPE: Recipe = {
   kind: "recipe",
@@ -125,4 +125,16 @@ test("an environment says which files of the source it needs", () => {
     folder: ".",
   });
   assert.equal(requiredFiles({ kind: "image", image: "x", source: ".", env: {} }), null);
+  const image = (source: string | null) => ({ kind: "image", image: "x", source, env: {} }) as const;
+  assert.deepEqual(sourcePaths({ environments: { a: image(null) } }), []);
+  assert.deepEqual(sourcePaths({ environments: { a: image("web"), b: image("app"), c: image("web") } }), [
+    "app",
+    "web",
+  ]);
+  assert.deepEqual(sourcePaths({ environments: { a: image("web"), b: image(".") } }), ["."]);
+  assert.deepEqual(sourcePaths({ environments: { a: { ...RECIPE, source: null } } }), [
+    "requirements.txt",
+    "web/package-lock.json",
+    "web/package.json",
+  ]);
 });

@@ -1,4 +1,4 @@
-import type { Environment } from "../protocol/plan.ts";
+import type { Environment, Plan } from "../protocol/plan.ts";
 import { nodeFiles } from "./dockerfile.ts";
 
 /** What an environment takes from the source folder to build its image. Paths are relative to that folder. */
@@ -19,4 +19,19 @@ export function requiredFiles(environment: Environment): RequiredFiles | null {
     ...(node?.lockfile == null ? [] : nodeFiles(node.lockfile)),
   ];
   return { files, folder: source };
+}
+
+/**
+ * The files and folders of the source folder that a pipeline's environments take anything from, for images and as
+ * working folders; "." is all of it. Empty when it needs no source.
+ */
+export function sourcePaths({ environments }: Pick<Plan, "environments">): readonly string[] {
+  const paths = Object.values(environments).flatMap((environment) => {
+    if (environment.kind === "image") return environment.source === null ? [] : [environment.source];
+    // A Dockerfile's own ignore file lies beside it, and what it copies is in its context.
+    if (environment.kind === "dockerfile") return ["."];
+    const { files, folder } = requiredFiles(environment)!;
+    return folder === null ? files : [...files, folder];
+  });
+  return paths.includes(".") ? ["."] : [...new Set(paths)].sort();
 }

@@ -29,13 +29,15 @@ export async function packSource(
   options: {
     readonly limits?: SourceLimits;
     readonly signal?: AbortSignal;
+    /** Relative to the folder: only these files and folders, with the folders they lie in. By default all. */
+    readonly paths?: readonly string[];
     /** Absolute path of a folder that is no part of it, wherever it lies. */
     readonly leaveOut?: string;
   } = {},
 ): Promise<PackedSource> {
   const limits = options.limits ?? SOURCE_LIMITS;
   try {
-    const entries = walkSource(folder, limits, options.leaveOut);
+    const entries = walkSource(folder, { limits, paths: options.paths ?? ["."], leaveOut: options.leaveOut });
     const unpackedBytes = entries.reduce((sum, entry) => sum + (entry.kind === "file" ? entry.size : 0), 0);
     const packed = await writePacked(tarOf(folder, entries), file, limits, options.signal);
     return { ...packed, entries: entries.length, unpackedBytes };

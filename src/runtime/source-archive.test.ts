@@ -53,6 +53,20 @@ test("a folder that is to be left out is no part of the archive, whatever the ig
   assert.equal(packed.entries, 1, "only the ignore file");
 });
 
+test("only the paths that are asked for are packed, with the folders they lie in", async () => {
+  const folder = write(newFolder(), {
+    "deps/requirements.txt": "numpy",
+    "deps/notes": "n",
+    "data/large": "l",
+    "app/a": "1",
+  });
+  const file = join(root, "some.tar");
+  await packSource(folder, file, { paths: ["deps/requirements.txt", "app"] });
+  const target = await unpackSource(file, join(root, "some"));
+  const unpacked = new Set(readdirSync(target, { recursive: true, encoding: "utf8" }));
+  assert.deepEqual(unpacked, new Set(["app", "app/a", "deps", "deps/requirements.txt"]));
+});
+
 const pack = (folder: string) => packSource(folder, join(root, `archive-${count++}`));
 
 /** Every path below a folder with its content. */

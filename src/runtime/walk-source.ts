@@ -11,11 +11,19 @@ export const LEAVE_OUT_ADVICE = `Leave out what the run does not need by listing
 /** An ignore file is written by hand. */
 const IGNORE_FILE_MAX_BYTES = 256 * 1024;
 
+export interface WalkOptions {
+  readonly limits: SourceLimits;
+  /** Relative to the root: only these files and folders, with the folders they lie in; "." is all. */
+  readonly paths: readonly string[];
+  /** Absolute path of a folder that is no part of it, wherever it lies. */
+  readonly leaveOut: string | undefined;
+}
+
 /**
  * What of a source folder is packed, always in the same order: each folder's entries by name, a folder before what is
  * in it. Throws when the folder cannot be a source, saying which entry is in the way.
  */
-export function walkSource(root: string, limits: SourceLimits, leaveOut?: string): TarEntry[] {
+export function walkSource(root: string, { limits, paths, leaveOut }: WalkOptions): TarEntry[] {
   const rules = readRules(root);
   const entries: TarEntry[] = [];
   let bytes = 0;
@@ -23,6 +31,7 @@ export function walkSource(root: string, limits: SourceLimits, leaveOut?: string
     for (const name of readdirSync(join(root, below)).sort()) {
       const path = below === "" ? name : `${below}/${name}`;
       if (join(root, path) === leaveOut) continue;
+      if (!isWanted(path, paths)) continue;
       const entry = entryAt(root, path, (isFolder) => rules.ignores(path, isFolder));
       if (entry === null) continue;
       entries.push(entry);
@@ -34,6 +43,13 @@ export function walkSource(root: string, limits: SourceLimits, leaveOut?: string
   visit("");
   refuseLeavingLinks(entries);
   return entries;
+}
+
+/** Within a wanted path, or a folder on the way to one. */
+function isWanted(path: string, paths: readonly string[]): boolean {
+  return paths.some(
+    (wanted) => wanted === "." || wanted === path || path.startsWith(`${wanted}/`) || wanted.startsWith(`${path}/`),
+  );
 }
 
 function readRules(root: string): IgnoreRules {

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
-import { homeFiles } from "./home.ts";
+import { homeFiles, makeHome } from "./home.ts";
 import { openLog } from "./log-file.ts";
 
 /** What a supervisor in the background tells the command that started it. */
@@ -18,7 +18,7 @@ export type BackgroundMessage =
  * that process was killed, about which nothing can be said but that another start makes sense.
  */
 export async function startInBackground(context: CliContext, home: string): Promise<void> {
-  const files = homeFiles(home);
+  const files = homeFiles(makeHome(home));
   mkdirSync(files.logs, { recursive: true, mode: 0o700 });
   const logFile = join(files.logs, "up.log");
   const logFd = openLog(logFile);

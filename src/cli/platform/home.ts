@@ -1,6 +1,10 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+
+import { errnoOf } from "../../std/errno.ts";
+import { makeFolder } from "../../std/make-folder.ts";
+import { CliError } from "../cli-error.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -8,6 +12,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function berthHome(env: Environment): string {
   const configured = env.BERTH_HOME;
   return configured === undefined || configured === "" ? join(homedir(), ".berth") : resolve(configured);
+}
+
+/** Makes the home where there is none, and returns it; throws CliError when it cannot be used. */
+export function makeHome(home: string): string {
+  try {
+    makeFolder(home);
+    accessSync(join(home, "."), constants.W_OK | constants.X_OK);
+    return home;
+  } catch (error) {
+    throw new CliError(`${home} cannot be used as Berth's home: ${(error as Error).message}`, {
+      cause: error,
+      advice: ["Set BERTH_HOME to a folder that you may write to."],
+    });
+  }
 }
 
 /** Files of the home folder that the CLI reads or writes. */
@@ -38,7 +56,7 @@ export function readIfPresent(file: string): string | null {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return null;
     throw error;
   }
 }

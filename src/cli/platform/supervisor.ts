@@ -5,7 +5,7 @@ import { tryLock } from "../../std/file-lock.ts";
 import { CliError } from "../cli-error.ts";
 import type { CliContext, RegisteredWorker } from "../context.ts";
 import { chooseListenAddress } from "./choose-listen-address.ts";
-import { homeFiles } from "./home.ts";
+import { homeFiles, makeHome } from "./home.ts";
 import { ensureLocalWorker } from "./local-worker.ts";
 import { openLog } from "./log-file.ts";
 import { type ChildMessage, SupervisedChild } from "./supervised-child.ts";
@@ -47,7 +47,7 @@ const PREDECESSOR_STOP_MS = 20_000;
  */
 export async function supervise(options: SupervisorOptions): Promise<void> {
   const { home, signal } = options;
-  const files = homeFiles(home);
+  const files = homeFiles(makeHome(home));
   mkdirSync(files.logs, { recursive: true, mode: 0o700 });
   using _lock = await takeLock(home);
   writeSupervisorInfo(home, { pid: process.pid, background: options.background });

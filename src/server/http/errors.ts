@@ -17,7 +17,7 @@ export function toBerthError(error: unknown): BerthError {
       return new BerthError("unsupported_media_type", "The body must be application/json.", options);
     case "FST_ERR_CTP_INVALID_JSON_BODY":
     case "FST_ERR_CTP_EMPTY_JSON_BODY":
-      return new BerthError("invalid_body", "The body is not valid JSON.", options);
+      return new BerthError("invalid_body", "The body is not valid JSON, or has a key named __proto__.", options);
     case "ENOSPC":
     case "EDQUOT":
     case "53100": // disk_full

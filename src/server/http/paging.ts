@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { BerthError } from "../../protocol/errors.ts";
 
 /** Makes a page of `limit` from rows of which one more than that was asked for. */
@@ -14,6 +14,11 @@ export function nextPage<T>(
 /** A cursor of several parts. What is in it is nobody's business but the server's. */
 export function encodeCursor(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
+}
+
+/** The cursor of a list that is ordered by what was asked of it alone. */
+export function decodeKey(cursor: string | undefined): string | null {
+  return cursor === undefined ? null : decodeCursor(z.tuple([z.string()]), cursor)[0];
 }
 
 export function decodeCursor<S extends z.ZodType>(schema: S, cursor: string): z.infer<S> {

@@ -12,7 +12,7 @@ import {
   revokeRegistrationToken,
 } from "../store/registration-tokens.ts";
 import { nameOf } from "./callers.ts";
-import { nextPage } from "./paging.ts";
+import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 export function registrationTokenRoutes({ database }: Services): Route[] {
@@ -44,9 +44,9 @@ export function registrationTokenRoutes({ database }: Services): Route[] {
       tag: "workers",
       schemas: { query: PageQuery, response: pageOf(RegistrationToken) },
       handler: async ({ query: { cursor, limit }, project }) => {
-        const page = { before: cursor ?? null, limit: limit + 1 };
+        const page = { before: decodeKey(cursor), limit: limit + 1 };
         const rows = await listRegistrationTokens(database.pool, project, page);
-        return nextPage(rows.map(shown), limit, ({ id }) => id);
+        return nextPage(rows.map(shown), limit, ({ id }) => encodeCursor([id]));
       },
     }),
     defineRoute({

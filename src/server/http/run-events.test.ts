@@ -65,6 +65,8 @@ test("a stream that breaks off goes on after the last event seen, without loss o
   await rest;
   assert.deepEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8]);
 
+  const bad = await get(`/runs/${id}/events`, { ...SSE, "last-event-id": "eight" });
+  assert.equal(bad.answer.status, 400);
   const after = await get(`/runs/${id}/events`, { ...SSE, "last-event-id": "8" });
   assert.deepEqual(await Array.fromAsync(messages(after.answer)), []);
 });

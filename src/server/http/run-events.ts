@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BerthError } from "../../protocol/errors.ts";
 import type { RunEvent } from "../../protocol/events.ts";
 import { RunEventPage } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
@@ -33,10 +34,18 @@ export function runEventsRoute(services: Services): Route {
     handler: async ({ params, query, project, request, reply, signal }) => {
       const run = { id: await runIdOf(services.database.pool, project, params.run), project };
       if (!(request.headers.accept ?? "").includes("text/event-stream")) return eventPage(services, run, query);
-      const last = Number(request.headers["last-event-id"]);
-      const after = Number.isInteger(last) && last >= 0 ? last : query.after;
+      const after = lastEventId(request.headers["last-event-id"]) ?? query.after;
       return streamAnswer(reply, "text/event-stream; charset=utf-8", serverSentEvents(services, run, after, signal));
     },
+  });
+}
+
+function lastEventId(header: string | string[] | undefined): number | null {
+  if (header === undefined || header === "") return null;
+  const parsed = z.coerce.number().int().min(0).safeParse(header);
+  if (parsed.success) return parsed.data;
+  throw new BerthError("invalid_request", "Last-Event-ID is not the number of an event.", {
+    advice: "Send the id of the last event that was received, or leave the header out.",
   });
 }
 

@@ -9,5 +9,7 @@ export const RunParams = z.object({ run: z.string().min(1).max(120) });
 export async function runIdOf(db: Queryable, project: string, reference: string): Promise<string> {
   const id = await resolveRun(db, project, reference);
   if (id !== null) return id;
-  throw new BerthError("not_found", `There is no run ${reference}.`, { advice: "List runs with GET /api/v1/runs." });
+  throw new BerthError("not_found", `There is no run ${reference}.`, {
+    advice: "`berth runs` lists them, and so does GET /api/v1/runs.",
+  });
 }

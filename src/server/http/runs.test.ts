@@ -132,8 +132,11 @@ steps:
   const worker = await testWorker(server);
   const { assignment } = await takeRun(worker);
   assert.deepEqual(Object.keys(assignment.plan.steps[1]!.matrix![0]!), ["zeta", "a"]);
-  const cursor = await server.call("viewer", { url: `/runs/${id}/steps?cursor=bad` });
-  assert.equal(cursor.statusCode, 400);
+  const lists = [`/runs/${id}/steps`, "/runs"];
+  for (const url of lists) {
+    const cursor = await server.call("admin", { url: `${url}?cursor=bad` });
+    assert.equal(cursor.statusCode, 400, url);
+  }
 });
 
 test("a queued run says why it waits, per worker", async (t) => {

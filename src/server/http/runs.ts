@@ -22,7 +22,7 @@ import type { Database, Queryable } from "../store/database.ts";
 import { findRun, listRuns } from "../store/runs.ts";
 import { countStepRuns, listStepRuns } from "../store/step-runs.ts";
 import { nameOf } from "./callers.ts";
-import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
+import { decodeCursor, decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 
@@ -65,9 +65,9 @@ export function runsRoutes(services: Services): Route[] {
       handler: async ({ query: { state, pipeline, cursor, limit }, project }) => {
         const runs = await listRuns(database.pool, project, {
           ...{ pipeline, states: state, limit: limit + 1 },
-          before: cursor,
+          before: decodeKey(cursor),
         });
-        return nextPage(runs, limit, ({ id }) => id);
+        return nextPage(runs, limit, ({ id }) => encodeCursor([id]));
       },
     }),
     defineRoute({

@@ -7,7 +7,7 @@ import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { insertToken, listTokens, revokeToken, type TokenRow } from "../store/tokens.ts";
 import { nameOf } from "./callers.ts";
-import { nextPage } from "./paging.ts";
+import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Principal, type Route } from "./route.ts";
 
 export function tokenRoutes({ database }: Services): Route[] {
@@ -42,9 +42,9 @@ export function tokenRoutes({ database }: Services): Route[] {
       tag: "tokens",
       schemas: { query: PageQuery, response: pageOf(ApiToken) },
       handler: async ({ query: { cursor, limit }, principal, project }) => {
-        const page = { after: cursor ?? null, limit: limit + 1 };
+        const page = { after: decodeKey(cursor), limit: limit + 1 };
         const rows = await listTokens(database.pool, project, ownsInstallation(principal), page);
-        return nextPage(rows.map(shown), limit, ({ id }) => id);
+        return nextPage(rows.map(shown), limit, ({ id }) => encodeCursor([id]));
       },
     }),
     defineRoute({

@@ -6,7 +6,7 @@ import { PageQuery, pageOf, RemovedWorker, WorkerSummary } from "../../protocol/
 import { removeWorker } from "../scheduling/remove-worker.ts";
 import type { Services } from "../services.ts";
 import { findWorker, listWorkers, setDraining, type WorkerRow } from "../store/workers.ts";
-import { nextPage } from "./paging.ts";
+import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const WorkerParams = z.object({ worker: z.union([idOf("worker"), Name]) });
@@ -35,9 +35,9 @@ export function workerRoutes(services: Services): Route[] {
       tag: "workers",
       schemas: { query: PageQuery, response: pageOf(WorkerSummary) },
       handler: async ({ query: { cursor, limit }, project }) => {
-        const page = { after: cursor ?? null, limit: limit + 1 };
+        const page = { after: decodeKey(cursor), limit: limit + 1 };
         const rows = await listWorkers(database.pool, project, page);
-        return nextPage(rows.map(shown), limit, ({ name }) => name);
+        return nextPage(rows.map(shown), limit, ({ name }) => encodeCursor([name]));
       },
     }),
     defineRoute({

@@ -113,7 +113,7 @@ export interface RunFilter {
   readonly pipeline: string | undefined;
   readonly states: readonly RunState[] | undefined;
   /** Only runs older than this id: ids sort by time. */
-  readonly before: string | undefined;
+  readonly before: string | null;
   readonly limit: number;
 }
 
@@ -127,7 +127,7 @@ export async function listRuns(
     `${RUN} WHERE r.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text[] IS NULL OR r.state = ANY ($3))
        AND ($4::text IS NULL OR r.id < $4)
      ORDER BY r.id DESC LIMIT $5`,
-    [project, pipeline ?? null, states ?? null, before ?? null, limit],
+    [project, pipeline ?? null, states ?? null, before, limit],
   );
   return rows.map(toRun);
 }
