@@ -123,7 +123,7 @@ export class RunAttempts {
       await this.#removeStale(work, handle);
       const started: AgentEventBody = {
         ...({ type: "attempt.started", stepRun, attempt, backend, object: handle.name } as const),
-        timeoutMs: work.timeoutMs,
+        ...madeOf(work),
         ...(order.cache === undefined ? {} : { cache: order.cache }),
       };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
@@ -262,6 +262,12 @@ export class RunAttempts {
 function needsOf({ work, consumed }: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): CommitNeeds {
   const reads = result.outcome.state === "succeeded" ? consumed.map(({ stepRun }) => stepRun) : [];
   return { stepRun: work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
+}
+
+/** What the attempt can be made of again later, beside what the server knows of its run. */
+function madeOf({ spec, timeoutMs, imageDigest, runEnd }: AttemptWork) {
+  const image = spec.image === null ? null : { id: spec.image, digest: imageDigest ?? spec.image };
+  return { timeoutMs, image, memoryBytes: spec.limits.memoryBytes, runEnd };
 }
 
 /** `again` says what follows when this attempt is not the last one. */

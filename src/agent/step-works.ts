@@ -106,6 +106,7 @@ export class StepWorks implements Works {
       run: { id: assignment.run, number: assignment.number, scope: scopeOf(assignment), end: this.#options.runEnd() },
       params: assignment.params,
       image: prepared.image,
+      imageDigest: prepared.digest,
       inputs: [],
       folder: attemptFolder(home, assignment, part, object),
       source: prepared.source,

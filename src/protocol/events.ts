@@ -23,6 +23,14 @@ export const Usage = z.object({
 });
 export type Usage = z.infer<typeof Usage>;
 
+/** What an attempt runs in: what its backend knows the image by, and what it is known by everywhere. */
+export const AttemptImage = z.object({ id: z.string().max(1000), digest: z.string().max(1000) });
+export type AttemptImage = z.infer<typeof AttemptImage>;
+
+/** How a run ended so far, as the steps see it that run after that. */
+export const EndSoFar = z.object({ state: z.enum(["succeeded", "failed", "cancelled"]), fault: Fault.nullable() });
+export type EndSoFar = z.infer<typeof EndSoFar>;
+
 /**
  * What an agent reports of a run, in order. Events of one run and epoch are numbered from 1 without gaps; sending
  * one twice changes nothing. `at` is the agent's wall clock, for people only: it decides nothing.
@@ -48,6 +56,11 @@ export const AgentEventBody = z.discriminatedUnion("type", [
     object: z.string(),
     /** How long its user code may run. */
     timeoutMs: z.int().positive().nullable().optional(),
+    /** What is needed to make it again beside what is known of its run; null without images, and without a limit. */
+    image: AttemptImage.nullable().optional(),
+    memoryBytes: z.int().positive().nullable().optional(),
+    /** Of a step of a later phase. */
+    runEnd: EndSoFar.nullable().optional(),
     /** Of a step whose result may be taken again. */
     cache: CacheRecord.optional(),
   }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Problem } from "./errors.ts";
-import { Phases, RunEvent, Usage } from "./events.ts";
+import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name, Scalar } from "./names.ts";
@@ -152,6 +152,12 @@ export const Attempt = z.object({
   backend: Name,
   /** The platform's name for it: a container, a process. */
   object: z.string(),
+  /** What it ran in; null without images. */
+  image: AttemptImage.nullable(),
+  /** What it might use; null is no limit. */
+  memoryBytes: z.int().nullable(),
+  /** How the run had ended before it: of a step that runs after that. */
+  runEnd: EndSoFar.nullable(),
   exitCode: z.int().nullable(),
   signal: z.string().nullable(),
   fault: Fault.nullable(),

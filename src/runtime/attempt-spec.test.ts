@@ -49,6 +49,7 @@ function order(
     run: { id: "run_1", number: 12, scope: "run_1.1", end: null },
     params: { seed: 7, "learning-rate": 0.5, note: "a'; rm -rf / #" },
     image: "sha256:abc",
+    imageDigest: "sha256:def",
     inputs: [],
     folder: "/home/runs/1/attempts/x",
     source: "/home/runs/1/source",

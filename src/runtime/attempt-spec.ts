@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import type { AttemptRef, AttemptSpec, Capabilities } from "../backends/execution-backend.ts";
 import { renderText, type TemplateValues, templateVariables } from "../pipeline/template.ts";
-import type { Fault } from "../protocol/faults.ts";
+import type { EndSoFar } from "../protocol/events.ts";
 import type { Scalar } from "../protocol/names.ts";
 import type { Params, Plan, StepPlan } from "../protocol/plan.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
@@ -34,11 +34,12 @@ export interface WorkOrder {
     readonly number: number;
     readonly scope: string;
     /** How it ended, for steps that run after that. */
-    readonly end: { readonly state: string; readonly fault: Fault | null } | null;
+    readonly end: EndSoFar | null;
   };
   readonly params: Params;
   /** What `prepareImage` returned; null where the backend has no images. */
   readonly image: string | null;
+  readonly imageDigest: string | null;
   readonly inputs: readonly StagedInput[];
   /** Host path of the attempt folder. */
   readonly folder: string;
@@ -63,6 +64,8 @@ export function buildAttemptWork(order: WorkOrder): AttemptWork {
     outputs: step.outputs,
     timeoutMs: step.resources.timeoutMs,
     graceMs: GRACE_MS,
+    imageDigest: order.imageDigest,
+    runEnd: run.end,
   };
 }
 

@@ -7,7 +7,7 @@ import type {
   Outcome,
 } from "../backends/execution-backend.ts";
 import type { Content } from "../protocol/artifacts.ts";
-import type { Phases } from "../protocol/events.ts";
+import type { EndSoFar, Phases } from "../protocol/events.ts";
 import type { Fault } from "../protocol/faults.ts";
 import type { Gather, OutputPlan } from "../protocol/plan.ts";
 
@@ -54,6 +54,10 @@ export interface AttemptWork {
   readonly timeoutMs: number | null;
   /** From TERM to KILL when the attempt is stopped. */
   readonly graceMs: number;
+  /** What the image of the spec is known by everywhere; null without images. */
+  readonly imageDigest: string | null;
+  /** How the run had ended before; null for a step of its main phase. */
+  readonly runEnd: EndSoFar | null;
 }
 
 /** Why an attempt is to stop: carried as the `reason` of the AbortSignal given to `runAttempt`. */

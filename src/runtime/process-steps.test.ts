@@ -53,6 +53,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     run: { id: "run_1", number: 1, scope: "run_1", end: null },
     params: { seed: 7 },
     image: null,
+    imageDigest: null,
     inputs: staged,
     folder: join(fixture.root, "attempts", String(count)),
     source: folder,

@@ -92,5 +92,7 @@ function plainWork(folder: string): AttemptWork {
     outputs: {},
     timeoutMs: null,
     graceMs: 1_000,
+    imageDigest: null,
+    runEnd: null,
   };
 }

@@ -84,6 +84,17 @@ export function blobRoutes({ blobs, database }: Services): Route[] {
       handler: async ({ body, project }) => ({ missing: await blobs.missing(project, body.digests) }),
     }),
     defineRoute({
+      method: "GET",
+      path: "/blobs/:digest",
+      access: { kind: "role", role: "developer" },
+      summary: "Read a blob of the project, or a range of it, such as what an attempt that is replayed read",
+      tag: "blobs",
+      schemas: { params: z.object({ digest: Digest }) },
+      streams: BYTES,
+      errors: ["not_found", "range_not_satisfiable"],
+      handler: async (context) => await send(context),
+    }),
+    defineRoute({
       method: "PUT",
       path: "/blobs/:digest",
       access: { kind: "role", role: "developer" },

@@ -148,8 +148,11 @@ function startAttempt(draft: Draft, { body, now, refuse }: Report<"attempt.start
     startedAt: row.startedAt ?? now,
     ...(body.cache === undefined ? {} : { cache: body.cache }),
   });
-  const { stepRun, attempt, backend, object, timeoutMs = null } = body;
-  draft.newAttempts.set(attemptKey(body), { stepRun, attempt, backend, object, timeoutMs, startedAt: now, end: null });
+  const { stepRun, attempt, backend, object, timeoutMs = null, image = null, memoryBytes = null, runEnd = null } = body;
+  draft.newAttempts.set(attemptKey(body), {
+    ...{ stepRun, attempt, backend, object, timeoutMs, image, memoryBytes, runEnd },
+    ...{ startedAt: now, end: null },
+  });
 }
 
 function finishAttempt(draft: Draft, report: Report<"attempt.finished">): void {

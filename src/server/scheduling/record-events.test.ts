@@ -441,3 +441,17 @@ test("a report is taken whatever bytes a step left in it", async (t) => {
   assert.equal(answer.statusCode, 200, answer.body);
   assert.equal((await showSteps(server, id)).get("make")?.fault?.message, "a \uFFFD b \uFFFD c \\u0000");
 });
+
+test("an attempt shows what it was made of: image, memory, and how the run had ended before it", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server);
+  const run = await takeRun(worker);
+  const image = { id: "sha256:abc", digest: "sha256:def" };
+  const runEnd = { state: "failed", fault: fault("exit-nonzero", "It exited with 3.") } as const;
+  const begun = { ...started("make"), image, memoryBytes: 2 ** 40, runEnd } as ReturnType<typeof started>;
+  const answer = await run.report({ type: "run.started", backend: "docker" }, begun);
+  assert.equal(answer.statusCode, 200, answer.body);
+  const [attempt] = (await showSteps(server, id)).get("make")!.attempts;
+  assert.deepEqual([attempt?.image, attempt?.memoryBytes, attempt?.runEnd], [image, 2 ** 40, runEnd]);
+});

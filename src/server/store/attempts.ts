@@ -1,4 +1,4 @@
-import type { Phases, Usage } from "../../protocol/events.ts";
+import type { AttemptImage, EndSoFar, Phases, Usage } from "../../protocol/events.ts";
 import type { Fault } from "../../protocol/faults.ts";
 import type { Attempt } from "../../protocol/resources.ts";
 import type { AttemptState } from "../../protocol/states.ts";
@@ -12,6 +12,9 @@ export interface AttemptRow {
   readonly backend: string;
   readonly object: string;
   readonly timeoutMs: number | null;
+  readonly image: AttemptImage | null;
+  readonly memoryBytes: number | null;
+  readonly runEnd: EndSoFar | null;
   readonly startedAt: string;
   readonly end: AttemptEnd | null;
 }
@@ -39,12 +42,12 @@ export async function insertAttempts(
   await client.query({
     name: "insert-attempts",
     text: `INSERT INTO attempts (run_id, step_run, attempt, project_id, epoch, worker_id, backend, object, state, exit_code,
-       signal, fault, phases, usage, warnings, started_at, finished_at, timeout_ms)
+       signal, fault, phases, usage, warnings, started_at, finished_at, timeout_ms, image, memory_bytes, run_end)
      SELECT $1, a."stepRun", a.attempt, $2, $3, $4, a.backend, a.object, COALESCE(a.state, 'running'), a."exitCode",
             a.signal, a.fault, COALESCE(a.phases, '{}'), COALESCE(a.usage, '{}'), COALESCE(a.warnings, '{}'),
-            a."startedAt", a."finishedAt", a."timeoutMs"
+            a."startedAt", a."finishedAt", a."timeoutMs", a.image, a."memoryBytes", a."runEnd"
      FROM json_to_recordset($5::json) AS a ("stepRun" text, attempt integer, backend text, object text,
-       "timeoutMs" bigint, "startedAt" timestamptz, ${END_COLUMNS})`,
+       "timeoutMs" bigint, image jsonb, "memoryBytes" bigint, "runEnd" jsonb, "startedAt" timestamptz, ${END_COLUMNS})`,
     values: [
       lease.run,
       lease.project,
@@ -94,7 +97,7 @@ export async function listAttempts(
     Omit<AttemptOfStepRun, "startedAt" | "finishedAt"> & { startedAt: Date; finishedAt: Date | null }
   >(
     `SELECT a.step_run AS "stepRun", a.attempt, a.state, a.epoch, json_build_object('id', w.id, 'name', w.name) AS worker,
-            a.backend, a.object, a.exit_code AS "exitCode", a.signal, a.fault, a.phases, a.usage, a.warnings,
+            a.backend, a.object, a.image, a.memory_bytes AS "memoryBytes", a.run_end AS "runEnd", a.exit_code AS "exitCode", a.signal, a.fault, a.phases, a.usage, a.warnings,
             a.started_at AS "startedAt", a.finished_at AS "finishedAt"
      FROM attempts a JOIN workers w ON w.id = a.worker_id
      WHERE a.run_id = $1 AND a.step_run = ANY ($2) ORDER BY a.attempt`,
