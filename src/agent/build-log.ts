@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { LogSource } from "./log-shipper.ts";
@@ -18,6 +18,12 @@ export class BuildLog implements LogSource {
     this.#file = file;
     this.stepRun = shownAt.stepRun;
     this.attempt = shownAt.attempt;
+  }
+
+  /** Lines that stand at the beginning, once: an agent that was restarted finds them there. */
+  beginWith(lines: readonly string[]): void {
+    if (lines.length === 0 || existsSync(this.#file)) return;
+    this.append(Buffer.from(lines.map((line) => `${line}\n`).join("")));
   }
 
   append(chunk: Uint8Array): void {

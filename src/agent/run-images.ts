@@ -105,7 +105,7 @@ export class RunImages {
         capabilities,
       });
       if (!need.ok) return need;
-      for (const warning of need.warnings) buildLog.append(Buffer.from(`${warning}\n`));
+      buildLog.beginWith(need.warnings);
       if (need.request === null) return { ok: true, image: null, digest: null, source };
       const signal = AbortSignal.any([stop, late.signal]);
       const result = await this.#tryPatiently(need.request, buildLog, signal);
