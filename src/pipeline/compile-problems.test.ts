@@ -319,3 +319,14 @@ test("environments refuse what does not go together, and what could reach beyond
   const accepted = `{ base: a, apt: [g++, jq=1.6-2.1, libc6], python: { packages: ["numpy>=2,<3", "a[b,c]==1.0"] }, node: { packages: ["@a/b@^1.2", zod] } }`;
   compile(`name: p\nenvironment: ${accepted}\nsteps: { a: { run: x } }`);
 });
+
+test("a priority outside of its range is refused with its place", () => {
+  const head = `name: p\n${ENVIRONMENT}\n`;
+  const steps = 'steps: { a: { run: "true" } }';
+  assert.deepEqual(problemsOf(`${head}priority: 101\n${steps}`), [
+    "p.yaml:3:11 priority: the number 101 is too large; at most 100",
+  ]);
+  assert.deepEqual(problemsOf(`${head}priority: high\n${steps}`), [
+    'p.yaml:3:11 priority: expected a number, found the text "high"',
+  ]);
+});

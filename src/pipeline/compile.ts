@@ -68,6 +68,7 @@ function compilePlan(compilation: Compilation): Plan {
   else checkCycles(steps, compilation);
   return {
     schema: 1,
+    priority: file.priority ?? 0,
     name: file.name,
     description: file.description ?? null,
     params,

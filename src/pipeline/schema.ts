@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Scalar } from "../protocol/names.ts";
-import { ArtifactType } from "../protocol/plan.ts";
+import { ArtifactType, Priority } from "../protocol/plan.ts";
 import { DURATION_PATTERN, MEMORY_PATTERN, parseDuration, parseMemory } from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
@@ -198,6 +198,7 @@ export const PipelineFile = mapping({
     .optional()
     .describe("parallel: each step as soon as what it needs succeeded. serial: one after another, in file order."),
   fail_fast: z.boolean().optional().describe("true: the first step that fails ends all others. Default: false."),
+  priority: Priority.optional().describe("Runs of higher priority are taken first: -100 to 100. Default: 0."),
   timeout: Duration.optional().describe("How long a run may take, from when a worker takes it."),
   queueTimeout: Duration.optional().describe("How long a run may wait for a worker."),
   env: Variables.optional().describe("Environment variables of every step."),

@@ -178,8 +178,14 @@ export const StepPlan = z.object({
 });
 export type StepPlan = z.infer<typeof StepPlan>;
 
+/** Of two runs that a worker could take, it takes the one with the higher priority. */
+export const PRIORITY_MIN = -100;
+export const PRIORITY_MAX = 100;
+export const Priority = z.int().min(PRIORITY_MIN).max(PRIORITY_MAX);
+
 export const Plan = z.object({
   schema: z.literal(1),
+  priority: Priority.default(0),
   name: Name,
   description: z.string().nullable(),
   params: z.record(Name, ParamSpec),

@@ -4,7 +4,7 @@ import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name, Scalar } from "./names.ts";
-import { Params, Plan, SourceRef } from "./plan.ts";
+import { Params, Plan, Priority, SourceRef } from "./plan.ts";
 import { AttemptState, RunState, StepState } from "./states.ts";
 
 /** What the public API shows. Times are ISO 8601 in UTC; `null` means "not yet" or "none", never "unknown". */
@@ -61,7 +61,7 @@ export type ValidateResponse = z.infer<typeof ValidateResponse>;
 
 // Runs
 
-/** `POST /runs`. With `pool`, `labels` or `backend`, what the pipeline file says of its worker is replaced. */
+/** `POST /runs`. `pool`, `labels`, `backend` and `priority` replace what the pipeline file says of them. */
 export const CreateRunRequest = z.strictObject({
   /** The text of a pipeline file, or a pipeline that the server knows (its newest version where none is named). */
   pipeline: z.union([z.string(), z.strictObject({ name: Name, version: z.int().min(1).optional() })]),
@@ -71,6 +71,7 @@ export const CreateRunRequest = z.strictObject({
   pool: Name.optional(),
   labels: z.array(z.string().min(1).max(100)).max(50).optional(),
   backend: Name.optional(),
+  priority: Priority.optional(),
   /** Every step runs, also where its result is known. */
   noCache: z.boolean().optional(),
   /** A repeated submission with the same key answers with the run that the first one made. */
@@ -103,6 +104,8 @@ export const Run = z.object({
   labels: z.array(z.string()),
   /** The backend that was asked for; null leaves it to the worker. */
   backend: Name.nullable(),
+  /** Of two runs that a worker could take, it takes the one with the higher priority; of equals, the older one. */
+  priority: Priority,
   fault: Fault.nullable(),
   cancel: z.object({ at: Time, by: z.string(), reason: z.string().nullable() }).nullable(),
   /** Who holds the run, or held it when it ended. `unreachable` when its lease was not renewed in time. */

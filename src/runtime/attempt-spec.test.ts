@@ -28,6 +28,7 @@ function order(
   });
   const plan: Plan = {
     schema: 1,
+    priority: 0,
     name: "wine",
     description: null,
     params: {},

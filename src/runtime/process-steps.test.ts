@@ -33,6 +33,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
   const step: StepPlan = { ...plainStep("train"), action, ...more };
   const plan: Plan = {
     schema: 1,
+    priority: 0,
     name: "wine",
     description: null,
     params: {},

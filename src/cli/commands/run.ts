@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
+import { readPriority } from "../priority.ts";
 import type { CommandResult } from "../program.ts";
 import { readParams, withParams } from "../read-params.ts";
 import { readPipeline } from "../read-pipeline.ts";
@@ -15,6 +16,7 @@ type Options = WithServer<{
   param?: string[];
   backend?: string;
   pool?: string;
+  priority?: number;
   cache: boolean;
   detach?: boolean;
   json?: boolean;
@@ -26,6 +28,11 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .argument("<file>", "pipeline file, YAML or JSON (./show for a file of that name)")
     .option("--backend <name>", "backend to run on, such as docker or process")
     .option("--pool <name>", "pool whose workers may take the run")
+    .option(
+      "--priority <n>",
+      "-100 to 100: runs of higher priority are taken first (default: the file's)",
+      readPriority,
+    )
     .option("--no-cache", "run every step, also where its result is known")
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
@@ -61,6 +68,7 @@ async function run(context: CliContext, file: string, options: Options, result: 
     ...(options.backend === undefined ? {} : { backend: options.backend }),
     ...(options.cache ? {} : { noCache: true }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
+    ...(options.priority === undefined ? {} : { priority: options.priority }),
   });
   const { json = false, quiet = false } = options;
   announceSubmitted(context, submitted, options);

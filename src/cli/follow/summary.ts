@@ -23,6 +23,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
     "",
     headline(run, style),
     ...cancelLine(run),
+    ...priorityLine(run),
     "",
     ...stepsTable([...view.rows.values()], style),
     ...artifactsTable(artifacts, style),
@@ -54,6 +55,10 @@ function cancelLine({ state, cancel }: Run): string[] {
   return [
     `  being stopped: asked for by ${plainText(cancel.by)}${cancel.reason === null ? "" : `: ${plainText(cancel.reason)}`}`,
   ];
+}
+
+function priorityLine({ priority }: Run): string[] {
+  return priority === 0 ? [] : [`  priority ${priority}`];
 }
 
 function stepsTable(rows: readonly Row[], style: Style): string[] {

@@ -111,6 +111,7 @@ async function writeRun(
     pool: request.pool ?? plan.worker.pool,
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
+    priority: request.priority ?? plan.priority,
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: request.noCache ?? false,
     requestKey: request.requestKey ?? null,

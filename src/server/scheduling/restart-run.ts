@@ -99,12 +99,12 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const { original, run, plan, ended, requestKey } = restart;
   const id = newId("run");
   const { number } = await takeRunNumber(client, project, run.pipeline);
-  const { pipelineId, pipelineVersion, params, source, pool, labels, backend } = run;
+  const { pipelineId, pipelineVersion, params, source, pool, labels, backend, priority } = run;
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: false,
-    ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend },
+    ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend, priority },
   });
   const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
   const initial = initialStepRuns(plan);

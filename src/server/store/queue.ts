@@ -30,7 +30,10 @@ export interface ClaimedRun extends LeaseRef {
   readonly project: string;
 }
 
-/** Grants the worker up to `limit` runs, the oldest first. Two claims at once never get the same run, nor wait. */
+/** The order of a claim, which is that of the index runs_queue: a look at the front, however long the queue is. */
+const NEXT_FIRST = "priority DESC, created_at, id";
+
+/** Grants the worker up to `limit` runs in that order. Two claims at once never get the same run, nor wait. */
 export async function claimQueuedRuns(
   client: Queryable,
   worker: string,
@@ -40,7 +43,7 @@ export async function claimQueuedRuns(
   const { rows } = await client.query<ClaimedRun>(
     `WITH next AS (
        SELECT id AS next_id FROM runs WHERE state = 'queued' AND ${FITS}
-       ORDER BY created_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED),
+       ORDER BY ${NEXT_FIRST} LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (
        UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $5, agent_seq = 0,
          started_at = COALESCE(started_at, now()),
@@ -72,7 +75,7 @@ export interface RunOrder {
   readonly restarted: boolean;
 }
 
-/** What agents need to know of these runs, the oldest first. */
+/** What agents need to know of these runs, in the order of the claim. */
 export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Promise<RunOrder[]> {
   if (leases.length === 0) return [];
   const { rows } = await db.query<
@@ -86,7 +89,7 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
             r.restart_of IS NOT NULL AS restarted
      FROM runs r JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      JOIN unnest($1::text[], $2::integer[]) AS leased (run, epoch) ON leased.run = r.id AND leased.epoch = r.epoch
-     ORDER BY r.created_at, r.id`,
+     ORDER BY r.priority DESC, r.created_at, r.id`,
     values: [leases.map(({ run }) => run), leases.map(({ epoch }) => epoch)],
   });
   return rows.map(({ sourceDigest, sourceSize, ...order }) => ({

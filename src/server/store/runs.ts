@@ -15,6 +15,7 @@ export interface NewRun {
   readonly pool: string;
   readonly labels: readonly string[];
   readonly backend: string | null;
+  readonly priority: number;
   readonly timeoutMs: number | null;
   readonly queueTimeoutMs: number | null;
   readonly noCache: boolean;
@@ -28,8 +29,8 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
   await client.query(
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
        labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms,
-       no_cache)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+       no_cache, priority)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
     [
       run.id,
       run.project,
@@ -48,6 +49,7 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.timeoutMs,
       run.queueTimeoutMs,
       run.noCache,
+      run.priority,
     ],
   );
 }
@@ -80,7 +82,8 @@ export async function resolveRun(db: Queryable, project: string, reference: stri
 
 const RUN = `
   SELECT r.id, p.name AS pipeline, r.pipeline_version AS "pipelineVersion", r.number, r.state, r.params,
-         r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.pool, r.labels, r.backend, r.fault,
+         r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.pool, r.labels, r.backend, r.priority,
+         r.fault,
          r.cancel_requested_at AS "cancelAt", r.cancel_requested_by AS "cancelBy", r.cancel_reason AS "cancelReason",
          w.id AS "workerId", w.name AS "workerName",
          COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
@@ -145,6 +148,7 @@ function toRun(row: any): Run {
     pool: row.pool,
     labels: row.labels,
     backend: row.backend,
+    priority: row.priority,
     fault: row.fault,
     cancel:
       row.cancelAt === null ? null : { at: row.cancelAt.toISOString(), by: row.cancelBy, reason: row.cancelReason },
