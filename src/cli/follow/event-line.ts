@@ -47,8 +47,9 @@ function stepLine({ body }: RunEvent, view: RunView): string | null {
   const took = body.type === "attempt.finished" ? body.phases.running : durationOf(view, body.stepRun);
   const time = took === undefined || state === "skipped" ? "" : ` (${formatDuration(took)})`;
   const why = body.fault === null || state === "skipped" ? "" : `: ${plainText(body.fault.message)}`;
-  const again = body.type === "attempt.finished" && body.stepState === null ? nextLine(body.retry) : "";
-  return `${plainText(body.stepRun)} ${state}${time}${why}${again}`;
+  const line = `${plainText(body.stepRun)} ${state}${time}${why}`;
+  if (body.type !== "attempt.finished" || body.stepState !== null) return line;
+  return `${line.replace(/\.$/, "")}${nextLine(body.retry)}`;
 }
 
 function nextLine(retry: Extract<AgentEventBody, { type: "attempt.finished" }>["retry"]): string {
