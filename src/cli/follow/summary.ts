@@ -25,7 +25,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
     ...cancelLine(run),
     ...priorityLine(run),
     "",
-    ...stepsTable([...view.rows.values()], style),
+    ...stepsTable(run, [...view.rows.values()], style),
     ...artifactsTable(artifacts, style),
     ...faults(run, view, style),
   ];
@@ -61,7 +61,7 @@ function priorityLine({ priority }: Run): string[] {
   return priority === 0 ? [] : [`  priority ${priority}`];
 }
 
-function stepsTable(rows: readonly Row[], style: Style): string[] {
+function stepsTable(run: Run, rows: readonly Row[], style: Style): string[] {
   const columns = [
     { title: "" },
     { title: style.dim("STEP") },
@@ -71,12 +71,17 @@ function stepsTable(rows: readonly Row[], style: Style): string[] {
   const cells = rows
     .slice(0, ROWS_MAX)
     .map((row) => [
-      markOf(row.state, 0, style),
+      isForgiven(run, row) ? style.yellow("!") : markOf(row.state, 0, style),
       labelOf(row),
-      stateText(row),
+      `${stateText(row)}${isForgiven(run, row) ? ", allowed" : ""}`,
       row.startedAtMs === null || row.finishedAtMs === null ? "" : formatDuration(row.finishedAtMs - row.startedAtMs),
     ]);
   return [...renderTable(columns, cells), ...leftOut(rows.length, "steps", style), ""];
+}
+
+/** It failed, and the run succeeded all the same: that is what `allow_failure` says. */
+function isForgiven(run: Run, row: Row): boolean {
+  return run.state === "succeeded" && row.state === "failed";
 }
 
 function stateText({ state, batch, takenFrom, attempt }: Row): string {
