@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import type { Run, RunDetail } from "../src/protocol/resources.ts";
 import { freePort } from "../test/setup/free-port.ts";
@@ -70,6 +71,18 @@ export class Platform implements AsyncDisposable {
   async swept(): Promise<void> {
     const runs = join(this.home, "local-agent", "runs");
     while (readdirSync(runs).length > 0) await setTimeout(SWEEP_POLL_INTERVAL_MS);
+  }
+
+  /** Runs a command of the CLI against it, to its end; returns what it printed. */
+  async cli(...args: readonly string[]): Promise<string> {
+    const child = spawn(join(ROOT, "berth"), args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, BERTH_HOME: this.home },
+    });
+    const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
+    const code = await new Promise<number | null>((done) => child.once("exit", done));
+    if (code !== 0) throw new Error(`berth ${args.join(" ")}: exit ${code}\n${await err}`);
+    return await out;
   }
 
   get<T>(path: string): Promise<T> {

@@ -10,6 +10,7 @@ import {
   EventsResponse,
   type HeartbeatRequest,
   HeartbeatResponse,
+  type LeaseRef,
   LOGS_CONTENT_TYPE,
   LogsResponse,
   MissingBlobsResponse,
@@ -97,8 +98,13 @@ export class AgentClient implements Disposable {
     return (await this.#json(`runs/${run}/blobs/missing`, body, MissingBlobsResponse, PATIENT, signal)).missing;
   }
 
-  async findCached(run: string, lookup: z.infer<typeof CacheLookup>, signal?: AbortSignal): Promise<CacheHit | null> {
-    return (await this.#json(`runs/${run}/cache`, lookup, CacheAnswer, QUICK, signal)).hit;
+  /** In the order of the lookups. */
+  async findCached(
+    { run, epoch }: LeaseRef,
+    lookups: readonly CacheLookup[],
+    signal?: AbortSignal,
+  ): Promise<(CacheHit | null)[]> {
+    return (await this.#json(`runs/${run}/cache`, { epoch, lookups }, CacheAnswer, PATIENT, signal)).hits;
   }
 
   async putBlob(run: string, epoch: number, blob: BlobUpload, signal?: AbortSignal): Promise<void> {

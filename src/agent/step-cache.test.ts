@@ -61,6 +61,33 @@ test("a step that is not known runs, and its key is reported; so does one whose 
   }
 });
 
+test("a result of which an output is gone is made again", async () => {
+  const { fixture, hit } = await fixtureWithHit();
+  await using _ = fixture;
+  fixture.server.cached = () => ({ ...hit, outputs: {} });
+  const backend = new MemoryBackend({ fallback: exits(0) });
+  backend.script("a", exits(0, { outputs: { x: "x" } }));
+  await fixture.start(backend);
+  const run = fixture.server.submit(assignmentOf(CHAIN));
+  assert.equal(await run.finished.promise, "succeeded");
+  assert.equal(backend.callsOf("submit", "a"), 1);
+});
+
+test("a matrix that was made before costs a few requests, not one for each of its step runs", async () => {
+  const { fixture, hit } = await fixtureWithHit();
+  await using _ = fixture;
+  fixture.server.cached = () => hit;
+  await fixture.start(new MemoryBackend());
+  const index = [...Array(100).keys()];
+  const steps = { a: { run: "true", cache: true, outputs: { x: "x" }, matrix: { index } } };
+  const wide = JSON.stringify({ name: "wide", environment: { image: "any" }, steps });
+  const run = fixture.server.submit(assignmentOf(wide));
+  assert.equal(await run.finished.promise, "succeeded");
+  assert.equal(run.events.filter((event) => event.type === "step.cached").length, 100);
+  const asked = fixture.server.requests.filter((request) => request.endsWith("/cache")).length;
+  assert.ok(asked <= 5, `${asked} requests`);
+});
+
 test("the key is the same for the same, and another for another parameter, input or command", async () => {
   const keys: string[] = [];
   for (const [text, params] of [

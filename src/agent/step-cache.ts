@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { Logger } from "pino";
-import { cacheComponents, cacheKey } from "../pipeline/cache-key.ts";
+import { cacheComponents, cacheKey, isWhole } from "../pipeline/cache-key.ts";
 import type { StepRunSpec } from "../pipeline/step-runs.ts";
 import type { Assignment } from "../protocol/agent-api.ts";
 import type { CacheHit, CacheRecord } from "../protocol/cache.ts";
@@ -10,10 +10,11 @@ import type { StepPlan } from "../protocol/plan.ts";
 import type { BlobSource, StagedInput } from "../runtime/attempt-work.ts";
 import { readManifest } from "../runtime/folder-manifest.ts";
 import type { AgentClient } from "./agent-client.ts";
+import { CacheLookups } from "./cache-lookups.ts";
 import { Permits } from "./permits.ts";
 
-/** Requests at once: enough to hide the way to the server, few enough to leave it to others. */
-const LOOKUPS_AT_ONCE = 8;
+/** Shares of a batch's input that are read at once: of a batch, all items become ready together. */
+const READS_AT_ONCE = 8;
 
 export interface StepCacheOptions {
   readonly assignment: Assignment;
@@ -29,12 +30,15 @@ export interface StepCacheOptions {
 export class StepCache {
   readonly #options: StepCacheOptions;
   readonly #steps: ReadonlyMap<string, StepPlan>;
-  readonly #permits = new Permits(LOOKUPS_AT_ONCE);
+  readonly #reads = new Permits(READS_AT_ONCE);
+  readonly #lookups: CacheLookups;
   readonly #records = new Map<string, CacheRecord>();
 
   constructor(options: StepCacheOptions) {
     this.#options = options;
-    this.#steps = new Map(options.assignment.plan.steps.map((step) => [step.name, step]));
+    const { assignment, client } = options;
+    this.#steps = new Map(assignment.plan.steps.map((step) => [step.name, step]));
+    this.#lookups = new CacheLookups((lookups, signal) => client.findCached(assignment, lookups, signal));
   }
 
   /** Whether a step run has a key at all; a batch as a whole has none, its items have. */
@@ -52,15 +56,15 @@ export class StepCache {
     stepRun: StepRunSpec,
     { mayTake, signal }: { readonly mayTake: boolean; readonly signal: AbortSignal },
   ): Promise<CacheHit | null> {
-    const { assignment, client, log } = this.#options;
-    const { ttlMs } = this.#steps.get(stepRun.step)!.cache!;
+    const { assignment, log } = this.#options;
+    const step = this.#steps.get(stepRun.step)!;
     try {
       const record = await this.#record(stepRun, signal);
       this.#records.set(stepRun.key, record);
       if (assignment.noCache || !mayTake) return null;
-      using _permit = await this.#permits.acquire();
-      const { run, epoch } = assignment;
-      return await client.findCached(run, { epoch, stepRun: stepRun.key, key: record.key, ttlMs }, signal);
+      const { ttlMs } = step.cache!;
+      const hit = await this.#lookups.find({ stepRun: stepRun.key, key: record.key, ttlMs }, signal);
+      return hit !== null && isWhole(step, hit.outputs) ? hit : null;
     } catch (error) {
       if (!signal.aborted)
         log.warn({ err: error, stepRun: stepRun.key }, "the cache could not be asked: the step runs");
@@ -95,6 +99,7 @@ export class StepCache {
 
   /** By its bytes, so that an item is the same although the rest of what was split is not. */
   async #shareOf(input: Extract<StagedInput, { kind: "batch-item" }>, signal: AbortSignal): Promise<string> {
+    using _permit = await this.#reads.acquire();
     const { content, slice } = input;
     const hash = createHash("sha256");
     if (slice.kind === "files") {

@@ -53,6 +53,11 @@ export function cacheKey(components: CacheComponents): string {
   return digestOf(Object.entries(components).toSorted(([left], [right]) => (left < right ? -1 : 1)));
 }
 
+/** Whether nothing is missing of what was made; what was kept for a time only may be gone. */
+export function isWhole({ outputs }: Pick<StepPlan, "outputs">, made: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(outputs).every(([name, { optional }]) => optional || Object.hasOwn(made, name));
+}
+
 /** A component that is not the same in two keys; null where one of them has none. */
 export interface CacheDifference {
   readonly name: string;

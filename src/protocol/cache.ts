@@ -10,12 +10,20 @@ export const CacheRecord = z.object({
 });
 export type CacheRecord = z.infer<typeof CacheRecord>;
 
-/** `POST /agent/runs/:run/cache`: what an earlier run made with the same key. */
+/** Step runs in one request of an agent: many become ready at once, and a request costs more than a lookup. */
+export const CACHE_LOOKUPS_MAX = 200;
+
 export const CacheLookup = z.object({
-  epoch: z.int().min(1),
   stepRun: z.string().min(1).max(600),
   key: Digest,
   ttlMs: z.int().positive().nullable(),
+});
+export type CacheLookup = z.infer<typeof CacheLookup>;
+
+/** `POST /agent/runs/:run/cache`: what earlier runs made with the same keys. */
+export const CacheLookups = z.object({
+  epoch: z.int().min(1),
+  lookups: z.array(CacheLookup).min(1).max(CACHE_LOOKUPS_MAX),
 });
 export const CacheHit = z.object({
   run: idOf("run"),
@@ -23,7 +31,8 @@ export const CacheHit = z.object({
   outputs: z.record(Name, Content),
 });
 export type CacheHit = z.infer<typeof CacheHit>;
-export const CacheAnswer = z.object({ hit: CacheHit.nullable() });
+/** In the order of the lookups. */
+export const CacheAnswer = z.object({ hits: z.array(CacheHit.nullable()) });
 
 export const CacheDifference = z.object({
   /** `inputs.rows`, `params.seed`, `image`, `command` … */

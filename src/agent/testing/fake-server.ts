@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
-import type { z } from "zod";
 import {
   type Assignment,
   BootRequest,
@@ -13,7 +12,7 @@ import {
   PollRequest,
   RegisterRequest,
 } from "../../protocol/agent-api.ts";
-import { type CacheHit, CacheLookup } from "../../protocol/cache.ts";
+import { type CacheHit, type CacheLookup, CacheLookups } from "../../protocol/cache.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -61,7 +60,7 @@ export class FakeServer implements AsyncDisposable {
   interfere: (path: string) => Interference;
   draining = false;
   /** What is known from before. */
-  cached: (lookup: z.infer<typeof CacheLookup>) => CacheHit | null = () => null;
+  cached: (lookup: CacheLookup) => CacheHit | null = () => null;
   readonly #clockSkewMs: number;
   readonly #workers = new Map<string, Worker>();
   readonly #http: http.Server;
@@ -292,9 +291,9 @@ export class FakeServer implements AsyncDisposable {
       return { ackedSeq, cancel: run.cancelRequested };
     }
     if (kind === "cache") {
-      const lookup = CacheLookup.parse(JSON.parse(body.toString()));
-      lease(lookup.epoch);
-      return { hit: this.cached(lookup) };
+      const { epoch, lookups } = CacheLookups.parse(JSON.parse(body.toString()));
+      lease(epoch);
+      return { hits: lookups.map((lookup) => this.cached(lookup)) };
     }
     if (kind === "logs") return run.takeLogs(body, lease);
     if (kind === "blobs" && digest === "missing") {

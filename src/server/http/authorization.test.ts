@@ -89,7 +89,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /runs/:run/restart": { body: { from: "use" } },
     "POST /runs/:run/cancel": { params: { run }, body: {} },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
-    "POST /agent/runs/:run/cache": { body: { epoch, stepRun: "make", key: DIGEST, ttlMs: null } },
+    "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
     "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
     "POST /agent/heartbeat": { body: { held: [] } },
     "POST /agent/poll": { body: { freeSlots: 0, held: [], knownCancels: [], waitMs: 0 } },

@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { resolveParams } from "../../pipeline/params.ts";
-import { CacheAnswer, CacheExplanation, CacheLookup, CachePlan } from "../../protocol/cache.ts";
+import { CacheAnswer, CacheExplanation, CacheLookups, CachePlan } from "../../protocol/cache.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { Name } from "../../protocol/names.ts";
 import { CreateRunRequest } from "../../protocol/resources.ts";
-import { explainCache, lookUp, planCache } from "../scheduling/cache.ts";
+import { explainCache, planCache } from "../scheduling/cache.ts";
 import { definitionOf } from "../scheduling/create-run.ts";
 import type { Services } from "../services.ts";
-import { forgetKeys } from "../store/cache.ts";
+import { findCached, forgetKeys } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
 import { pipelineIdOf } from "../store/pipelines.ts";
 import { pipelineOfRun } from "../store/runs.ts";
@@ -17,20 +17,20 @@ import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 
 /** What was made before from the same: asked by agents, explained to people, and given up by them. */
-export function cacheRoutes({ database, blobs }: Services): Route[] {
+export function cacheRoutes({ database }: Pick<Services, "database">): Route[] {
   return [
     defineRoute({
       method: "POST",
       path: "/agent/runs/:run/cache",
       access: { kind: "agent", boot: "current" },
-      summary: "What an earlier run made with the same key",
+      summary: "What earlier runs made with the same keys",
       tag: "agent",
-      schemas: { params: z.object({ run: idOf("run") }), body: CacheLookup, response: CacheAnswer },
+      schemas: { params: z.object({ run: idOf("run") }), body: CacheLookups, response: CacheAnswer },
       errors: ["not_found", "stale_epoch"],
-      handler: async ({ params: { run }, body: { epoch, stepRun, key, ttlMs }, principal, project }) => {
+      handler: async ({ params: { run }, body: { epoch, lookups }, principal, project }) => {
         const { worker } = workerOf(principal);
         const { pipelineId } = await requireLease(database.pool, { project, worker, run, epoch });
-        return { hit: await lookUp({ database, blobs }, { project, pipelineId, stepRun }, key, ttlMs) };
+        return { hits: await findCached(database.pool, { project, pipelineId }, lookups) };
       },
     }),
     defineRoute({

@@ -1,28 +1,21 @@
-import { type CacheComponents, cacheComponents, cacheDifferences, IMAGE_COMPONENT } from "../../pipeline/cache-key.ts";
+import {
+  type CacheComponents,
+  cacheComponents,
+  cacheDifferences,
+  IMAGE_COMPONENT,
+  isWhole,
+} from "../../pipeline/cache-key.ts";
 import { initialStepRuns, itemKey, type StepRunSpec } from "../../pipeline/step-runs.ts";
 import type { Content } from "../../protocol/artifacts.ts";
-import type { CacheDifference, CacheExplanation, CacheHit, CachePlanStep } from "../../protocol/cache.ts";
+import type { CacheDifference, CacheExplanation, CachePlanStep } from "../../protocol/cache.ts";
 import type { Params, Plan, SourceRef, StepPlan } from "../../protocol/plan.ts";
-import type { BlobStore } from "../store/blobs.ts";
-import { blobsOf, type CacheScope, findCached, keysOfRun, knownKeys, versionsOf } from "../store/cache.ts";
-import type { Database, Queryable } from "../store/database.ts";
+import { type KnownKey, keysOfRun, knownKeys, versionsOf } from "../store/cache.ts";
+import type { Queryable } from "../store/database.ts";
 
 /** Earlier results that a step run is compared with. */
 const COMPARED_MAX = 20;
-
-/** What an earlier run made with this key, if all of its bytes are there. */
-export async function lookUp(
-  { database, blobs }: { readonly database: Database; readonly blobs: BlobStore },
-  scope: CacheScope,
-  key: string,
-  ttlMs: number | null,
-): Promise<CacheHit | null> {
-  const hit = await findCached(database.pool, scope, key, ttlMs);
-  if (hit === null) return null;
-  const digests = await blobsOf(database.pool, hit.run, scope.stepRun);
-  const missing = digests.length === 0 ? [] : await blobs.missing(scope.project, digests);
-  return missing.length === 0 ? hit : null;
-}
+/** Step runs in one question to the database: each answer brings up to COMPARED_MAX results with all they depended on. */
+const STEP_RUNS_PER_QUESTION = 100;
 
 /** Says of the step runs of a run what their results depended on, and what had changed since the result before. */
 export async function explainCache(
@@ -31,37 +24,55 @@ export async function explainCache(
   step: string | null,
 ): Promise<CacheExplanation[]> {
   const explanations: CacheExplanation[] = [];
-  for (const { stepRun, components, takenFrom } of await keysOfRun(db, run.id, step)) {
-    const scope = { project: run.project, pipelineId: run.pipelineId, stepRun };
-    const known = await knownKeys(db, scope, { before: run.id, limit: COMPARED_MAX, ttlMs: null });
-    // That the same was made before says more than what changed since something else was.
-    const before = known.find((one) => cacheDifferences(one.components, components).length === 0) ?? known[0];
-    explanations.push({
-      ...{ stepRun, takenFrom, components },
-      compared:
-        before === undefined
-          ? null
-          : { run: before.number, differences: await described(db, run.pipelineId, before.components, components) },
-    });
+  for (const part of inParts(await keysOfRun(db, run.id, step))) {
+    const wanted = part.map(({ stepRun }) => ({ stepRun, ttlMs: null }));
+    const results = await knownKeys(db, run, wanted, { before: run.id, limit: COMPARED_MAX });
+    for (const { stepRun, components, takenFrom } of part) {
+      const known = results.get(stepRun)!;
+      // That the same was made before says more than what changed since something else was.
+      const before = known.find((one) => cacheDifferences(one.components, components).length === 0) ?? known[0];
+      const compared =
+        before === undefined ? null : { run: before.number, differences: unversioned(before.components, components) };
+      explanations.push({ stepRun, takenFrom, components, compared });
+    }
   }
-  return explanations;
+  const versioned = await withVersions(
+    db,
+    run.pipelineId,
+    explanations.map(({ compared }) => compared?.differences ?? []),
+  );
+  return explanations.map(({ compared, ...explanation }, index) => ({
+    ...explanation,
+    compared: compared === null ? null : { ...compared, differences: versioned[index]! },
+  }));
 }
 
-async function described(
+function* inParts<T>(all: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < all.length; start += STEP_RUNS_PER_QUESTION) {
+    yield all.slice(start, start + STEP_RUNS_PER_QUESTION);
+  }
+}
+
+function unversioned(before: CacheComponents, after: CacheComponents): CacheDifference[] {
+  return cacheDifferences(before, after).map((one) => ({ ...one, beforeVersion: null, afterVersion: null }));
+}
+
+/** The same differences, those between inputs with the versions of their artifacts. */
+async function withVersions(
   db: Queryable,
   pipelineId: string,
-  before: CacheComponents,
-  after: CacheComponents,
-): Promise<CacheDifference[]> {
-  const differences = cacheDifferences(before, after);
-  const inputs = differences.filter(({ name }) => name.startsWith("inputs."));
-  const digests = inputs.flatMap((input) => [input.before, input.after]).filter((digest) => digest !== null);
-  const versions = digests.length === 0 ? new Map<string, number>() : await versionsOf(db, pipelineId, digests);
-  return differences.map((difference) => ({
-    ...difference,
-    beforeVersion: versions.get(difference.before ?? "") ?? null,
-    afterVersion: versions.get(difference.after ?? "") ?? null,
-  }));
+  all: readonly (readonly CacheDifference[])[],
+): Promise<CacheDifference[][]> {
+  const inputs = all.flat().filter(({ name }) => name.startsWith("inputs."));
+  const digests = new Set(inputs.flatMap(({ before, after }) => [before, after]).filter((digest) => digest !== null));
+  const versions = digests.size === 0 ? new Map<string, number>() : await versionsOf(db, pipelineId, [...digests]);
+  return all.map((differences) =>
+    differences.map((difference) => ({
+      ...difference,
+      beforeVersion: versions.get(difference.before ?? "") ?? null,
+      afterVersion: versions.get(difference.after ?? "") ?? null,
+    })),
+  );
 }
 
 export interface PlannedRun {
@@ -78,19 +89,41 @@ export interface PlannedRun {
  * step that has to run, and a batch that has to be split first, stays open.
  */
 export async function planCache(db: Queryable, run: PlannedRun): Promise<CachePlanStep[]> {
-  const outputs = new Map<string, Readonly<Record<string, Content>>>();
   const specs = Map.groupBy(initialStepRuns(run.plan), ({ step }) => step);
+  const ordered = inOrder(run.plan.steps).flatMap((step) => specs.get(step.name)!.map((spec) => ({ step, spec })));
+  const inputs = new PlannedInputs(specs);
   const planned: CachePlanStep[] = [];
-  for (const step of inOrder(run.plan.steps)) {
-    for (const spec of specs.get(step.name)!) {
-      const inputs = inputsOf(step, specs, outputs);
-      const { made, ...verdict } = await planStep(db, run, spec, { step, inputs });
-      if (made !== null) outputs.set(spec.key, made);
+  for (const part of inParts(ordered)) {
+    const results = await resultsOf(db, run, part);
+    for (const { step, spec } of part) {
+      const known = results.get(spec.key) ?? [];
+      const { made, ...verdict } = planStep(run, spec, { step, inputs: inputs.of(step), known });
+      if (made !== null) inputs.add(spec.key, made);
       planned.push(verdict);
     }
   }
   const position = new Map([...specs.values()].flat().map(({ key, position: place }) => [key, place]));
-  return planned.toSorted((left, right) => position.get(left.stepRun)! - position.get(right.stepRun)!);
+  const sorted = planned.toSorted((left, right) => position.get(left.stepRun)! - position.get(right.stepRun)!);
+  if (run.pipelineId === null) return sorted;
+  const versioned = await withVersions(
+    db,
+    run.pipelineId,
+    sorted.map(({ differences }) => differences),
+  );
+  return sorted.map((step, index) => ({ ...step, differences: versioned[index]! }));
+}
+
+/** What is known of those step runs that have a key before they run. */
+async function resultsOf(
+  db: Queryable,
+  { project, pipelineId }: PlannedRun,
+  part: readonly { readonly step: StepPlan; readonly spec: StepRunSpec }[],
+): Promise<Map<string, KnownKey[]>> {
+  if (pipelineId === null) return new Map();
+  const wanted = part.flatMap(({ step: { cache, batch }, spec }) =>
+    cache === null || batch !== null ? [] : [{ stepRun: spec.key, ttlMs: cache.ttlMs }],
+  );
+  return knownKeys(db, { project, pipelineId }, wanted, { before: null, limit: COMPARED_MAX });
 }
 
 /** What a step needs comes before it. */
@@ -110,12 +143,11 @@ function inOrder(steps: readonly StepPlan[]): StepPlan[] {
 
 type PlannedStep = CachePlanStep & { readonly made: Readonly<Record<string, Content>> | null };
 
-async function planStep(
-  db: Queryable,
-  { project, pipelineId, plan, params, source }: PlannedRun,
+function planStep(
+  { pipelineId, plan, params, source }: PlannedRun,
   { key: stepRun, matrix }: StepRunSpec,
-  { step, inputs }: { readonly step: StepPlan; readonly inputs: Readonly<Record<string, readonly string[]>> | string },
-): Promise<PlannedStep> {
+  { step, inputs, known }: { readonly step: StepPlan; readonly inputs: Inputs | string; readonly known: KnownKey[] },
+): PlannedStep {
   const answer = (verdict: CachePlanStep["verdict"], why: string): PlannedStep => ({
     ...{ stepRun, verdict, why, run: null, differences: [], made: null },
   });
@@ -124,18 +156,20 @@ async function planStep(
   if (typeof inputs === "string") return answer("open", `it reads from ${inputs}, which has to run first`);
   if (pipelineId === null) return answer("miss", "the pipeline never ran");
   const components = cacheComponents({ plan, step, matrix, params, source, image: null, inputs, share: null });
-  const scope = { project, pipelineId, stepRun };
-  const known = await knownKeys(db, scope, { before: null, limit: COMPARED_MAX, ttlMs: step.cache.ttlMs });
   const hit = known.find(
-    (one) => one.usable && cacheDifferences(withoutImage(one.components), components).length === 0,
+    (one) =>
+      one.usable &&
+      isWhole(step, one.outputs) &&
+      cacheDifferences(withoutImage(one.components), components).length === 0,
   );
   if (hit !== undefined) {
     return { ...answer("hit", `made by run #${hit.number}`), run: hit.number, made: hit.outputs };
   }
   const [newest] = known;
   if (newest === undefined) return answer("miss", "it never ran with a cache");
-  const differences = await described(db, pipelineId, withoutImage(newest.components), components);
-  const why = differences.length === 0 ? "its result is too old, or was given up" : `not as in run #${newest.number}`;
+  const differences = unversioned(withoutImage(newest.components), components);
+  const why =
+    differences.length === 0 ? "its result is too old, or gone, or was given up" : `not as in run #${newest.number}`;
   return { ...answer("miss", why), run: newest.number, differences };
 }
 
@@ -143,22 +177,44 @@ function withoutImage(components: CacheComponents): CacheComponents {
   return Object.fromEntries(Object.entries(components).filter(([name]) => name !== IMAGE_COMPONENT));
 }
 
-/** The digests that each input would be made of; the name of a step whose outputs are not known yet. */
-function inputsOf(
-  { inputs }: StepPlan,
-  specs: ReadonlyMap<string, readonly StepRunSpec[]>,
-  outputs: ReadonlyMap<string, Readonly<Record<string, Content>>>,
-): Readonly<Record<string, readonly string[]>> | string {
-  const digests: Record<string, readonly string[]> = {};
-  for (const [name, { step, artifact, gather }] of Object.entries(inputs)) {
-    const producers = specs.get(step)!;
-    if (producers.some(({ key, isBatch }) => isBatch || !outputs.has(key))) return step;
-    const made = producers.flatMap((producer) => {
-      const content = outputs.get(producer.key)![artifact];
-      return content === undefined ? [] : [{ key: itemKey(producer), digest: content.digest }];
-    });
-    if (gather !== "single") digests[name] = [gather, ...made.flatMap(({ key, digest }) => [key, digest])];
-    else if (made.length > 0) digests[name] = [made[0]!.digest];
+/** By name, the digests that an input would be made of. */
+type Inputs = Readonly<Record<string, readonly string[]>>;
+
+/** What the steps of a plan would read, as far as it would come from the cache. */
+class PlannedInputs {
+  readonly #specs: ReadonlyMap<string, readonly StepRunSpec[]>;
+  readonly #outputs = new Map<string, Readonly<Record<string, Content>>>();
+  /** All step runs of a step read the same. */
+  readonly #known = new Map<StepPlan, Inputs | string>();
+
+  constructor(specs: ReadonlyMap<string, readonly StepRunSpec[]>) {
+    this.#specs = specs;
   }
-  return digests;
+
+  /** What a step run would leave. */
+  add(stepRun: string, outputs: Readonly<Record<string, Content>>): void {
+    this.#outputs.set(stepRun, outputs);
+  }
+
+  /** Of a step whose needs were all planned; the name of a step whose outputs are not known before it runs. */
+  of(step: StepPlan): Inputs | string {
+    const known = this.#known.get(step) ?? this.#work(step);
+    this.#known.set(step, known);
+    return known;
+  }
+
+  #work({ inputs }: StepPlan): Inputs | string {
+    const digests: Record<string, readonly string[]> = {};
+    for (const [name, { step, artifact, gather }] of Object.entries(inputs)) {
+      const producers = this.#specs.get(step)!;
+      if (producers.some(({ key, isBatch }) => isBatch || !this.#outputs.has(key))) return step;
+      const made = producers.flatMap((producer) => {
+        const content = this.#outputs.get(producer.key)![artifact];
+        return content === undefined ? [] : [{ key: itemKey(producer), digest: content.digest }];
+      });
+      if (gather !== "single") digests[name] = [gather, ...made.flatMap(({ key, digest }) => [key, digest])];
+      else if (made.length > 0) digests[name] = [made[0]!.digest];
+    }
+    return digests;
+  }
 }

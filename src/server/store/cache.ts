@@ -1,49 +1,50 @@
 import type { CacheComponents } from "../../pipeline/cache-key.ts";
 import type { Content } from "../../protocol/artifacts.ts";
-import type { CacheHit } from "../../protocol/cache.ts";
+import type { CacheHit, CacheLookup } from "../../protocol/cache.ts";
 import type { Queryable } from "./database.ts";
 
-/** Where a key is looked up: only the same step run of the same pipeline can have made the same. */
+/** Where keys are looked up: only the same step run of the same pipeline can have made the same. */
 export interface CacheScope {
   readonly project: string;
   readonly pipelineId: string;
-  readonly stepRun: string;
 }
 
 const OUTPUTS = `COALESCE((SELECT json_object_agg(v.name, json_build_object('kind', v.kind, 'digest', v.digest,
     'size', v.size, 'fileName', v.file_name, 'contentType', v.content_type, 'fileCount', v.file_count))
   FROM artifact_versions v WHERE v.run_id = s.run_id AND v.step_run = s.key), '{}')`;
 
-/** A succeeded step run, the newest first, that made something itself. */
+/** Succeeded step runs that made themselves what is `wanted`; see the index step_runs_made. */
 const MADE = `FROM step_runs s JOIN runs r ON r.id = s.run_id
-  WHERE s.project_id = $1 AND r.pipeline_id = $2 AND s.key = $3 AND s.state = 'succeeded' AND s.taken_from_run IS NULL`;
+  WHERE s.project_id = $1 AND r.pipeline_id = $2 AND s.key = wanted.step_run
+    AND s.state = 'succeeded' AND s.taken_from_run IS NULL AND s.cache IS NOT NULL`;
 
-/** The newest step run with this key that is young enough; null when there is none. */
+const IS_YOUNG = "(wanted.ttl_ms IS NULL OR s.finished_at > now() - wanted.ttl_ms * interval '1 ms')";
+
+/**
+ * For each lookup, in their order, the newest step run with this key that is young enough; null where there is none. Its
+ * bytes are there: blobs cannot go before the versions that refer to them.
+ */
 export async function findCached(
   db: Queryable,
-  { project, pipelineId, stepRun }: CacheScope,
-  key: string,
-  ttlMs: number | null,
-): Promise<CacheHit | null> {
-  const { rows } = await db.query<CacheHit>({
+  { project, pipelineId }: CacheScope,
+  lookups: readonly CacheLookup[],
+): Promise<(CacheHit | null)[]> {
+  const { rows } = await db.query<CacheHit & { place: number }>({
     name: "find-cached",
-    text: `SELECT r.id AS run, r.number, ${OUTPUTS} AS outputs ${MADE} AND s.cache_key = $4
-       AND ($5::float8 IS NULL OR s.finished_at > now() - $5::float8 * interval '1 ms')
-     ORDER BY s.finished_at DESC LIMIT 1`,
-    values: [project, pipelineId, stepRun, key, ttlMs],
+    text: `SELECT wanted.place, hit.*
+     FROM unnest($3::text[], $4::text[], $5::float8[]) WITH ORDINALITY AS wanted (step_run, cache_key, ttl_ms, place),
+       LATERAL (SELECT r.id AS run, r.number, ${OUTPUTS} AS outputs ${MADE} AND s.cache_key = wanted.cache_key
+         AND ${IS_YOUNG} ORDER BY s.finished_at DESC LIMIT 1) AS hit`,
+    values: [
+      project,
+      pipelineId,
+      lookups.map(({ stepRun }) => stepRun),
+      lookups.map(({ key }) => key),
+      lookups.map(({ ttlMs }) => ttlMs),
+    ],
   });
-  return rows[0] ?? null;
-}
-
-/** Blobs that this run's outputs of these step runs are made of, folders' files included. */
-export async function blobsOf(db: Queryable, run: string, stepRun: string): Promise<string[]> {
-  const { rows } = await db.query<{ digest: string }>(
-    `SELECT v.digest FROM artifact_versions v WHERE v.run_id = $1 AND v.step_run = $2
-     UNION SELECT b.digest FROM artifact_versions v JOIN artifact_blobs b ON b.artifact_version_id = v.id
-     WHERE v.run_id = $1 AND v.step_run = $2`,
-    [run, stepRun],
-  );
-  return rows.map(({ digest }) => digest);
+  const hits = new Map(rows.map(({ place, ...hit }) => [place, hit]));
+  return lookups.map((_, index) => hits.get(index + 1) ?? null);
 }
 
 /** What was made by a step run, and of what: to compare with. */
@@ -56,20 +57,29 @@ export interface KnownKey {
   readonly usable: boolean;
 }
 
-/** The newest of them, at most `limit`; with `before`, of runs before that one. */
+/** By step run, the newest of them, at most `limit`; with `before`, of runs before that one. */
 export async function knownKeys(
   db: Queryable,
-  { project, pipelineId, stepRun }: CacheScope,
-  options: { readonly before: string | null; readonly limit: number; readonly ttlMs: number | null },
-): Promise<KnownKey[]> {
-  const { rows } = await db.query<KnownKey>(
-    `SELECT r.id AS run, r.number, s.cache->'components' AS components, ${OUTPUTS} AS outputs,
-            s.cache_key IS NOT NULL AND ($6::float8 IS NULL OR s.finished_at > now() - $6::float8 * interval '1 ms')
-              AS usable
-     ${MADE} AND s.cache IS NOT NULL AND ($4::text IS NULL OR r.id < $4) ORDER BY s.finished_at DESC LIMIT $5`,
-    [project, pipelineId, stepRun, options.before, options.limit, options.ttlMs],
+  { project, pipelineId }: CacheScope,
+  wanted: readonly Pick<CacheLookup, "stepRun" | "ttlMs">[],
+  options: { readonly before: string | null; readonly limit: number },
+): Promise<Map<string, KnownKey[]>> {
+  if (wanted.length === 0) return new Map();
+  const { rows } = await db.query<KnownKey & { stepRun: string }>(
+    `SELECT wanted.step_run AS "stepRun", known.run, known.number, known.components, known.outputs, known.usable
+     FROM unnest($3::text[], $4::float8[]) AS wanted (step_run, ttl_ms),
+       LATERAL (SELECT r.id AS run, r.number, s.cache->'components' AS components, ${OUTPUTS} AS outputs,
+           s.cache_key IS NOT NULL AND ${IS_YOUNG} AS usable, s.finished_at
+         ${MADE} AND ($5::text IS NULL OR r.id < $5)
+         ORDER BY s.finished_at DESC LIMIT $6) AS known
+     ORDER BY known.finished_at DESC`,
+    [
+      ...[project, pipelineId, wanted.map(({ stepRun }) => stepRun), wanted.map(({ ttlMs }) => ttlMs)],
+      ...[options.before, options.limit],
+    ],
   );
-  return rows;
+  const known = Map.groupBy(rows, ({ stepRun }) => stepRun);
+  return new Map(wanted.map(({ stepRun }) => [stepRun, known.get(stepRun) ?? []]));
 }
 
 /** Step runs of a run that have a key, in the order of display. */
