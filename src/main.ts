@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { ExecutionBackend } from "./backends/execution-backend.ts";
 import { CliError } from "./cli/cli-error.ts";
 import type { CliContext, Programs } from "./cli/context.ts";
-import { readIfPresent } from "./cli/platform/home.ts";
+import { homeFiles, readIfPresent } from "./cli/platform/home.ts";
 import { runCli } from "./cli/program.ts";
 import { createConsole } from "./cli/terminal/console.ts";
 
@@ -48,6 +48,14 @@ const programs: Programs = {
     const capabilities = await collectCapabilities({ slots: 1, diskFreeBytes: freeBytes, backends: {} });
     const identity = await registerAgent({ home, server, token, name, type, agentVersion: version, capabilities });
     return { id: identity.workerId, name: identity.name, server: identity.server };
+  },
+
+  async loadBackends(home) {
+    const { agentConfig } = await import("./agent/config.ts");
+    const { agent, localAgent } = homeFiles(home);
+    const settings = readSettings(join(agent, "config.json")) ?? readSettings(join(localAgent, "config.json"));
+    const config = agentConfig(settings);
+    return (await loadBackends()).map((backend) => ({ backend, settings: config.backends[backend.name] ?? {} }));
   },
 
   async registeredWorker(home) {

@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runtime: ["protocol", "std", "environment", "pipeline", "backends/execution-backend.ts", "backends/object-name.ts"],
   agent: ["runtime", "pipeline", "protocol", "std", "backends/execution-backend.ts", "backends/object-name.ts"],
   server: ["protocol", "pipeline", "std"],
-  cli: ["protocol", "pipeline", "environment", "runtime", "std"],
+  cli: ["protocol", "pipeline", "environment", "runtime", "std", "backends/execution-backend.ts"],
 };
 
 interface Import {

@@ -6,15 +6,16 @@ import { itemKey, type StepRunSpec } from "../pipeline/step-runs.ts";
 import type { Assignment } from "../protocol/agent-api.ts";
 import type { ConsumedInput, Content } from "../protocol/artifacts.ts";
 import type { Fault } from "../protocol/faults.ts";
-import type { InputPlan, Phase, StepPlan } from "../protocol/plan.ts";
+import type { Phase, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork } from "../runtime/attempt-spec.ts";
 import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
+import { type SplitBatch, splitBatch } from "../runtime/split-batch.ts";
+import { consumedInputs, type Read, stagedInputs } from "../runtime/step-inputs.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
 import type { RunEnd } from "./run-steps.ts";
-import { type SplitBatch, splitBatch } from "./split-batch.ts";
 import type { Tries } from "./step-tries.ts";
 
 /** What attempts are made of, as those see it that run them. */
@@ -55,12 +56,6 @@ export interface StepWorksOptions {
 
 /** Attempt folders side by side: few enough that those deleted do not slow down those to come; see spread-folders.ts. */
 const ATTEMPTS_PER_PART = 64;
-
-/** An output that a consumer reads, and where it comes from. */
-interface Read {
-  readonly producer: StepRunSpec;
-  readonly content: Content;
-}
 
 /** What the attempts of one run are made of: images, inputs and batch items, by what the steps before produced. */
 export class StepWorks implements Works {
@@ -128,24 +123,13 @@ export class StepWorks implements Works {
   }
 
   inputs(stepRun: StepRunSpec): readonly StagedInput[] {
-    const { inputs } = this.#stepOf(stepRun);
-    const staged = Object.entries(inputs).flatMap(([name, input]) => this.#stagedInput(name, input));
-    if (stepRun.parent === null) return staged;
-    const { content, slices } = this.#splits.get(stepRun.parent) as SplitBatch;
-    return [...staged, { kind: "batch-item", name: "batch", content, slice: slices[stepRun.item!]! }];
+    const split = stepRun.parent === null ? null : (this.#splits.get(stepRun.parent) as SplitBatch);
+    const share = split === null ? null : { content: split.content, slice: split.slices[stepRun.item!]! };
+    return stagedInputs(this.#stepOf(stepRun), (step, artifact) => this.#reads(step, artifact), share);
   }
 
   consumed(stepRun: StepRunSpec): readonly ConsumedInput[] {
-    const { inputs, batch } = this.#stepOf(stepRun);
-    const named = [...Object.entries(inputs), ...(batch === null ? [] : [["batch", batch] as const])];
-    return named.flatMap(([name, { step, artifact }]) =>
-      this.#reads(step, artifact).map(({ producer, content }) => ({
-        name,
-        stepRun: producer.key,
-        artifact,
-        digest: content.digest,
-      })),
-    );
+    return consumedInputs(this.#stepOf(stepRun), (step, artifact) => this.#reads(step, artifact));
   }
 
   needed(stepRun: StepRunSpec): readonly string[] {
@@ -179,22 +163,6 @@ export class StepWorks implements Works {
     });
     this.#splits.set(key, split);
     return split;
-  }
-
-  #stagedInput(name: string, { step, artifact, gather }: InputPlan): StagedInput[] {
-    const reads = this.#reads(step, artifact);
-    if (gather !== "single") {
-      return [
-        {
-          kind: "gathered",
-          name,
-          gather,
-          items: reads.map(({ producer, content }) => ({ key: itemKey(producer), content })),
-        },
-      ];
-    }
-    // An optional output that was not written is an input that is not there.
-    return reads.slice(0, 1).map(({ content }) => ({ kind: "content", name, content }));
   }
 
   #reads(step: string, artifact: string): Read[] {

@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
   { name: "restart", summary: "run again what did not succeed", load: () => import("./commands/restart.ts") },
+  {
+    name: "replay",
+    summary: "run one attempt of the past again, on this machine",
+    load: () => import("./commands/replay.ts"),
+  },
   { name: "cancel", summary: "cancel a run", load: () => import("./commands/cancel.ts") },
   { name: "artifacts", summary: "list and download artifacts", load: () => import("./commands/artifacts.ts") },
   {

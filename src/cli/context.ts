@@ -1,3 +1,4 @@
+import type { ExecutionBackend } from "../backends/execution-backend.ts";
 import type { Console } from "./terminal/console.ts";
 
 /** What commands get from the composition root: the CLI itself never names a server, an agent or a backend. */
@@ -19,8 +20,16 @@ export interface Programs {
   startServer(options: ServerOptions): Promise<Running & { readonly url: string }>;
   startAgent(options: AgentOptions): Promise<Running>;
   registerAgent(options: RegistrationOptions): Promise<RegisteredWorker>;
+  /** What can run attempts on this machine, set up as for the worker that lives in this home. */
+  loadBackends(home: string): Promise<readonly LocalBackend[]>;
   /** The worker that a folder is registered as, or null. */
   registeredWorker(home: string): Promise<RegisteredWorker | null>;
+}
+
+/** A backend, and what it is opened with. */
+export interface LocalBackend {
+  readonly backend: ExecutionBackend;
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** A program that was started: `closed` ends when it ended by itself, rejecting when it could not go on. */

@@ -1,12 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { COMMANDS, type CommandEntry } from "./command-table.ts";
 import type { CliContext } from "./context.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
+import { EXIT } from "./exit-code.ts";
 import { OVERVIEW } from "./overview.ts";
 import { reportError } from "./report-error.ts";
 
 /** Runs one command line and says how the process is to exit. */
-export async function runCli(argv: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
   const result: CommandResult = { exitCode: EXIT.success };
   try {
     const program = await createProgram(argv, context, result);
@@ -25,9 +25,9 @@ function unknownHelp(argv: readonly string[]): string[] | null {
   return name.startsWith("-") || COMMANDS.some((entry) => entry.name === name) ? null : [name];
 }
 
-/** Where a command leaves its exit code. */
+/** Where a command leaves its exit code: one of EXIT, but for a step that is replayed. */
 export interface CommandResult {
-  exitCode: ExitCode;
+  exitCode: number;
 }
 
 /**

@@ -26,9 +26,13 @@ export async function listArtifacts(api: ApiClient, filter: ArtifactFilter): Pro
 }
 
 /** Everything that a run made, in the order in which it was made. */
-export async function listArtifactsOfRun(api: ApiClient, run: string): Promise<ArtifactVersion[]> {
+export async function listArtifactsOfRun(
+  api: ApiClient,
+  run: string,
+  filter: { readonly step?: string } = {},
+): Promise<ArtifactVersion[]> {
   const path = `/runs/${encodeURIComponent(run)}/artifacts`;
-  return (await allPages((query) => api.get(path, ArtifactPage, { query }))).reverse();
+  return (await allPages((query) => api.get(path, ArtifactPage, { query: { ...query, ...filter } }))).reverse();
 }
 
 /** The items of one version, in item order; with `item`, only that one. */

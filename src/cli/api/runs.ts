@@ -53,8 +53,8 @@ export async function countLiveRuns(api: ApiClient): Promise<number> {
   return pages.flat().length;
 }
 
-export function listStepRuns(api: ApiClient, run: string): Promise<StepRun[]> {
-  return allPages((query) => api.get(`${runPath(run)}/steps`, StepRunPage, { query }));
+export function listStepRuns(api: ApiClient, run: string, filter: { readonly step?: string } = {}): Promise<StepRun[]> {
+  return allPages((query) => api.get(`${runPath(run)}/steps`, StepRunPage, { query: { ...query, ...filter } }));
 }
 
 /** A run's events after `after`, as they come, until the server ends the stream. */

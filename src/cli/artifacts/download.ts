@@ -46,7 +46,7 @@ export async function downloadArtifact(artifact: ArtifactVersion, options: Downl
 }
 
 /** The server promised a name without separators; it is checked all the same. */
-function oneName(fileName: string): string {
+export function oneName(fileName: string): string {
   const problem = fileName.includes("/") ? "it holds a separator" : relativePathProblem(fileName);
   if (problem !== null) throw new UnsafeEntryError(fileName, problem);
   return fileName;

@@ -47,6 +47,10 @@ export function homeFiles(home: string) {
     agent: join(home, "agent"),
     /** The worker that comes with the embedded platform. */
     localAgent: join(home, "local-agent"),
+    /** Replays under way, and attempts' folders that were to be kept. */
+    replays: join(home, "replays"),
+    /** What replays read, so that it is fetched once. */
+    replayCache: join(home, "replay-cache"),
     logs: join(home, "logs"),
   } as const;
 }

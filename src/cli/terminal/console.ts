@@ -9,6 +9,8 @@ export interface Console {
   note(line: string): void;
   /** Bytes of the result, such as a log, exactly as they are. */
   write(bytes: Uint8Array | string): void;
+  /** Bytes that belong to the notes, such as the output of a build. */
+  writeNote(bytes: Uint8Array | string): void;
   /** Whether stdout is a terminal: then control characters are neutralised and live lines may be drawn. */
   readonly isTerminal: boolean;
   /** Whether stderr is a terminal. */
@@ -34,6 +36,7 @@ export function createConsole(stdout: WriteStream, stderr: WriteStream, env: Env
     out: (line) => void stdout.write(`${line}\n`),
     note: (line) => void stderr.write(`${line}\n`),
     write: (bytes) => void stdout.write(bytes),
+    writeNote: (bytes) => void stderr.write(bytes),
     isTerminal,
     notesOnTerminal: stderr.isTTY === true,
     get columns() {

@@ -18,6 +18,9 @@ export function captureConsole(): CapturedConsole {
     note: (line) => {
       stderr += `${line}\n`;
     },
+    writeNote: (bytes) => {
+      stderr += Buffer.from(bytes as Uint8Array).toString();
+    },
     write: (bytes) => {
       stdout += Buffer.from(bytes as Uint8Array).toString();
     },

@@ -2,12 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { CliContext, Programs } from "../context.ts";
-import type { ExitCode } from "../exit-code.ts";
 import { runCli } from "../program.ts";
 import { captureConsole } from "./captured-console.ts";
 
 export interface CapturedRun {
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -18,6 +17,7 @@ const NO_PROGRAMS: Programs = {
   startServer: unexpected,
   startAgent: unexpected,
   registerAgent: unexpected,
+  loadBackends: unexpected,
   registeredWorker: async () => null,
 };
 

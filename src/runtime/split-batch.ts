@@ -5,12 +5,12 @@ import { BatchInputError } from "../pipeline/batch-input-error.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { BatchPlan } from "../protocol/plan.ts";
-import type { BatchSlice, BlobSource, GatheredItem, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
-import { collectOutputs } from "../runtime/collect-outputs.ts";
-import { faultOfError } from "../runtime/fault-of-error.ts";
-import { readManifest } from "../runtime/folder-manifest.ts";
-import { stageGathered } from "../runtime/stage-gathered.ts";
 import { removeTree } from "../std/remove-tree.ts";
+import type { BatchSlice, BlobSource, GatheredItem, RuntimeContext, StagedInput } from "./attempt-work.ts";
+import { collectOutputs } from "./collect-outputs.ts";
+import { faultOfError } from "./fault-of-error.ts";
+import { readManifest } from "./folder-manifest.ts";
+import { stageGathered } from "./stage-gathered.ts";
 
 export interface SplitOrder {
   readonly batch: BatchPlan;

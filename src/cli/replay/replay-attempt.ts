@@ -1,0 +1,135 @@
+import { join } from "node:path";
+import type { AttemptResult, RuntimeContext, StopReason } from "../../runtime/attempt-work.ts";
+import { BlobCache } from "../../runtime/blob-cache.ts";
+import { runAttempt } from "../../runtime/run-attempt.ts";
+import { listArtifactsOfRun } from "../api/artifacts.ts";
+import { blobFetcher } from "../api/blobs.ts";
+import type { ApiClient } from "../api/client.ts";
+import type { CliContext, LocalBackend } from "../context.ts";
+import { EXIT } from "../exit-code.ts";
+import { runName } from "../follow/summary.ts";
+import { onInterrupt } from "../on-interrupt.ts";
+import type { ServerChoice } from "../platform/configured-endpoint.ts";
+import { connect } from "../platform/connection.ts";
+import { berthHome, homeFiles } from "../platform/home.ts";
+import type { StepRunReference } from "./attempt-reference.ts";
+import { capabilitiesOf, chooseLocalBackend } from "./choose-local-backend.ts";
+import { exitCodeOf } from "./exit-code-of.ts";
+import { findAttempt, type PastAttempt } from "./find-attempt.ts";
+import { outputFolder, placeOutputs } from "./local-outputs.ts";
+import { ReplayLogs } from "./replay-logs.ts";
+import { type ReplayReport, reportReplay, reportStart } from "./replay-report.ts";
+import { type ReplayWork, replayWork } from "./replay-work.ts";
+import { ReplayWorkspace } from "./workspace.ts";
+
+export interface ReplayOptions extends ServerChoice {
+  readonly attempt?: number | undefined;
+  readonly backend?: string | undefined;
+  readonly output?: string | undefined;
+  readonly keep?: boolean | undefined;
+  readonly rebuild?: boolean | undefined;
+  readonly json?: boolean | undefined;
+  /** In place of the step's own command; empty is that. */
+  readonly argv: readonly string[];
+}
+
+/** Inputs that were fetched stay for the next replay, up to this. */
+const CACHE_MAX_BYTES = 5 * 1024 ** 3;
+/** As an agent has them by default. */
+const LIMITS = { outputBytesMax: 50 * 1024 ** 3, outputEntriesMax: 1_000_000 };
+
+/** Runs a past attempt again on this machine and returns what the command is to exit with. */
+export async function replayAttempt(
+  context: CliContext,
+  reference: StepRunReference,
+  options: ReplayOptions,
+): Promise<number> {
+  const { api } = await connect(context, options);
+  const past = await findAttempt(api, reference, options.attempt ?? null);
+  const { run, stepRun, attempt } = past;
+  const folder = outputFolder(options.output, { run: runName(run), stepRun: stepRun.key });
+  const { replays, replayCache } = homeFiles(berthHome(context.env));
+  const backends = await context.programs.loadBackends(berthHome(context.env));
+  const local = chooseLocalBackend(backends, { wanted: options.backend, ranOn: attempt.backend });
+  const blobs = await BlobCache.open({ folder: replayCache, budgetBytes: CACHE_MAX_BYTES });
+  await using workspace = await ReplayWorkspace.open(replays, backends);
+  const stop = new AbortController();
+  const replay = new Replay({ context, api, past, local, workspace, blobs, options, signal: stop.signal });
+  using _interrupt = onInterrupt((count) => {
+    context.console.note(count === 1 ? "stopping; Ctrl-C again kills it" : "killing it");
+    if (count === 1) stop.abort({ kind: "cancel", reason: "user", fault: null } satisfies StopReason);
+    else void replay.kill();
+  });
+  try {
+    const { result, made } = await replay.run();
+    const before = await listArtifactsOfRun(api, run.id, { step: stepRun.step });
+    const outputs = await placeOutputs(result.outputs, {
+      cache: replay.cache,
+      folder,
+      before: before.filter((version) => version.stepRun === stepRun.key),
+    });
+    const kept = options.keep === true ? await workspace.keep() : null;
+    const report: ReplayReport = { past, backend: local.backend.name, made, result, folder, outputs, kept };
+    reportReplay(context.console, report, options.json === true);
+    return stop.signal.aborted ? EXIT.interrupted : exitCodeOf(result.outcome);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    return EXIT.interrupted;
+  }
+}
+
+interface ReplayParts {
+  readonly context: CliContext;
+  readonly api: ApiClient;
+  readonly past: PastAttempt;
+  readonly local: LocalBackend;
+  readonly workspace: ReplayWorkspace;
+  readonly blobs: BlobCache;
+  readonly options: ReplayOptions;
+  readonly signal: AbortSignal;
+}
+
+/** One replay under way. */
+class Replay {
+  readonly cache: RuntimeContext["cache"];
+  readonly #parts: ReplayParts;
+  #kill: () => Promise<void> = async () => {};
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
+    this.cache = parts.blobs.sourceOf(blobFetcher(parts.api));
+  }
+
+  async run(): Promise<{ result: AttemptResult; made: ReplayWork }> {
+    const { context, api, past, local, workspace, options, signal } = this.#parts;
+    const { console } = context;
+    const session = await workspace.connect(local);
+    const capabilities = await capabilitiesOf(local.backend.name, session);
+    const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS };
+    reportStart(console, past, local.backend.name);
+    const made = await replayWork({
+      ...{ api, past, runtime, session, workspace, signal, sdk: join(context.root, "sdk/python") },
+      rebuild: options.rebuild === true,
+      onLog: (chunk) => console.writeNote(chunk),
+      note: (line) => console.note(`${console.noteStyle.yellow("warning:")} ${line}`),
+    });
+    const [program, ...rest] = options.argv;
+    const spec = program === undefined ? made.work.spec : { ...made.work.spec, argv: [program, ...rest] as const };
+    const logs = new ReplayLogs(session, console, { asNotes: options.json === true });
+    const hooks = {
+      onPhase: () => {},
+      onSubmitted: (handle: Parameters<ReplayLogs["follow"]>[0]) => {
+        this.#kill = () => session.release(handle, { force: true });
+        logs.follow(handle);
+      },
+    };
+    const result = await runAttempt(runtime, { ...made.work, spec }, hooks, signal);
+    if (result.handle !== null) await logs.ended();
+    return { result, made };
+  }
+
+  /** At once, without the time that a step has to end by itself. */
+  async kill(): Promise<void> {
+    await this.#kill().catch(() => {});
+  }
+}
