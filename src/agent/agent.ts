@@ -298,8 +298,9 @@ class Agent implements RunningAgent {
 
   #capabilities(): Promise<WorkerCapabilities> {
     const backends = this.#backends.describe();
-    const { freeBytes: diskFreeBytes, neededBytes: diskNeededBytes } = this.#disk;
-    return collectCapabilities({ slots: this.#config.slots, diskFreeBytes, diskNeededBytes, backends });
+    const { freeBytes: diskFreeBytes, neededBytes: diskNeededBytes, totalBytes: diskTotalBytes } = this.#disk;
+    const disk = { diskFreeBytes, diskNeededBytes, diskTotalBytes };
+    return collectCapabilities({ slots: this.#config.slots, ...disk, backends });
   }
 
   #every(intervalMs: number, work: () => Promise<void>): void {

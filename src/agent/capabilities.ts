@@ -11,6 +11,7 @@ export interface HostFigures {
   readonly slots: number;
   readonly diskFreeBytes: number;
   readonly diskNeededBytes?: number;
+  readonly diskTotalBytes?: number;
   /** Healthy backends by name, with what each probe said. */
   readonly backends: WorkerCapabilities["backends"];
 }
@@ -20,6 +21,7 @@ export async function collectCapabilities({
   slots,
   diskFreeBytes,
   diskNeededBytes,
+  diskTotalBytes,
   backends,
 }: HostFigures): Promise<WorkerCapabilities> {
   return {
@@ -29,6 +31,7 @@ export async function collectCapabilities({
     memoryBytes: os.totalmem(),
     diskFreeBytes,
     ...(diskNeededBytes === undefined ? {} : { diskNeededBytes }),
+    ...(diskTotalBytes === undefined ? {} : { diskTotalBytes }),
     gpus: await nvidiaGpus(),
     backends,
     slots,

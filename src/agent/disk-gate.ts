@@ -13,6 +13,7 @@ export class DiskGate {
   #open = true;
   #freeBytes = 0;
   #neededBytes = 0;
+  #totalBytes = 0;
 
   constructor(options: { home: string; config: AgentConfig; measure: DiskSpace; log: Logger }) {
     this.#home = options.home;
@@ -34,6 +35,10 @@ export class DiskGate {
     return this.#neededBytes;
   }
 
+  get totalBytes(): number {
+    return this.#totalBytes;
+  }
+
   /** Measures again. A disk that cannot be measured counts as full: nothing could be written to it either. */
   async refresh(): Promise<void> {
     const space = await this.#measure(this.#home).catch(() => ({ freeBytes: 0, totalBytes: 0 }));
@@ -48,5 +53,6 @@ export class DiskGate {
     this.#open = open;
     this.#freeBytes = space.freeBytes;
     this.#neededBytes = needed;
+    this.#totalBytes = space.totalBytes;
   }
 }

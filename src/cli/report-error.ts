@@ -15,6 +15,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "forbidden",
   "not_found",
   "conflict",
+  "unschedulable",
   "gone",
   "payload_too_large",
 ]);

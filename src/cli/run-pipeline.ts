@@ -13,6 +13,7 @@ import { createRunView, type RunView } from "./follow/run-view.ts";
 import { renderSummary, runName } from "./follow/summary.ts";
 import { onInterrupt } from "./on-interrupt.ts";
 import { type Connection, persistently } from "./platform/connection.ts";
+import { plainText } from "./terminal/plain-text.ts";
 
 export interface RunOptions {
   readonly json: boolean;
@@ -23,7 +24,7 @@ export interface RunOptions {
 }
 
 /** Submits a run so that an answer that was lost does not make a second one. */
-export async function submitRun(connection: Connection, input: CreateRunInput): Promise<Run> {
+export async function submitRun(connection: Connection, input: CreateRunInput): Promise<RunDetail> {
   const request = { ...input, requestKey: newId("run") };
   return persistently(connection, () => createRun(connection.api, request));
 }
@@ -31,13 +32,17 @@ export async function submitRun(connection: Connection, input: CreateRunInput): 
 /** What a person, or a script that does not wait, needs in order to find the run again. */
 export function announceSubmitted(
   { console }: CliContext,
-  run: Run,
+  run: RunDetail,
   { detach = false, json = false, quiet = false }: { detach?: boolean; json?: boolean; quiet?: boolean },
 ): void {
   const name = runName(run);
   if (detach && json) console.out(JSON.stringify(run, null, 2));
   else if (detach) console.out(`${name} submitted (${run.id}). Follow it: berth logs ${name} -f`);
   else if (!quiet && !json) console.note(`${name} submitted.`);
+  if (run.waiting?.possible === false) {
+    const advice = detach ? `berth cancel ${name}` : "Ctrl-C cancels it";
+    console.note(`${console.noteStyle.yellow("warning:")} ${plainText(run.waiting.summary)} (${advice})`);
+  }
 }
 
 /**

@@ -47,6 +47,15 @@ steps:
   );
 });
 
+test("GPUs are whole ones, and disk has a unit", () => {
+  const step = (resources: string) => problemsInSteps(`{ a: { run: x, resources: ${resources} } }`).join();
+  assert.match(step("{ gpu: 0.5 }"), /resources\.gpu: expected a whole number/);
+  assert.match(step("{ gpu: -1 }"), /resources\.gpu: the number -1 is too small/);
+  assert.match(step("{ gpu: 65 }"), /resources\.gpu: the number 65 is too large/);
+  assert.match(step("{ disk: 20 }"), /resources\.disk: expected a text/);
+  assert.match(step("{ gpus: 1 }"), /unknown key "gpus", did you mean "gpu"/);
+});
+
 test("what follows from a slip of the pen is not reported as well", () => {
   assert.equal(problemsInSteps("{ a: { rnu: x, otputs: [o] }, b: { run: x, inputs: { i: a.o } } }").length, 2);
   assert.equal(problemsOf("name: p\nenviroment: { image: x }\nsteps: { a: { run: x } }").length, 1);

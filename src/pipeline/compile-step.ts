@@ -129,6 +129,8 @@ function compileResources({ resources = {} }: StepSpec): StepPlan["resources"] {
   return {
     cpu: resources.cpu ?? null,
     memoryBytes: resources.memory === undefined ? null : parseMemory(resources.memory),
+    ...(resources.gpu ? { gpus: resources.gpu } : {}),
+    ...(resources.disk === undefined ? {} : { diskBytes: parseMemory(resources.disk) }),
     timeoutMs: durationOf(resources.timeout),
     queueTimeoutMs: durationOf(resources.queueTimeout),
     imageTimeoutMs: durationOf(resources.imageTimeout),

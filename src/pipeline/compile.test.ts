@@ -190,6 +190,15 @@ steps:
   assert.deepEqual(warningsOf(text), ["p.yaml:6:10 environments.spare: no step uses this environment"]);
 });
 
+test("GPUs and disk are in the plan only where they are asked for, so that other plans stay what they were", () => {
+  const resources = (text: string) =>
+    compile(`name: p\n${ENVIRONMENT}\nsteps: { s: { run: x, resources: ${text} } }`).steps[0]!.resources;
+  const { gpus, diskBytes } = resources("{ gpu: 2, disk: 20GiB }");
+  assert.deepEqual([gpus, diskBytes], [2, 20 * 2 ** 30]);
+  assert.deepEqual(Object.keys(resources("{ gpu: 0 }")), Object.keys(resources("{}")));
+  assert.ok(!("gpus" in resources("{}")));
+});
+
 test("sizes and durations are read with their units", () => {
   const plan = compile(
     `name: p\n${ENVIRONMENT}\nsteps: { s: { run: x, resources: { cpu: 0.5, memory: 1.5GiB, timeout: 10m } } }`,

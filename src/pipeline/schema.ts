@@ -18,6 +18,8 @@ export const BATCH_PARALLEL_MAX = 1_000;
 const BATCH_SIZE_MAX = 1_000_000;
 /** The kernel hands a program at most 128 KiB in one argument, and the script is one. */
 const SCRIPT_MAX_CHARS = 100 * 1024;
+/** As many as a worker can have. */
+const GPUS_MAX = 64;
 const CONDITION_MAX_CHARS = 2_000;
 const DESCRIPTION_MAX_CHARS = 2_000;
 
@@ -91,6 +93,13 @@ const Duration = z
 const ResourcesSpec = mapping({
   cpu: z.number().min(0.01).max(4096).optional().describe("Cores; 0.5 is half of one."),
   memory: Memory.optional().describe("Such as 512MiB or 2GiB."),
+  gpu: z
+    .int()
+    .min(0)
+    .max(GPUS_MAX)
+    .optional()
+    .describe("Whole GPUs, which no other step gets meanwhile. Default: none."),
+  disk: Memory.optional().describe("Free disk that the worker must have when it takes the run: 20GiB. No limit."),
   timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
   queueTimeout: Duration.optional().describe("How long the step may wait for room on the worker once it could start."),
   imageTimeout: Duration.optional().describe("How long its image may take to be pulled or built."),
@@ -171,7 +180,7 @@ export const StepSpec = mapping({
     .union([z.array(OutputPath).max(200), record(NameText, OutputSpec, 200)])
     .optional()
     .describe("Files and folders below /berth/out that are kept as artifacts."),
-  resources: ResourcesSpec.optional().describe("Limits of one attempt."),
+  resources: ResourcesSpec.optional().describe("What one attempt needs, and its limits."),
   retry: RetrySpec.optional(),
   cache: z
     .union([

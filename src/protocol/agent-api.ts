@@ -35,6 +35,8 @@ export const WorkerCapabilities = z.object({
   diskFreeBytes: z.int().nonnegative(),
   /** Below this much free space it takes no runs. */
   diskNeededBytes: z.int().nonnegative().optional(),
+  /** Of the file system that attempts write to. */
+  diskTotalBytes: z.int().nonnegative().optional(),
   gpus: z.array(Gpu).max(64),
   /** Healthy backends by name, with what each probe said. */
   backends: z.record(Name, z.record(z.string(), z.unknown())),

@@ -16,6 +16,7 @@ export const ERROR_STATUS = {
   stale_boot: 409,
   sequence_gap: 409,
   missing_blobs: 409,
+  unschedulable: 409,
   gone: 410,
   digest_mismatch: 422,
   payload_too_large: 413,

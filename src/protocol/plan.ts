@@ -97,6 +97,9 @@ export const Resources = z.object({
   /** Cores; 0.5 is half of one. */
   cpu: z.number().positive().nullable(),
   memoryBytes: z.int().positive().nullable(),
+  /** Whole GPUs, for this step alone; left out for none, as is the free disk that its worker must have. */
+  gpus: z.int().positive().optional(),
+  diskBytes: z.int().positive().optional(),
   /** How long one attempt may run. */
   timeoutMs: z.int().positive().nullable(),
   /** How long a step run that could start may wait for room on its worker, and for its image. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Gpu } from "./agent-api.ts";
 import { Problem } from "./errors.ts";
 import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
@@ -76,6 +77,8 @@ export const CreateRunRequest = z.strictObject({
   noCache: z.boolean().optional(),
   /** A repeated submission with the same key answers with the run that the first one made. */
   requestKey: z.string().min(1).max(200).optional(),
+  /** Answers 409 `unschedulable`, and makes no run, where no registered worker could ever take it. */
+  failIfImpossible: z.boolean().optional(),
 });
 export type CreateRunRequest = z.infer<typeof CreateRunRequest>;
 /** What a client writes. */
@@ -86,10 +89,21 @@ export const RestartRunRequest = z.strictObject({
   from: Name.optional(),
   /** As in CreateRunRequest. */
   requestKey: z.string().min(1).max(200).optional(),
+  failIfImpossible: z.boolean().optional(),
 });
 export type RestartRunRequest = z.infer<typeof RestartRunRequest>;
 
 export const CancelRunRequest = z.strictObject({ reason: z.string().max(1000).nullable().optional() });
+
+/** What a worker must have to run each step of a run: of each resource the most that one step asks for; 0 is nothing. */
+export const Needs = z.object({
+  cpus: z.number().nonnegative(),
+  memoryBytes: z.int().nonnegative(),
+  gpus: z.int().nonnegative(),
+  /** Free when it takes the run. */
+  diskBytes: z.int().nonnegative(),
+});
+export type Needs = z.infer<typeof Needs>;
 
 export const Run = z.object({
   id: idOf("run"),
@@ -106,6 +120,7 @@ export const Run = z.object({
   backend: Name.nullable(),
   /** Of two runs that a worker could take, it takes the one with the higher priority; of equals, the older one. */
   priority: Priority,
+  needs: Needs,
   fault: Fault.nullable(),
   cancel: z.object({ at: Time, by: z.string(), reason: z.string().nullable() }).nullable(),
   /** Who holds the run, or held it when it ended. `unreachable` when its lease was not renewed in time. */
@@ -123,7 +138,10 @@ export type Run = z.infer<typeof Run>;
 
 /** Why one worker does not take a run. */
 export const WaitReason = z.object({
-  code: z.enum(["pool", "label", "backend", "offline", "draining", "busy", "disk"]),
+  code: z.enum(["pool", "label", "backend", "cpu", "memory", "gpu", "disk", "offline", "draining", "busy"]),
+  /** `busy` passes by itself, or when the worker is started; `impossible` needs a change of the run or of the workers. */
+  kind: z.enum(["busy", "impossible"]),
+  /** Goes on after the worker's name: `needs …`, `has …`. */
   message: z.string(),
 });
 export type WaitReason = z.infer<typeof WaitReason>;
@@ -282,6 +300,10 @@ export const WorkerSummary = z.object({
   arch: z.string(),
   cpus: z.number(),
   memoryBytes: z.int(),
+  gpus: z.array(Gpu),
+  /** As last told; a worker takes no runs below `diskNeededBytes`. */
+  diskFreeBytes: z.int(),
+  diskNeededBytes: z.int(),
   backends: z.array(Name),
   slots: z.int(),
   /** Runs that it holds now. */

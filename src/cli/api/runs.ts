@@ -20,8 +20,8 @@ import { streamBody } from "./stream-body.ts";
 const RunPage = pageOf(Run);
 const StepRunPage = pageOf(StepRun);
 
-export function createRun(api: ApiClient, input: CreateRunInput): Promise<Run> {
-  return api.post("/runs", input, Run);
+export function createRun(api: ApiClient, input: CreateRunInput): Promise<RunDetail> {
+  return api.post("/runs", input, RunDetail);
 }
 
 export function getRun(api: ApiClient, run: string): Promise<RunDetail> {
@@ -32,8 +32,8 @@ export function cancelRun(api: ApiClient, run: string, reason: string | null): P
   return api.post(`${runPath(run)}/cancel`, { reason }, Run);
 }
 
-export function restartRun(api: ApiClient, run: string, input: RestartRunRequest): Promise<Run> {
-  return api.post(`${runPath(run)}/restart`, input, Run);
+export function restartRun(api: ApiClient, run: string, input: RestartRunRequest): Promise<RunDetail> {
+  return api.post(`${runPath(run)}/restart`, input, RunDetail);
 }
 
 export interface RunFilter {

@@ -8,13 +8,21 @@ import type { CommandResult } from "../program.ts";
 import { announceSubmitted, runToEnd } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 
-type Options = WithServer<{ from?: string; fromFailed?: boolean; detach?: boolean; json?: boolean; quiet?: boolean }>;
+type Options = WithServer<{
+  from?: string;
+  fromFailed?: boolean;
+  failIfImpossible?: boolean;
+  detach?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}>;
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
   withServerOptions(command)
     .argument("<run>", "like wine#12, or its id")
     .option("--from-failed", "run again what did not succeed, and take over the rest (the default)")
     .option("--from <step>", "run again this step and all that need it, and what did not succeed")
+    .option("--fail-if-impossible", "submit nothing that no registered worker could ever run")
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
     .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
@@ -28,7 +36,11 @@ async function restart(context: CliContext, reference: string, options: Options,
   if (detach && quiet)
     throw usageError("--detach and --quiet do not go together.", "--detach prints little by itself.");
   const connection = await connect(context, options);
-  const input = { requestKey: newId("run"), ...(from === undefined ? {} : { from }) };
+  const input = {
+    requestKey: newId("run"),
+    ...(from === undefined ? {} : { from }),
+    ...(options.failIfImpossible ? { failIfImpossible: true } : {}),
+  };
   const made = await persistently(connection, () => restartRun(connection.api, reference, input));
   announceSubmitted(context, made, options);
   if (detach) return;

@@ -57,7 +57,10 @@ function waitingLines({ waiting }: RunDetail): string[] {
   if (waiting === null) return [];
   const perWorker = waiting.workers.map(({ name, reasons }) => {
     const why = reasons.length === 0 ? "is about to take it" : reasons.map((reason) => reason.message).join("; ");
-    return `    ${plainText(name)}: ${plainText(why)}`;
+    const verdict =
+      reasons.length === 0 ? "" : reasons.every(({ kind }) => kind === "busy") ? "busy, " : "impossible, ";
+    return `    ${plainText(name)}: ${verdict}${plainText(why)}`;
   });
-  return [`  waiting: ${plainText(waiting.summary)}`, ...perWorker, ""];
+  const verdict = waiting.possible ? "waiting" : "impossible as it is";
+  return [`  ${verdict}: ${plainText(waiting.summary)}`, ...perWorker, ""];
 }

@@ -18,6 +18,7 @@ type Options = WithServer<{
   pool?: string;
   priority?: number;
   cache: boolean;
+  failIfImpossible?: boolean;
   detach?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -34,6 +35,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
       readPriority,
     )
     .option("--no-cache", "run every step, also where its result is known")
+    .option("--fail-if-impossible", "submit nothing that no registered worker could ever run")
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
     .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
@@ -69,6 +71,7 @@ async function run(context: CliContext, file: string, options: Options, result: 
     ...(options.cache ? {} : { noCache: true }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
     ...(options.priority === undefined ? {} : { priority: options.priority }),
+    ...(options.failIfImpossible ? { failIfImpossible: true } : {}),
   });
   const { json = false, quiet = false } = options;
   announceSubmitted(context, submitted, options);

@@ -37,8 +37,14 @@ function cells(worker: WorkerSummary): string[] {
     worker.pool,
     plainText(worker.labels.join(",")) || "-",
     `${worker.held}/${worker.slots}`,
-    plainText(`${worker.os} ${worker.arch}, ${worker.cpus} cores, ${formatSize(worker.memoryBytes)}`),
+    plainText(machine(worker)),
     worker.backends.join(",") || "-",
     worker.lastSeenAt === null ? "never" : formatAge(Date.now() - Date.parse(worker.lastSeenAt)),
   ];
+}
+
+function machine({ os, arch, cpus, memoryBytes, gpus }: WorkerSummary): string {
+  const parts = [`${os} ${arch}`, `${cpus} cores`, formatSize(memoryBytes)];
+  if (gpus.length > 0) parts.push(`${gpus.length} ${gpus.length === 1 ? "GPU" : "GPUs"}`);
+  return parts.join(", ");
 }

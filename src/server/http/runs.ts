@@ -37,7 +37,7 @@ export function runsRoutes(services: Services): Route[] {
       tag: "runs",
       schemas: { body: CreateRunRequest, response: RunDetail },
       status: 201,
-      errors: ["invalid_pipeline", "invalid_params", "missing_blobs", "not_found"],
+      errors: ["invalid_pipeline", "invalid_params", "missing_blobs", "not_found", "unschedulable"],
       handler: async ({ body, project, principal }) => {
         const run = await createRun(database, { project, by: nameOf(principal) }, body);
         wakeups.notify("queue");
@@ -126,7 +126,7 @@ export function runsRoutes(services: Services): Route[] {
       tag: "runs",
       schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RunDetail },
       status: 201,
-      errors: ["conflict", "gone", "invalid_params", "missing_blobs"],
+      errors: ["conflict", "gone", "invalid_params", "missing_blobs", "unschedulable"],
       handler: async ({ params, body, project, principal }) => {
         const original = await runIdOf(database.pool, project, params.run);
         const run = await restartRun(database, { project, by: nameOf(principal) }, original, body ?? {});

@@ -63,7 +63,11 @@ async function claimRuns(database: Database, { worker, boot }: Poller, freeSlots
 }
 
 function toOffer({ project, pool, labels, capabilities }: WorkerOffer): Offer {
-  return { project, pool, labels, backends: Object.keys(capabilities.backends) };
+  const { cpus, memoryBytes, gpus, diskFreeBytes, diskNeededBytes = 0 } = capabilities;
+  return {
+    ...{ project, pool, labels, backends: Object.keys(capabilities.backends) },
+    ...{ cpus, memoryBytes, gpus: gpus.length, diskBytes: Math.max(0, diskFreeBytes - diskNeededBytes) },
+  };
 }
 
 async function assign(db: Queryable, claimed: readonly LeaseRef[]): Promise<Assignment[]> {

@@ -1,5 +1,6 @@
 import { compilePipeline } from "../../pipeline/compile.ts";
 import { resolveParams } from "../../pipeline/params.ts";
+import { runNeeds } from "../../pipeline/run-need.ts";
 import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -11,6 +12,7 @@ import { appendServerEvents } from "../store/events.ts";
 import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
 import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
+import { requirePossible } from "./waiting.ts";
 
 export interface Submitter {
   readonly project: string;
@@ -102,15 +104,19 @@ async function writeRun(
   { text, plan, version, params, source }: Definition & Pick<Parameters<typeof insertRun>[1], "params" | "source">,
 ): Promise<string> {
   const id = newId("run");
-  const pipeline = await takeRunNumber(client, project, plan.name);
-  await insertRun(client, {
-    ...{ id, project, by, params, source },
-    pipelineId: pipeline.id,
-    pipelineVersion: version ?? (await ensureVersion(client, pipeline, { project, by, source: text!, plan })),
-    number: pipeline.number,
+  const wanted = {
     pool: request.pool ?? plan.worker.pool,
     labels: request.labels ?? plan.worker.labels,
     backend: request.backend ?? plan.worker.backend,
+    needs: runNeeds(plan),
+  };
+  if (request.failIfImpossible) await requirePossible(client, project, wanted);
+  const pipeline = await takeRunNumber(client, project, plan.name);
+  await insertRun(client, {
+    ...{ id, project, by, params, source, ...wanted },
+    pipelineId: pipeline.id,
+    pipelineVersion: version ?? (await ensureVersion(client, pipeline, { project, by, source: text!, plan })),
+    number: pipeline.number,
     priority: request.priority ?? plan.priority,
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: request.noCache ?? false,

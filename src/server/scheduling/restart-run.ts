@@ -1,9 +1,10 @@
+import { runNeeds } from "../../pipeline/run-need.ts";
 import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { stepsFrom } from "../../pipeline/steps-from.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { Plan } from "../../protocol/plan.ts";
+import type { Plan, StepPlan } from "../../protocol/plan.ts";
 import type { RestartRunRequest } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import { artifactsInRun } from "../store/artifact-commit.ts";
@@ -21,6 +22,7 @@ import {
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
 import { oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+import { requirePossible } from "./waiting.ts";
 
 /** Artifacts named in the error that says that they are gone. */
 const GONE_NAMED = 20;
@@ -33,7 +35,11 @@ export async function restartRun(
   database: Database,
   submitter: Submitter,
   original: string,
-  { from, requestKey = null }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
+  {
+    from,
+    requestKey = null,
+    failIfImpossible,
+  }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
 ): Promise<string> {
   const { project } = submitter;
   return oncePerKey(database, project, requestKey, () =>
@@ -48,7 +54,7 @@ export async function restartRun(
       const again = new Set([...(from == null ? [] : stepsFrom(plan, from)), ...late.map(({ name }) => name)]);
       const ended = (await endedStepRuns(client, original)).filter(({ step }) => !again.has(step));
       await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
-      return writeRestart(client, submitter, { original, run, plan, ended, requestKey });
+      return writeRestart(client, submitter, { original, run, plan, ended, requestKey, failIfImpossible });
     }),
   );
 }
@@ -93,26 +99,27 @@ interface Restart {
   /** The step runs of the original, but for those of steps that run again in any case. */
   readonly ended: readonly EndedStepRun[];
   readonly requestKey: string | null;
+  readonly failIfImpossible: boolean | null | undefined;
 }
 
 async function writeRestart(client: Queryable, { project, by }: Submitter, restart: Restart): Promise<string> {
   const { original, run, plan, ended, requestKey } = restart;
   const id = newId("run");
+  const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
+  const initial = initialStepRuns(plan).map((spec) => continued(spec, known.get(spec.key)));
+  const { pool, labels, backend } = run;
+  const wanted = { pool, labels, backend, needs: runNeeds({ steps: plan.steps.filter(hasWorkLeft(initial)) }) };
+  if (restart.failIfImpossible) await requirePossible(client, project, wanted);
   const { number } = await takeRunNumber(client, project, run.pipeline);
-  const { pipelineId, pipelineVersion, params, source, pool, labels, backend, priority } = run;
+  const { pipelineId, pipelineVersion, params, source, priority } = run;
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: false,
-    ...{ pipelineId, pipelineVersion, params, source, pool, labels, backend, priority },
+    ...{ pipelineId, pipelineVersion, params, source, priority, ...wanted },
   });
-  const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
-  const initial = initialStepRuns(plan);
   const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);
-  await insertStepRuns(client, { id, project }, [
-    ...initial.map((spec) => continued(spec, known.get(spec.key))),
-    ...items.map((item) => continued(item, item)),
-  ]);
+  await insertStepRuns(client, { id, project }, [...initial, ...items.map((item) => continued(item, item))]);
   const committer = { project, run: id, pipelineId, worker: "" };
   await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
@@ -127,6 +134,12 @@ function continued(
   const identity = { key, step, position, matrix, item, parent };
   if (ended === undefined) return identity;
   return hasSucceeded(ended) ? { ...ended } : { ...identity, items: ended.items };
+}
+
+/** What was taken over asks nothing of the worker any more. */
+function hasWorkLeft(stepRuns: readonly Parameters<typeof insertStepRuns>[2][number][]): (step: StepPlan) => boolean {
+  const left = new Set(stepRuns.filter(({ state }) => state !== "succeeded").map(({ step }) => step));
+  return ({ name }) => left.has(name);
 }
 
 function hasSucceeded({ state }: EndedStepRun): boolean {

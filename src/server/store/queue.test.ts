@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { runServer, submit } from "../../../test/setup/run-fixture.ts";
 import { type TestServer, testWorker } from "../../../test/setup/server.ts";
 import type { Queryable } from "./database.ts";
-import { claimQueuedRuns, isRunWaiting } from "./queue.ts";
+import { claimQueuedRuns, isRunWaiting, type Offer } from "./queue.ts";
 
 /** How long the queue is that a claim must not feel. */
 const QUEUED = 10_000;
@@ -56,7 +56,10 @@ test("a claim reads the front of the queue by its index, however long the queue 
   const worker = await testWorker(server);
   const { id } = await submit(server);
   await fill(server, id);
-  const offer = { project: server.project, pool: "default", labels: [], backends: ["process"] };
+  const offer: Offer = {
+    ...{ project: server.project, pool: "default", labels: [], backends: ["process"] },
+    ...{ cpus: 4, memoryBytes: 2 ** 33, gpus: 2, diskBytes: 2 ** 33 },
+  };
   for (const analyze of [false, true]) {
     if (analyze) await server.services.database.pool.query("ANALYZE runs");
     const plans = {

@@ -10,18 +10,28 @@ export interface Offer {
   readonly pool: string;
   readonly labels: readonly string[];
   readonly backends: readonly string[];
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly gpus: number;
+  /** Free, and not kept so. */
+  readonly diskBytes: number;
 }
 
-/** The predicate of a claim; see waiting.ts, which says in words which part of it fails. */
+/** The predicate of a claim; see wait-reasons.ts, which says in words which part of it fails. */
 const FITS = `project_id = $1 AND pool = $2 AND labels <@ $3::text[]
-  AND CASE WHEN backend IS NULL THEN cardinality($4::text[]) > 0 ELSE backend = ANY ($4) END`;
+  AND CASE WHEN backend IS NULL THEN cardinality($4::text[]) > 0 ELSE backend = ANY ($4) END
+  AND needed_cpus <= $5 AND needed_memory_bytes <= $6 AND needed_gpus <= $7 AND needed_disk_bytes <= $8`;
+
+function offered({ project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes }: Offer): unknown[] {
+  return [project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes];
+}
 
 /** Whether there is anything to claim: a look without locks, because most polls find nothing. */
-export async function isRunWaiting(db: Queryable, { project, pool, labels, backends }: Offer): Promise<boolean> {
+export async function isRunWaiting(db: Queryable, offer: Offer): Promise<boolean> {
   const { rows } = await db.query<{ waiting: boolean }>({
     name: "is-run-waiting",
     text: `SELECT EXISTS (SELECT FROM runs WHERE state = 'queued' AND ${FITS}) AS waiting`,
-    values: [project, pool, labels, backends],
+    values: offered(offer),
   });
   return rows[0]!.waiting;
 }
@@ -33,27 +43,40 @@ export interface ClaimedRun extends LeaseRef {
 /** The order of a claim, which is that of the index runs_queue: a look at the front, however long the queue is. */
 const NEXT_FIRST = "priority DESC, created_at, id";
 
-/** Grants the worker up to `limit` runs in that order. Two claims at once never get the same run, nor wait. */
+/**
+ * Grants the worker up to `limit` runs in that order. Two claims at once never get the same run, nor wait. Of runs that
+ * need GPUs it gets the first in line, as far as its GPUs are not promised to runs that it holds: one that needs many is
+ * not overtaken by those behind it that need few, while runs that need none pass by.
+ */
 export async function claimQueuedRuns(
   client: Queryable,
   worker: string,
-  { project, pool, labels, backends }: Offer,
+  offer: Offer,
   limit: number,
 ): Promise<ClaimedRun[]> {
   const { rows } = await client.query<ClaimedRun>(
-    `WITH next AS (
-       SELECT id AS next_id FROM runs WHERE state = 'queued' AND ${FITS}
-       ORDER BY ${NEXT_FIRST} LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED),
+    `WITH gpu_line AS (
+       SELECT id AS line_id, sum(needed_gpus) OVER (ORDER BY ${NEXT_FIRST}) AS gpus
+       FROM runs WHERE state = 'queued' AND needed_gpus > 0 AND ${FITS}
+       ORDER BY ${NEXT_FIRST} LIMIT $7),
+     gpus_held AS (
+       SELECT COALESCE(sum(needed_gpus), 0) AS gpus
+       FROM runs WHERE worker_id = $9 AND state IN ('running', 'cancelling')),
+     next AS (
+       SELECT id AS next_id FROM runs
+       WHERE state = 'queued' AND ${FITS} AND (needed_gpus = 0
+         OR id IN (SELECT line_id FROM gpu_line, gpus_held WHERE gpu_line.gpus <= $7 - gpus_held.gpus))
+       ORDER BY ${NEXT_FIRST} LIMIT $10 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (
-       UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $5, agent_seq = 0,
+       UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $9, agent_seq = 0,
          started_at = COALESCE(started_at, now()),
          lease_expires_at = now() + make_interval(secs => ${LEASE_DURATION_MS / 1000})
        FROM next WHERE id = next_id
        RETURNING id, epoch, project_id)
      INSERT INTO run_leases (run_id, epoch, project_id, worker_id)
-     SELECT id, epoch, project_id, $5 FROM claimed
+     SELECT id, epoch, project_id, $9 FROM claimed
      RETURNING run_id AS run, epoch, project_id AS project`,
-    [project, pool, labels, backends, worker, limit],
+    [...offered(offer), worker, limit],
   );
   return rows;
 }
