@@ -13,7 +13,8 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { syncBuiltinESMExports } from "node:module";
+import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { removeTree } from "../std/remove-tree.ts";
@@ -232,6 +233,21 @@ test("a blob from before the machine's last start is hashed before it is used ag
   assert.deepEqual(asked, []);
   assert.equal(readFileSync(await source.ensure(damaged.digest, damaged.size), "utf8"), "damaged");
   assert.deepEqual(asked, [damaged.digest]);
+});
+
+test("right after a start of the machine a blob is hashed once for each use, and not for ever", async (t) => {
+  const cache = await open();
+  const { path, digest, size } = file("early");
+  const blob = await cache.adopt(path, digest, size);
+  const { mock } = t.mock.method(os, "uptime", () => 5);
+  t.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
+  syncBuiltinESMExports();
+  const { fetchBlob, asked } = server();
+  assert.equal(await cache.sourceOf(fetchBlob).ensure(digest, size), blob);
+  assert.deepEqual(asked, []);
 });
 
 test("what was unused the longest is evicted first, and what is held never", async (t) => {

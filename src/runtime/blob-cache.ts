@@ -112,7 +112,9 @@ export class BlobCache {
 
   async #ensure(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<string> {
     let present = this.#folder.find(blob.digest, blob.size);
-    while (present === null || !this.#folder.isProven(present)) {
+    if (present !== null && !this.#folder.isProven(present)) present = null;
+    // What was just brought was hashed, and needs no further proof: right after a start of the machine nothing has it.
+    while (present === null) {
       await this.#bring(blob, fetchBlob, signal);
       present = this.#folder.find(blob.digest, blob.size);
     }
