@@ -20,15 +20,19 @@ export class ChaosApi {
     return this.#request("GET", path).then((answer) => answer.json() as Promise<T>);
   }
 
-  text(path: string): Promise<string> {
-    return this.#request("GET", path).then((answer) => answer.text());
+  text(path: string, accept = "*/*"): Promise<string> {
+    return this.#request("GET", path, { accept }).then((answer) => answer.text());
   }
 
   post<T>(path: string, body: unknown): Promise<T> {
-    return this.#request("POST", path, body).then((answer) => answer.json() as Promise<T>);
+    return this.#request("POST", path, { body }).then((answer) => answer.json() as Promise<T>);
   }
 
-  async #request(method: string, path: string, body?: unknown): Promise<Response> {
+  async #request(
+    method: string,
+    path: string,
+    { body, accept = "*/*" }: { readonly body?: unknown; readonly accept?: string } = {},
+  ): Promise<Response> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const url = this.#urls[this.#next++ % this.#urls.length]!;
@@ -36,6 +40,7 @@ export class ChaosApi {
         method,
         headers: {
           authorization: `Bearer ${this.#token}`,
+          accept,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

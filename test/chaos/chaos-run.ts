@@ -1,75 +1,97 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Run, RunDetail } from "../../src/protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
+import { AgentNetwork } from "./agent-network.ts";
+import { type AcceptedRun, collectEvidence } from "./evidence.ts";
+import { type Fault, faultsFor, seeded, shuffled } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
-import { type AcceptedRun, judge, type Verdict } from "./judge.ts";
+import { judge, type Verdict } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { type Backend, workload } from "./workload.ts";
 
 export interface ChaosOptions {
   /** A folder that is not there yet, or empty; it keeps logs and ledger. */
   readonly folder: string;
+  /** At least this long; each kind of fault that fits in is injected at least once. */
   readonly durationMs: number;
   readonly seed: number;
   readonly backends: readonly Backend[];
+  readonly agents: number;
+  /** New runs come as long as fewer than this many are under way. */
+  readonly runsAtOnce: number;
   /** Image of the steps in Docker. */
   readonly image: string;
+  /** Ends everything at once, and leaves nothing behind. */
+  readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
 
 export interface ChaosResult {
   readonly runs: number;
+  /** Attempts that all these runs made, and how many leases were granted beyond the first of each run. */
+  readonly attempts: number;
+  readonly handOvers: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly verdict: Verdict;
   readonly leftovers: readonly string[];
 }
 
-/** New runs come as long as fewer than this many are under way. */
-const RUNS_AT_ONCE = 8;
 const SUBMIT_INTERVAL_MS = 400;
 const FAULT_INTERVAL_MS = { min: 300, max: 2_500 };
-/** Kinds of runs: one in this many fails by its own doing, one in this many is cancelled. */
-const FAILS_EVERY = 7;
-const CANCELLED_EVERY = 9;
-const PAUSE_MAX_MS = 8_000;
-/** Long enough for a lease to run out: its runs move to another worker. */
-const GONE_MS = 75_000;
-/** After the last fault everything has to come to its end within this. */
+/** One run in this many is cancelled, within this long. */
+const CANCELLED_EVERY = 5;
+const CANCEL_WITHIN_MS = 6_000;
+/** After the last fault everything has to come to its end within this: a lease may have to run out first. */
 const SETTLE_TIMEOUT_MS = 240_000;
 /** And nothing may be left this long after that. */
 const TIDY_TIMEOUT_MS = 60_000;
 
-/** Runs go on and on while what runs them is killed and stopped at random; then a judge looks at what became of them. */
+/** Runs go on and on while what runs them is killed, stopped and cut off at random; then a judge looks at what became of them. */
 export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
-  const { folder, durationMs, say } = options;
+  const { folder, durationMs, say, signal } = options;
+  const swept = AgentNetwork.sweep();
+  if (swept.length > 0) say(`removed what an earlier chaos run left: ${swept.join(" ")}`);
+  const unavailable = AgentNetwork.unavailable();
+  if (unavailable !== null) say(`skipped: partitions between agents and servers, as ${unavailable}`);
   using ledger = await Ledger.open(`${folder}/ledger`);
-  await using fleet = await Fleet.start(folder);
+  await using fleet = await Fleet.start({ folder, agents: options.agents, networks: unavailable === null });
   const random = seeded(options.seed);
-  const until = performance.now() + durationMs;
+  const startedAt = performance.now();
   const faults: Record<string, number> = {};
   const runs: AcceptedRun[] = [];
-  await Promise.all([submitUntil(until), breakUntil(until)]);
-  say(`${runs.length} runs accepted, ${sum(faults)} faults; waiting for the runs to end`);
+  const breaking = breakThings().finally(() => fleet.heal());
+  const ended = new AbortController();
+  await Promise.all([breaking.finally(() => ended.abort()), submitUntil(ended.signal)]);
+  say(`${runs.length} runs accepted, ${sum(faults)} faults injected; waiting for the runs to end`);
   await settled();
-  const leftovers = await tidied(fleet);
-  return { runs: runs.length, faults, verdict: await judge(fleet.api, runs, ledger.read()), leftovers };
+  const leftovers = await tidied();
+  const evidence = await collectEvidence(fleet.api, runs);
+  return {
+    runs: runs.length,
+    attempts: evidence.reduce((count, { steps }) => count + steps.flatMap(({ attempts }) => attempts).length, 0),
+    handOvers: evidence.reduce((count, { run }) => count + Math.max(0, run.epoch - 1), 0),
+    faults,
+    verdict: judge(evidence, ledger.read()),
+    leftovers,
+  };
 
-  async function submitUntil(end: number): Promise<void> {
-    for (let count = 1; performance.now() < end; count++) {
-      if ((await openRuns()) >= RUNS_AT_ONCE) count -= 1;
+  async function submitUntil(end: AbortSignal): Promise<void> {
+    for (let count = 1; !end.aborted; count++) {
+      if ((await openRuns()) >= options.runsAtOnce) count -= 1;
       else await submit(count);
-      await sleep(SUBMIT_INTERVAL_MS);
+      await sleep(SUBMIT_INTERVAL_MS, undefined, { signal });
     }
   }
 
   async function submit(count: number): Promise<void> {
-    const backend = options.backends[count % options.backends.length]!;
-    const work = workload(ledger, backend, options.image, count % FAILS_EVERY === 0);
-    const body = { pipeline: JSON.stringify(work.pipeline), backend, requestKey: `chaos-${options.seed}-${count}` };
+    const backend = options.backends[Math.floor(count / 2) % options.backends.length]!;
+    const work = workload({ ledger, backend, image: options.image, count });
+    const { params } = work;
+    const body = { pipeline: JSON.stringify(work.pipeline), params, backend, requestKey: `chaos-${count}` };
     const run = await fleet.api.post<Run>("/runs?project=default", body);
     const cancelled = count % CANCELLED_EVERY === 0;
     runs.push({ id: run.id, workload: work, cancelled });
-    if (cancelled) setTimeout(() => void cancel(run.id), random() * 3_000);
+    if (cancelled) setTimeout(() => void cancel(run.id), random() * CANCEL_WITHIN_MS).unref();
   }
 
   async function cancel(id: string): Promise<void> {
@@ -86,14 +108,33 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
     return pages.reduce((count, { items }) => count + items.length, 0);
   }
 
-  async function breakUntil(end: number): Promise<void> {
+  /** Draws from a bag that holds each kind of fault once, and fills it again when nothing in it can be done now. */
+  async function breakThings(): Promise<void> {
     const { min, max } = FAULT_INTERVAL_MS;
+    const kinds = faultsFor(fleet).filter(({ lastsMs }) => lastsMs <= durationMs);
+    let bag = shuffled(kinds, random);
     for (;;) {
-      await sleep(min + random() * (max - min));
-      if (performance.now() > end) return;
-      const fault = pick(FAULTS, random);
-      if (fault.act(fleet, random, end - performance.now())) faults[fault.name] = (faults[fault.name] ?? 0) + 1;
+      await sleep(min + random() * (max - min), undefined, { signal });
+      const leftMs = startedAt + durationMs - performance.now();
+      const isOwed = ({ name }: Fault) => faults[name] === undefined;
+      if (leftMs < 0 && !kinds.some(isOwed)) return;
+      const done = bag.find((fault) => (isOwed(fault) || fault.lastsMs <= leftMs) && inject(fault));
+      bag = bag.filter((fault) => fault !== done);
+      if (done === undefined || bag.length === 0)
+        bag = [
+          ...shuffled(
+            kinds.filter((fault) => !bag.includes(fault)),
+            random,
+          ),
+          ...bag,
+        ];
     }
+  }
+
+  function inject(fault: Fault): boolean {
+    if (!fault.act(fleet, random)) return false;
+    faults[fault.name] = (faults[fault.name] ?? 0) + 1;
+    return true;
   }
 
   async function settled(): Promise<void> {
@@ -102,63 +143,19 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
       for (;;) {
         const { state } = await fleet.api.get<RunDetail>(`/runs/${id}?project=default`);
         if (isTerminal(RUN_TRANSITIONS, state) || performance.now() > deadline) break;
-        await sleep(250);
+        await sleep(250, undefined, { signal });
       }
     }
   }
-}
 
-interface Fault {
-  readonly name: string;
-  /** Says whether there was something to break. */
-  act(fleet: Fleet, random: () => number, leftMs: number): boolean;
-}
-
-const FAULTS: readonly Fault[] = [
-  { name: "server killed", act: ({ servers }, random) => pick(servers, random).kill() },
-  { name: "agent killed", act: ({ agents }, random) => pick(agents, random).kill() },
-  { name: "agent killed", act: ({ agents }, random) => pick(agents, random).kill() },
-  { name: "PostgreSQL killed", act: ({ postgres }) => killProcess(postgres.pid) },
-  { name: "agent paused", act: ({ agents }, random) => pick(agents, random).pauseFor(random() * PAUSE_MAX_MS) },
-  { name: "server paused", act: ({ servers }, random) => pick(servers, random).pauseFor(random() * PAUSE_MAX_MS) },
-  {
-    name: "agent gone until its leases ran out",
-    // Only one at a time, and only when there is time to see it come back.
-    act: ({ agents }, random, leftMs) => leftMs > GONE_MS && random() < 0.2 && agents[0]!.killFor(GONE_MS),
-  },
-];
-
-/** False when it is gone already, and not back yet. */
-function killProcess(pid: number): boolean {
-  try {
-    return process.kill(pid, "SIGKILL");
-  } catch {
-    return false;
+  async function tidied(): Promise<string[]> {
+    const deadline = performance.now() + TIDY_TIMEOUT_MS;
+    for (;;) {
+      const left = fleet.leftovers();
+      if (left.length === 0 || performance.now() > deadline) return left;
+      await sleep(500, undefined, { signal });
+    }
   }
-}
-
-async function tidied(fleet: Fleet): Promise<string[]> {
-  const deadline = performance.now() + TIDY_TIMEOUT_MS;
-  for (;;) {
-    const left = fleet.leftovers();
-    if (left.length === 0 || performance.now() > deadline) return left;
-    await sleep(500);
-  }
-}
-
-function pick<T>(list: readonly T[], random: () => number): T {
-  return list[Math.floor(random() * list.length)]!;
-}
-
-/** The same faults in the same order for the same seed; when exactly they strike is the machine's affair. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

@@ -4,100 +4,149 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/server/postgres/embedded-postgres.ts";
 import { freePort } from "../setup/free-port.ts";
+import { AgentNetwork } from "./agent-network.ts";
 import { ChaosApi } from "./api.ts";
+import { leftoversOf } from "./leftovers.ts";
 import { Part } from "./part.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 const REPLICAS = 2;
-const AGENTS = 3;
 const READY_TIMEOUT_MS = 60_000;
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 /** A worker that is gone is given up as soon as its lease ran out, so that a chaos run sees it happen. */
 const RECOVERY_AFTER_SECONDS = "0";
 
+export interface FleetOptions {
+  readonly folder: string;
+  readonly agents: number;
+  /** Whether each agent gets a network of its own, which can be cut. */
+  readonly networks: boolean;
+}
+
+/** An agent, and what is just being done to it. */
+export interface FleetAgent {
+  readonly part: Part;
+  readonly network: AgentNetwork | null;
+  /** On the monotonic clock. */
+  cutUntil: number;
+}
+
 /** PostgreSQL, server replicas and agents, each of which comes back when it is killed. */
 export class Fleet implements AsyncDisposable {
   readonly postgres: EmbeddedPostgres;
   readonly servers: readonly Part[];
-  readonly agents: readonly Part[];
+  readonly agents: readonly FleetAgent[];
   readonly api: ChaosApi;
+  /** Until when an agent is gone for long, on the monotonic clock, and how often one was. */
+  goneUntil = 0;
+  timesGone = 0;
   readonly #folder: string;
+  readonly #owned: AsyncDisposableStack;
 
-  static async start(folder: string): Promise<Fleet> {
-    const postgres = await startEmbeddedPostgres({ folder: join(folder, "postgres"), database: "berth", log: SILENT });
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const { folder } = options;
+    await using owned = new AsyncDisposableStack();
+    const postgres = owned.use(
+      await startEmbeddedPostgres({ folder: join(folder, "postgres"), database: "berth", log: SILENT }),
+    );
     const ports = await Promise.all(Array.from({ length: REPLICAS }, freePort));
     const urls = ports.map((port) => `http://127.0.0.1:${port}`);
     const servers = ports.map((port, index) => {
-      const home = makeHome(folder, `server-${index}`);
-      const env = {
+      const server = startServer(folder, index, {
         DATABASE_URL: postgres.url,
-        BERTH_LISTEN: `127.0.0.1:${port}`,
-        BERTH_OBJECTS: join(folder, "objects"),
-        BERTH_RECOVERY_AFTER_SECONDS: RECOVERY_AFTER_SECONDS,
-      };
-      return part(folder, `server-${index}`, ["server"], { ...environment(home), ...env });
+        BERTH_LISTEN: `${options.networks ? "0.0.0.0" : "127.0.0.1"}:${port}`,
+      });
+      owned.defer(() => server.stop());
+      return server;
     });
     for (const url of urls) await answering(url);
     const token = adminToken(folder);
-    const agents = await Promise.all(
-      Array.from({ length: AGENTS }, (_, index) =>
-        startAgent(folder, `agent-${index}`, urls[index % urls.length]!, token),
-      ),
-    );
-    return new Fleet(folder, postgres, { servers, agents }, new ChaosApi(urls, token));
+    const agents: FleetAgent[] = [];
+    for (let index = 0; index < options.agents; index++) {
+      const port = ports[index % ports.length]!;
+      const network = options.networks ? owned.use(new AgentNetwork(index)) : null;
+      const home = makeHome(folder, `agent-${index}`);
+      register(home, { name: `agent-${index}`, url: `http://127.0.0.1:${port}`, token });
+      const server = `http://${network?.host ?? "127.0.0.1"}:${port}`;
+      const args = ["agent", "start", "--server", server];
+      const agent = part(folder, `agent-${index}`, args, environment(home), network?.through);
+      owned.defer(() => agent.stop());
+      agents.push({ part: agent, network, cutUntil: 0 });
+    }
+    return new Fleet(folder, postgres, { servers, agents }, new ChaosApi(urls, token), owned.move());
   }
 
   private constructor(
     folder: string,
     postgres: EmbeddedPostgres,
-    parts: { readonly servers: readonly Part[]; readonly agents: readonly Part[] },
+    parts: { readonly servers: readonly Part[]; readonly agents: readonly FleetAgent[] },
     api: ChaosApi,
+    owned: AsyncDisposableStack,
   ) {
     this.#folder = folder;
+    this.#owned = owned;
     this.postgres = postgres;
     this.servers = parts.servers;
     this.agents = parts.agents;
     this.api = api;
   }
 
-  /** What runs left on the workers: their folders, and containers. */
   leftovers(): string[] {
-    return this.agents.flatMap(({ name }) => {
-      const home = join(this.#folder, name, "agent");
-      const { installation } = JSON.parse(readFileSync(join(home, "agent.json"), "utf8")) as { installation: string };
-      const filter = `label=berth.installation=${installation}`;
-      const { stdout } = spawnSync("docker", ["ps", "--all", "--quiet", "--filter", filter], { encoding: "utf8" });
-      const containers = stdout.split("\n").filter((line) => line !== "");
-      return [...readdirSync(join(home, "runs")), ...containers].map((what) => `${name}: ${what}`);
-    });
+    return leftoversOf(this.agents.map(({ part: { name } }) => join(this.#folder, name, "agent")));
+  }
+
+  /** Nobody is cut off any more: what waits is to come to its end. */
+  heal(): void {
+    for (const agent of this.agents) agent.network?.heal();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.agents.map((agent) => agent.stop()));
-    await Promise.all(this.servers.map((server) => server.stop()));
-    await this.postgres[Symbol.asyncDispose]();
+    this.heal();
+    await Promise.all([
+      ...this.agents.map(({ part: agent }) => agent.stop()),
+      ...this.servers.map((one) => one.stop()),
+    ]);
+    await this.#owned.disposeAsync();
   }
 }
 
-async function startAgent(folder: string, name: string, server: string, token: string): Promise<Part> {
-  const home = makeHome(folder, name);
-  mkdirSync(join(home, "agent"), { recursive: true });
-  writeFileSync(join(home, "agent", "config.json"), JSON.stringify({ diskFreeMinBytes: 0, graceMs: 1_000, slots: 3 }));
-  const made = await fetch(`${server}/api/v1/registration-tokens?project=default`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ labels: [] }),
-  });
-  const { token: registration } = (await made.json()) as { token: string };
-  const env = { ...environment(home), BERTH_REGISTRATION_TOKEN: registration };
-  const args = [MAIN, "agent", "register", "--server", server, "--name", name];
-  const registered = spawnSync(process.execPath, args, { env, encoding: "utf8" });
-  if (registered.status !== 0) throw new Error(`${name} could not be registered: ${registered.stderr}`);
-  return part(folder, name, ["agent", "start"], environment(home));
+function startServer(folder: string, index: number, env: Record<string, string>): Part {
+  const name = `server-${index}`;
+  const own = { BERTH_OBJECTS: join(folder, "objects"), BERTH_RECOVERY_AFTER_SECONDS: RECOVERY_AFTER_SECONDS };
+  return part(folder, name, ["server"], { ...environment(makeHome(folder, name)), ...own, ...env });
 }
 
-function part(folder: string, name: string, args: readonly string[], env: Record<string, string>): Part {
-  return new Part({ name, args, env, logFile: join(folder, `${name}.log`) });
+interface Registration {
+  readonly name: string;
+  readonly url: string;
+  /** Of an administrator. */
+  readonly token: string;
+}
+
+/** A worker registers from outside of its network: what may be cut is what comes after. */
+function register(home: string, { name, url, token }: Registration): void {
+  mkdirSync(join(home, "agent"), { recursive: true });
+  writeFileSync(join(home, "agent", "config.json"), JSON.stringify({ diskFreeMinBytes: 0, graceMs: 1_000, slots: 3 }));
+  const env = { ...environment(home), BERTH_SERVER: url, BERTH_TOKEN: token };
+  const made = berth(env, "token", "create", "--registration", "--json");
+  const registration = (JSON.parse(made) as { token: string }).token;
+  berth({ ...env, BERTH_REGISTRATION_TOKEN: registration }, "agent", "register", "--server", url, "--name", name);
+}
+
+function berth(env: Record<string, string>, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { env, encoding: "utf8" });
+  if (status !== 0) throw new Error(`berth ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+function part(
+  folder: string,
+  name: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  through: readonly string[] = [],
+): Part {
+  return new Part({ name, args, env, through, logFile: join(folder, `${name}.log`) });
 }
 
 function makeHome(folder: string, name: string): string {

@@ -1,80 +1,114 @@
-import { createHash } from "node:crypto";
-import type { ArtifactVersion, RunDetail, StepRun } from "../../src/protocol/resources.ts";
-import type { ChaosApi } from "./api.ts";
+import type { StepRun } from "../../src/protocol/resources.ts";
+import { isTerminal, RUN_TRANSITIONS, STEP_TRANSITIONS } from "../../src/protocol/states.ts";
+import type { RunEvidence } from "./evidence.ts";
+import { endedByServer, staleWrites } from "./judge-events.ts";
 import type { LedgerEntry } from "./ledger.ts";
-import { LOG_LINES, type Workload } from "./workload.ts";
-
-export interface AcceptedRun {
-  readonly id: string;
-  readonly workload: Workload;
-  readonly cancelled: boolean;
-}
+import { LOG_LINES } from "./workload.ts";
 
 /** Everything that must not be, each with enough words to look for it. */
 export interface Verdict {
-  /** Runs that the server accepted and that did not end, or not as they had to. */
+  /** Runs that the server accepted and that did not end, or not as they had to; step runs likewise. */
   readonly lost: readonly string[];
-  /** Step runs with more than one visible success, or with an output that is there twice. */
+  /** Step runs with more than one visible success or output, and attempts that were executed twice under one lease. */
   readonly duplicated: readonly string[];
   /** Attempts that still worked when the next attempt of the same step run, under the same lease, had begun. */
   readonly overlapping: readonly string[];
-  /** Successes that the ledger knows nothing of, or that were recorded under a lease that was not current. */
+  /** Reports that were taken from a lease that was over, and successes that the ledger knows nothing of. */
   readonly stale: readonly string[];
-  /** Logs of succeeded attempts with lines missing, repeated or out of order. */
+  /** Logs of attempts with bytes or lines missing, repeated or out of order. */
   readonly logGaps: readonly string[];
   /** Artifacts whose bytes are not those that their producer had. */
   readonly wrongBytes: readonly string[];
 }
 
-/** Holds what the API says of each run against what its steps said themselves. */
-export async function judge(
-  api: ChaosApi,
-  runs: readonly AcceptedRun[],
-  ledger: readonly LedgerEntry[],
-): Promise<Verdict> {
-  const verdict = { lost: [], duplicated: [], overlapping: [], stale: [], logGaps: [], wrongBytes: [] } as {
-    [Name in keyof Verdict]: string[];
-  };
+type Findings = { [Name in keyof Verdict]: string[] };
+
+/** Holds what the platform says of each run against what its steps said themselves. */
+export function judge(runs: readonly RunEvidence[], ledger: readonly LedgerEntry[]): Verdict {
+  const verdict: Findings = { lost: [], duplicated: [], overlapping: [], stale: [], logGaps: [], wrongBytes: [] };
   const byRun = Map.groupBy(ledger, ({ run }) => run);
-  for (const accepted of runs) await judgeRun(api, accepted, byRun.get(accepted.id) ?? [], verdict);
+  const known = new Set(ledger.flatMap(({ digest }) => digest ?? []));
+  for (const evidence of runs) {
+    const { id } = evidence.accepted;
+    const told = byRun.get(id) ?? [];
+    judgeEnd(evidence, verdict);
+    verdict.stale.push(...staleWrites(evidence).map((what) => `${id}: ${what}`));
+    for (const step of evidence.steps) {
+      judgeStep(
+        evidence,
+        step,
+        told.filter(({ stepRun }) => stepRun === step.key),
+        verdict,
+      );
+    }
+    for (const { body } of evidence.events) {
+      if (body.type !== "step.cached") continue;
+      const foreign = body.outputs.filter(({ content }) => !known.has(content.digest.replace(/^sha256:/, "")));
+      verdict.wrongBytes.push(...foreign.map(({ name }) => `${id} ${body.stepRun}: took a ${name} that nobody made`));
+    }
+  }
   return verdict;
 }
 
-async function judgeRun(
-  api: ChaosApi,
-  { id, workload, cancelled }: AcceptedRun,
-  entries: readonly LedgerEntry[],
-  verdict: { [Name in keyof Verdict]: string[] },
-): Promise<void> {
-  const run = await api.get<RunDetail>(`/runs/${id}?project=default`);
-  const isAsExpected = run.state === workload.expected || (cancelled && run.state === "cancelled");
-  if (!isAsExpected) verdict.lost.push(`${id} is ${run.state}: ${run.fault?.message}`);
-  const steps = await api.get<{ items: StepRun[] }>(`/runs/${id}/steps?project=default&limit=500`);
-  const artifacts = await api.get<{ items: ArtifactVersion[] }>(`/artifacts?project=default&run=${id}&limit=500`);
-  for (const step of steps.items) {
-    const name = `${id} ${step.key}`;
-    const successes = step.attempts.filter(({ state }) => state === "succeeded");
-    const outputs = artifacts.items.filter(({ stepRun }) => stepRun === step.key);
-    if (successes.length > 1 || outputs.length > 1) verdict.duplicated.push(`${name}: ${successes.length} successes`);
-    const told = entries.filter(({ stepRun }) => stepRun === step.key);
-    verdict.overlapping.push(...overlaps(step, told).map((what) => `${name}: ${what}`));
-    if (successes.length !== 1) continue;
-    const { attempt } = successes[0]!;
-    const end = told.find((entry) => entry.word === "end" && entry.attempt === attempt);
-    if (end === undefined) verdict.stale.push(`${name}: attempt ${attempt} succeeded without having said so`);
-    await judgeLog(api, { id, key: step.key, attempt }, verdict);
-    const [output] = outputs;
-    if (end === undefined || output === undefined) continue;
-    const { step: producer, name: artifact, version, item } = output;
-    const reference = `/artifacts/${output.pipeline}/${producer}/${artifact}/${version}/content`;
-    const bytes = await api.text(
-      `${reference}?project=default${item === "" ? "" : `&item=${encodeURIComponent(item)}`}`,
-    );
-    const digest = createHash("sha256").update(bytes).digest("hex");
-    // Tried again after a hand-over, an attempt may have ended twice under one number: one of them has to be it.
-    const ends = told.filter((entry) => entry.word === "end" && entry.attempt === attempt);
+function judgeEnd(evidence: RunEvidence, verdict: Findings): void {
+  const { accepted, run, steps } = evidence;
+  const { id, workload, cancelled } = accepted;
+  const isCancelled = cancelled && run.state === "cancelled";
+  if (run.state !== workload.expected && !isCancelled)
+    verdict.lost.push(`${id} is ${run.state}: ${run.fault?.message}`);
+  if (!isTerminal(RUN_TRANSITIONS, run.state)) return;
+  const byKey = new Map(steps.map((step) => [step.key, step]));
+  for (const { key, state } of steps) {
+    if (!isTerminal(STEP_TRANSITIONS, state)) verdict.lost.push(`${id} ${key} is ${state} in a run that has ended`);
+  }
+  const mustBe = isCancelled
+    ? workload.inAnyCase.filter(() => !endedByServer(evidence)).map((key) => [key, "succeeded"])
+    : Object.entries(workload.steps);
+  for (const [key, state] of mustBe) {
+    const step = byKey.get(key!);
+    if (step?.state !== state)
+      verdict.lost.push(`${id} ${key} is ${step?.state}, not ${state}: ${step?.fault?.message}`);
+  }
+}
+
+function judgeStep(evidence: RunEvidence, step: StepRun, told: readonly LedgerEntry[], verdict: Findings): void {
+  const { id, workload } = evidence.accepted;
+  const name = `${id} ${step.key}`;
+  const successes = step.attempts.filter(({ state }) => state === "succeeded");
+  const outputs = evidence.outputs.filter(({ stepRun }) => stepRun === step.key);
+  if (successes.length > 1) verdict.duplicated.push(`${name}: ${successes.length} successes`);
+  if (new Set(outputs.map((output) => output.name)).size < outputs.length)
+    verdict.duplicated.push(`${name}: one output is there ${outputs.length} times`);
+  verdict.duplicated.push(...executedTwice(step, told, evidence.run.epoch).map((what) => `${name}: ${what}`));
+  verdict.overlapping.push(...overlaps(step, told).map((what) => `${name}: ${what}`));
+  for (const attempt of step.attempts) {
+    const hasEnded = told.some((entry) => entry.word === "end" && entry.attempt === attempt.attempt);
+    if (attempt.state === "succeeded" || (attempt.exitCode !== null && hasEnded))
+      judgeLog(evidence, step.key, attempt, verdict);
+  }
+  const [success] = successes;
+  if (success === undefined) {
+    if (step.state === "succeeded" && !workload.withoutAttempt.includes(step.key))
+      verdict.stale.push(`${name}: succeeded without an attempt that did`);
+    return;
+  }
+  // Tried again after a hand-over, an attempt may have ended twice under one number: one of them has to be it.
+  const ends = told.filter((entry) => entry.word === "end" && entry.attempt === success.attempt);
+  if (ends.length === 0) verdict.stale.push(`${name}: attempt ${success.attempt} succeeded without having said so`);
+  for (const { digest } of outputs) {
     if (!ends.some((entry) => entry.digest === digest)) verdict.wrongBytes.push(`${name}: ${digest}`);
   }
+  if (outputs.length === 0) verdict.lost.push(`${name}: succeeded, and its output is not there`);
+}
+
+/** An attempt is executed once per lease at most; what was not reported may be repeated under the next one. */
+function executedTwice(step: StepRun, told: readonly LedgerEntry[], lastEpoch: number): string[] {
+  const byAttempt = Map.groupBy(told, ({ attempt }) => attempt);
+  return [...byAttempt].flatMap(([attempt, entries]) => {
+    const lives = new Set(entries.map(({ life }) => life)).size;
+    const leases = step.attempts.find((known) => known.attempt === attempt)?.epoch ?? lastEpoch;
+    return lives > leases ? [`attempt ${attempt} was executed ${lives} times within ${leases} leases`] : [];
+  });
 }
 
 /** Under one lease a second attempt begins only when the first is over. */
@@ -84,20 +118,22 @@ function overlaps(step: StepRun, told: readonly LedgerEntry[]): string[] {
   const found: string[] = [];
   for (const { word, attempt } of told) {
     if (word === "begin") newest = Math.max(newest, attempt);
-    else if (attempt < newest && epochs.get(attempt) === epochs.get(newest))
+    const epoch = epochs.get(attempt);
+    if (attempt < newest && epoch !== undefined && epoch === epochs.get(newest))
       found.push(`attempt ${attempt} said "${word}" when attempt ${newest} had begun`);
   }
   return found;
 }
 
-async function judgeLog(
-  api: ChaosApi,
-  { id, key, attempt }: { readonly id: string; readonly key: string; readonly attempt: number },
-  verdict: { [Name in keyof Verdict]: string[] },
-): Promise<void> {
-  const query = `project=default&step=${encodeURIComponent(key)}&attempt=${attempt}`;
-  const text = await api.text(`/runs/${id}/logs?${query}`);
-  const lines = [...text.matchAll(/line (\d+)$/gm)].map(([, number]) => Number(number));
-  const isWhole = lines.length === LOG_LINES && lines.every((number, index) => number === index);
-  if (!isWhole) verdict.logGaps.push(`${id} ${key}, attempt ${attempt}: ${lines.length} of ${LOG_LINES} lines`);
+function judgeLog(
+  { accepted, logs }: RunEvidence,
+  key: string,
+  { attempt, epoch }: { readonly attempt: number; readonly epoch: number },
+  verdict: Findings,
+): void {
+  const log = logs.find((one) => one.stepRun === key && one.attempt === attempt && one.epoch === epoch);
+  const lines = [...(log?.text ?? "").matchAll(/line (\d+)$/gm)].map(([, number]) => Number(number));
+  const isWhole = log?.breaks === 0 && lines.length === LOG_LINES && lines.every((number, index) => number === index);
+  if (!isWhole)
+    verdict.logGaps.push(`${accepted.id} ${key}, attempt ${attempt}: ${lines.length} of ${LOG_LINES} lines`);
 }

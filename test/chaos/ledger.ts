@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 
 /**
  * What steps themselves say happened, outside of everything that is under test: one line per word of a step, in order of
@@ -9,10 +9,13 @@ export class Ledger implements Disposable {
   readonly file: string;
   readonly port: number;
   readonly #server: Server;
+  readonly #sockets: Set<Socket>;
 
   static async open(file: string): Promise<Ledger> {
     const fd = openSync(file, "a");
-    const server = createServer((socket) => {
+    const sockets = new Set<Socket>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket);
       let text = "";
       socket.setEncoding("utf8").on("data", (more: string) => {
         text += more;
@@ -23,15 +26,17 @@ export class Ledger implements Disposable {
         socket.end("ok\n");
       });
       socket.on("error", () => {});
+      socket.on("close", () => sockets.delete(socket));
     });
     await new Promise<void>((done) => server.listen(0, "0.0.0.0", done));
     server.on("close", () => closeSync(fd));
-    return new Ledger(file, server);
+    return new Ledger(file, server, sockets);
   }
 
-  private constructor(file: string, server: Server) {
+  private constructor(file: string, server: Server, sockets: Set<Socket>) {
     this.file = file;
     this.#server = server;
+    this.#sockets = sockets;
     this.port = (server.address() as { port: number }).port;
   }
 
@@ -42,6 +47,7 @@ export class Ledger implements Disposable {
 
   [Symbol.dispose](): void {
     this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 
@@ -51,17 +57,20 @@ export interface LedgerEntry {
   readonly run: string;
   readonly stepRun: string;
   readonly attempt: number;
-  /** SHA-256 of the output, with `end`. */
+  /** Made by the step's own process when it began: two of them under one attempt are two executions. */
+  readonly life: string;
+  /** SHA-256 of the output, with `end`; null for a step without one. */
   readonly digest: string | null;
 }
 
 function parse(line: string): LedgerEntry {
-  const [word, run, stepRun, attempt, digest] = line.split(" ");
+  const [word, run, stepRun, attempt, life, digest] = line.split(" ");
   return {
     word: word as LedgerEntry["word"],
     run: run!,
     stepRun: stepRun!,
     attempt: Number(attempt),
-    digest: digest ?? null,
+    life: life!,
+    digest: digest === undefined || digest === "" ? null : digest,
   };
 }

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { removeTree } from "../../src/std/remove-tree.ts";
 import { ensureDocker, testImage } from "../setup/docker.ts";
 import { chaosRun } from "./chaos-run.ts";
+import { isClean, summary } from "./summary.ts";
 
 /**
  * `npm run chaos -- [--minutes 5] [--seed N] [--backend process]`: exits 1 when the judge found anything, and then keeps
@@ -24,25 +25,30 @@ if (!(minutes > 0) || backends.length === 0) {
   process.exit(2);
 }
 
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
+}
+
 await using _docker = await ensureDocker();
 const folder = mkdtempSync(join(tmpdir(), "berth-chaos-"));
 const say = (line: string) => process.stdout.write(`${line}\n`);
 say(`${minutes} minutes of chaos, seed ${values.seed}, in ${folder}`);
-const { runs, faults, verdict, leftovers } = await chaosRun({
-  ...{ folder, backends, say, durationMs: minutes * 60_000, seed: Number(values.seed) },
-  image: await testImage(),
-});
-
-const found = { ...verdict, leftovers };
-say(`\nruns                ${runs}`);
-for (const [name, count] of Object.entries(faults)) say(`${name.padEnd(36)}${count}`);
-for (const [name, entries] of Object.entries(found)) {
-  say(`${name.padEnd(20)}${entries.length}`);
-  for (const entry of entries.slice(0, 20)) say(`    ${entry}`);
-}
-if (Object.values(found).some((entries) => entries.length > 0)) {
-  say(`\nThe logs and the ledger are in ${folder}.`);
-  process.exitCode = 1;
-} else {
+try {
+  const result = await chaosRun({
+    ...{ folder, backends, say, durationMs: minutes * 60_000, seed: Number(values.seed) },
+    ...{ agents: 3, runsAtOnce: 8, signal: interrupted.signal },
+    image: await testImage(),
+  });
+  say(`\n${summary(result)}`);
+  if (isClean(result)) await removeTree(folder);
+  else {
+    say(`\nThe logs and the ledger are in ${folder}.`);
+    process.exitCode = 1;
+  }
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+  say(String(interrupted.signal.reason));
   await removeTree(folder);
+  process.exitCode = 130;
 }

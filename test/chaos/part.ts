@@ -12,6 +12,8 @@ const STOP_TIMEOUT_MS = 30_000;
 export interface PartOptions {
   readonly name: string;
   readonly args: readonly string[];
+  /** What the process is started through, such as a namespace; it has to become the process. */
+  readonly through?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** What it says, over all its lives. */
   readonly logFile: string;
@@ -23,7 +25,8 @@ export class Part {
   readonly #options: PartOptions;
   #child: ChildProcess | null = null;
   #lives = 0;
-  #stopping = false;
+  #goneUntil = 0;
+  readonly #stopping = new AbortController();
   #heldDown: Promise<unknown> = Promise.resolve();
   readonly #life: Promise<void>;
 
@@ -38,27 +41,49 @@ export class Part {
     return this.#lives;
   }
 
-  /** False when there is none to kill just now. */
+  /** False when there is none to kill just now, or when it is left to itself: see `goneFor`. */
   kill(): boolean {
-    return this.#child?.kill("SIGKILL") ?? false;
-  }
-
-  /** Kills it and keeps it from coming back for a while, as a machine that is gone. */
-  killFor(downMs: number): boolean {
-    this.#heldDown = sleep(downMs);
-    return this.kill();
+    return !this.#isGone && (this.#child?.kill("SIGKILL") ?? false);
   }
 
   /** Stops it in the middle of whatever it does, and lets it go on later. */
   pauseFor(pausedMs: number): boolean {
+    return !this.#isGone && this.#pauseFor(pausedMs);
+  }
+
+  /** Kills it and keeps it from coming back for a while, as a machine that is gone; nothing else is done to it then. */
+  killFor(downMs: number): boolean {
+    if (!this.kill()) return false;
+    this.#heldDown = sleep(downMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
+    this.goneFor(downMs);
+    return true;
+  }
+
+  /** The same, but it is only stopped, and goes on as if nothing had been. */
+  freezeFor(pausedMs: number): boolean {
+    if (!this.pauseFor(pausedMs)) return false;
+    this.goneFor(pausedMs);
+    return true;
+  }
+
+  /** For this long nothing else is done to it, so that it is gone for as long as it was meant to be. */
+  goneFor(ms: number): void {
+    this.#goneUntil = performance.now() + ms;
+  }
+
+  get #isGone(): boolean {
+    return performance.now() < this.#goneUntil;
+  }
+
+  #pauseFor(pausedMs: number): boolean {
     const child = this.#child;
     if (child === null || !child.kill("SIGSTOP")) return false;
-    setTimeout(() => child.kill("SIGCONT"), pausedMs);
+    setTimeout(() => child.kill("SIGCONT"), pausedMs).unref();
     return true;
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopping.abort();
     this.#child?.kill("SIGCONT");
     this.#child?.kill("SIGTERM");
     const timer = setTimeout(() => this.#child?.kill("SIGKILL"), STOP_TIMEOUT_MS);
@@ -67,16 +92,18 @@ export class Part {
   }
 
   async #live(): Promise<void> {
-    const { args, env, logFile } = this.#options;
-    while (!this.#stopping) {
+    const { args, env, logFile, through = [] } = this.#options;
+    const [program, ...rest] = [...through, process.execPath, MAIN, ...args];
+    while (!this.#stopping.signal.aborted) {
       const log = openSync(logFile, "a");
-      this.#child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["ignore", log, log] });
+      // By the channel it hears when this process is gone, and then ends too: see serve-until-stopped.ts.
+      this.#child = spawn(program!, rest, { env, stdio: ["ignore", log, log, "ipc"] });
       closeSync(log);
       this.#lives += 1;
       await once(this.#child, "exit");
       this.#child = null;
       await this.#heldDown;
-      await sleep(RESTART_DELAY_MS);
+      await sleep(RESTART_DELAY_MS, undefined, { signal: this.#stopping.signal }).catch(() => {});
     }
   }
 }

@@ -19,9 +19,10 @@ import {
   waitBegins,
 } from "../../../test/setup/run-fixture.ts";
 import { TEST_CAPABILITIES, type TestServer, testWorker } from "../../../test/setup/server.ts";
-import { AGENT_API_VERSION, type Assignment } from "../../protocol/agent-api.ts";
+import { AGENT_API_VERSION, type Assignment, LEASE_DURATION_MS } from "../../protocol/agent-api.ts";
 import { type FaultCode, fault } from "../../protocol/faults.ts";
 import { newId } from "../../protocol/ids.ts";
+import { extendLeases } from "../store/leases.ts";
 import { startRunLoops } from "./loops.ts";
 import { OUTAGE_MS, reap } from "./reap.ts";
 
@@ -381,6 +382,25 @@ test("a lease renewed between the look and the act is not taken away", async (t)
   });
   assert.deepEqual((await pass.reaping).released, []);
   assert.equal((await showRun(server, id)).state, "running");
+});
+
+test("a server whose clock is wrong takes no lease away, and extends none for too long", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server);
+  await takeRun(worker);
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 24 * 3_600_000 });
+  assert.deepEqual((await reapNow(server, 0)).released, [], "a day ahead");
+  t.mock.timers.setTime(0);
+  const { pool } = server.services.database;
+  await extendLeases(pool, worker.id, [{ run: id, epoch: 1 }]);
+  const { rows } = await pool.query<{ seconds: number }>(
+    "SELECT extract(epoch FROM lease_expires_at - now())::float8 AS seconds FROM runs WHERE id = $1",
+    [id],
+  );
+  assert.ok(rows[0]!.seconds > 0 && rows[0]!.seconds <= LEASE_DURATION_MS / 1000, JSON.stringify(rows));
+  await expireLease(server, id, 1);
+  assert.equal((await reapNow(server, 0)).released.length, 1, "many years behind");
 });
 
 test("after an outage of the server every lease is extended before any is reaped", async (t) => {
