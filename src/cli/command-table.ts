@@ -42,6 +42,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "say what is taken from the cache, and why; or give it up",
     load: () => import("./commands/cache.ts"),
   },
+  {
+    name: "schedules",
+    summary: "run a pipeline at set times",
+    load: () => import("./commands/schedules.ts"),
+  },
   { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },
   {
     name: "up",

@@ -4,6 +4,7 @@ import { compilePipeline } from "../pipeline/compile.ts";
 import { FILE_MAX_BYTES } from "../pipeline/document.ts";
 import type { Problem } from "../protocol/errors.ts";
 import type { Plan } from "../protocol/plan.ts";
+import type { ScheduleDefinition } from "../protocol/schedules.ts";
 import { CliError, usageError } from "./cli-error.ts";
 import { EXIT } from "./exit-code.ts";
 import { problemLine } from "./report-error.ts";
@@ -16,6 +17,7 @@ export interface PipelineFile {
   readonly folder: string;
   readonly text: string;
   readonly plan: Plan;
+  readonly schedules: readonly ScheduleDefinition[];
   readonly warnings: readonly Problem[];
 }
 
@@ -36,8 +38,8 @@ export function checkPipeline(file: string): CheckedPipeline {
   const folder = dirname(resolve(file));
   const result = compilePipeline(text, { fileName: file, kindOf: (path) => kindOf(join(folder, path)) });
   if (!result.ok) return { ok: false, problems: result.problems };
-  const { plan, warnings } = result;
-  return { ok: true, pipeline: { name: file, folder, text, plan, warnings } };
+  const { plan, schedules, warnings } = result;
+  return { ok: true, pipeline: { name: file, folder, text, plan, schedules, warnings } };
 }
 
 function readText(file: string): string {

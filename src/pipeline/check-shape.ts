@@ -28,15 +28,15 @@ export function checkShape(
   return salvage(document.value, found);
 }
 
-/** Sections whose entries stand for themselves: one bad key of a step says nothing about the rest. */
-const SECTIONS = new Set<unknown>(["params", "environments", "steps"]);
+/** Sections whose entries stand for themselves: one bad key of a step says nothing about the rest, nor does a schedule. */
+const UNIT_DEPTH: Readonly<Record<string, number>> = { params: 3, environments: 3, schedules: 2, steps: 3 };
 
 /** Takes out every unknown key, and everything else that has a problem, and looks at the rest. */
 function salvage(value: unknown, problems: readonly ShapeProblem[]): CheckedShape | null {
   const rest = structuredClone(value);
   const damaged = new Set<string>();
   for (const { path, isUnknownKey, meantKey } of problems) {
-    const unit = isUnknownKey ? path : path.slice(0, SECTIONS.has(path[0]) ? 3 : 1);
+    const unit = isUnknownKey ? path : path.slice(0, UNIT_DEPTH[String(path[0])] ?? 1);
     remove(rest, unit);
     if (!isUnknownKey) damaged.add(unit.join("."));
     else if (meantKey !== null) damaged.add([...path.slice(0, -1), meantKey].join("."));

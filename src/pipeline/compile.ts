@@ -1,5 +1,6 @@
 import type { Problem } from "../protocol/errors.ts";
 import type { Plan, StepPlan } from "../protocol/plan.ts";
+import type { ScheduleDefinition } from "../protocol/schedules.ts";
 import { checkShape } from "./check-shape.ts";
 import { checkTemplates } from "./check-templates.ts";
 import { type Compilation, newCompilation } from "./compilation.ts";
@@ -9,6 +10,7 @@ import { checkCycles, checkPhases, checkSerialOrder } from "./compile-needs.ts";
 import { compileOutputs } from "./compile-outputs.ts";
 import { compileParams } from "./compile-params.ts";
 import { checkPipelineRetry } from "./compile-retry.ts";
+import { compileSchedules } from "./compile-schedules.ts";
 import { compileStep } from "./compile-step.ts";
 import { readDocument } from "./document.ts";
 import { ProblemList } from "./problem-list.ts";
@@ -16,7 +18,7 @@ import { durationOf } from "./quantity.ts";
 import type { StepSpec } from "./schema.ts";
 
 export type CompileResult =
-  | { readonly ok: true; readonly plan: Plan; readonly warnings: Problem[] }
+  | { readonly ok: true; readonly plan: Plan; readonly schedules: ScheduleDefinition[]; readonly warnings: Problem[] }
   | { readonly ok: false; readonly problems: Problem[] };
 
 export interface CompileOptions {
@@ -37,9 +39,11 @@ export function compilePipeline(text: string, options: CompileOptions = {}): Com
   const warnings = new ProblemList(read.document);
   const shape = checkShape(read.document, problems, options.fileName);
   if (shape === null) return { ok: false, problems: problems.toArray() };
-  const plan = compilePlan(newCompilation(shape, read.document, problems, warnings, options.kindOf));
+  const compilation = newCompilation(shape, read.document, problems, warnings, options.kindOf);
+  const plan = compilePlan(compilation);
+  const schedules = compileSchedules(plan.params, compilation);
   if (!problems.isEmpty) return { ok: false, problems: problems.toArray() };
-  return { ok: true, plan, warnings: warnings.toArray() };
+  return { ok: true, plan, schedules, warnings: warnings.toArray() };
 }
 
 /** Of no use to anyone once a problem was reported. */

@@ -4,6 +4,7 @@ import { ArtifactType, Priority } from "../protocol/plan.ts";
 import { DURATION_PATTERN, MEMORY_PATTERN, parseDuration, parseMemory } from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
+import { SchedulesSpec } from "./schema-schedules.ts";
 
 /**
  * The pipeline file, as people write it: what it may hold is said here and nowhere else. Positions and suggestions
@@ -214,6 +215,7 @@ export const PipelineFile = mapping({
   environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
   environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),
   retry: RetrySpec.optional(),
+  schedules: SchedulesSpec.optional().describe("When to run it, by name: see docs/schedules-and-triggers.md."),
   worker: mapping({
     pool: NameText.optional().describe("Pool whose workers may take the run. Default: default."),
     labels: z

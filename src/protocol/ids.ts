@@ -12,6 +12,7 @@ const PREFIX = {
   apiToken: "tok",
   registrationToken: "reg",
   artifact: "art",
+  schedule: "sch",
 } as const;
 
 export type IdKind = keyof typeof PREFIX;

@@ -6,6 +6,8 @@ import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name, Scalar } from "./names.ts";
 import { Params, Plan, Priority, SourceRef } from "./plan.ts";
+import { ScheduleDefinition } from "./schedules.ts";
+import { StartedBy } from "./started-by.ts";
 import { AttemptState, RunState, StepState } from "./states.ts";
 
 /** What the public API shows. Times are ISO 8601 in UTC; `null` means "not yet" or "none", never "unknown". */
@@ -55,7 +57,12 @@ export const ValidateRequest = z.strictObject({
   fileName: z.string().max(500).optional(),
 });
 export const ValidateResponse = z.discriminatedUnion("ok", [
-  z.object({ ok: z.literal(true), plan: Plan, warnings: z.array(Problem) }),
+  z.object({
+    ok: z.literal(true),
+    plan: Plan,
+    schedules: z.array(ScheduleDefinition),
+    warnings: z.array(Problem),
+  }),
   z.object({ ok: z.literal(false), problems: z.array(Problem) }),
 ]);
 export type ValidateResponse = z.infer<typeof ValidateResponse>;
@@ -130,6 +137,7 @@ export const Run = z.object({
   /** The run that this one goes on from; of the same pipeline version. */
   restartOf: z.object({ id: idOf("run"), number: z.int() }).nullable(),
   createdBy: z.string(),
+  startedBy: StartedBy,
   createdAt: Time,
   startedAt: Time.nullable(),
   finishedAt: Time.nullable(),

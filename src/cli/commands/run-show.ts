@@ -33,11 +33,19 @@ async function showRun(context: CliContext, reference: string, options: Options)
   const lines = renderSummary({ run, view, artifacts }, console.style);
   for (const line of [
     ...lines,
+    startedLine(run),
+    "",
     ...attemptLines(steps),
     ...waitingLines(run),
     ...lookFurther(runName(run), view, artifacts, console.style),
   ])
     console.out(line);
+}
+
+function startedLine({ startedBy, createdAt }: RunDetail): string {
+  if (startedBy.kind === "person") return `  started by ${plainText(startedBy.name)} at ${createdAt}`;
+  const how = startedBy.dueAt === null ? `at once, for ${plainText(startedBy.by ?? "")}` : `due at ${startedBy.dueAt}`;
+  return `  started by schedule ${plainText(startedBy.name)}, ${how}`;
 }
 
 /** Step runs that were tried more than once, with how each attempt ended. */

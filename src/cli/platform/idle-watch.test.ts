@@ -3,13 +3,13 @@ import { test } from "node:test";
 import { IdleWatch } from "./idle-watch.ts";
 
 /** A watch with short times; `idle` resolves when it finds that nobody needs the platform. */
-function watch(hasLiveRuns: () => Promise<boolean>, idleMs = 40) {
+function watch(isNeeded: () => Promise<boolean>, idleMs = 40) {
   const { promise: idle, resolve } = Promise.withResolvers<void>();
   let asked = 0;
   const watching = new IdleWatch({
-    hasLiveRuns: () => {
+    isNeeded: () => {
       asked++;
-      return hasLiveRuns();
+      return isNeeded();
     },
     onIdle: resolve,
     idleMs,

@@ -1,10 +1,10 @@
-/** After this long without a request and without a live run, a platform started in the background ends itself. */
+/** After this long without a request, a live run and an active schedule, a platform started in the background ends itself. */
 export const IDLE_STOP_MS = 15 * 60_000;
 const CHECK_INTERVAL_MS = 30_000;
 
 export interface IdleWatchOptions {
-  /** Whether any run is queued, running or cancelling. May fail: then it is asked again. */
-  readonly hasLiveRuns: () => Promise<boolean>;
+  /** Whether there is work although nobody asks for anything. May fail: then it is asked again. */
+  readonly isNeeded: () => Promise<boolean>;
   readonly onIdle: () => void;
   readonly idleMs?: number;
   readonly checkIntervalMs?: number;
@@ -32,8 +32,8 @@ export class IdleWatch implements Disposable {
 
   async #check(): Promise<void> {
     if (!this.#isIdle()) return;
-    const live = await this.#options.hasLiveRuns().catch(() => true);
-    if (live) this.touch();
+    const needed = await this.#options.isNeeded().catch(() => true);
+    if (needed) this.touch();
     else if (this.#isIdle()) this.#options.onIdle();
   }
 

@@ -1,5 +1,6 @@
 import { ApiClient } from "../api/client.ts";
 import { countLiveRuns } from "../api/runs.ts";
+import { hasActiveSchedules } from "../api/schedules.ts";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { onInterrupt } from "../on-interrupt.ts";
@@ -17,7 +18,7 @@ export async function runBackgroundPlatform(context: CliContext): Promise<void> 
   const log = (line: string) => context.console.note(`${new Date().toISOString()} ${line}`);
   using _interrupt = onInterrupt(() => stop.abort());
   using idle = new IdleWatch({
-    hasLiveRuns: () => hasLiveRuns(home),
+    isNeeded: () => isNeeded(home),
     onIdle: () => {
       log(`nobody needed Berth for ${IDLE_STOP_MS / 60_000} minutes; stopping`);
       stop.abort();
@@ -56,9 +57,10 @@ function tellStarter(message: BackgroundMessage): void {
   });
 }
 
-async function hasLiveRuns(home: string): Promise<boolean> {
+/** Whether there is something to do, or will be at a time that only a server sees coming. */
+async function isNeeded(home: string): Promise<boolean> {
   const endpoint = embeddedEndpoint(home);
   if (endpoint === null) return false;
   const api = new ApiClient(() => endpoint, SUPERVISOR_USER_AGENT);
-  return (await countLiveRuns(api)) > 0;
+  return (await countLiveRuns(api)) > 0 || (await hasActiveSchedules(api));
 }

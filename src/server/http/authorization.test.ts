@@ -11,6 +11,7 @@ import {
   submit,
   takeRun,
 } from "../../../test/setup/run-fixture.ts";
+import { apply, nightly } from "../../../test/setup/schedule-fixture.ts";
 import {
   TEST_CAPABILITIES,
   type TestRequest,
@@ -60,6 +61,8 @@ interface Example {
   /** Made from the boot that calls, where a worker does. */
   readonly body?: object | ((bootId: string) => object);
   readonly bytes?: Buffer;
+  /** Before each call: makes again what an earlier one has used up. */
+  readonly prepare?: () => Promise<unknown>;
 }
 
 async function example(route: Route, world: World): Promise<Example> {
@@ -88,6 +91,9 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
     "POST /runs/:run/restart": { body: { from: "use" } },
     "POST /runs/:run/cancel": { params: { run }, body: {} },
+    "POST /schedules/apply": { body: { pipeline: CHAIN } },
+    "POST /schedules/:pipeline/:schedule/pause": { body: {} },
+    "DELETE /schedules/:pipeline/:schedule": { prepare: () => apply(world.server, nightly()) },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
     "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
@@ -101,6 +107,7 @@ async function example(route: Route, world: World): Promise<Example> {
     run: route.access.kind === "agent" ? run : world.ended,
     digest: DIGEST,
     pipeline: "chain",
+    schedule: "nightly",
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
     version: "1",
@@ -133,6 +140,7 @@ async function makeWorld(t: TestContext): Promise<World> {
   const other = newId("project");
   await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);
   await services.blobs.put(project, DIGEST, BLOB.length, BLOB);
+  await apply(server, nightly());
   const holder = await testWorker(server, { name: "holder" });
   const first = await submit(server);
   const ended = await takeRun(holder);
@@ -189,6 +197,7 @@ async function cellsOf(route: Route, world: World): Promise<Cell[]> {
   const payloadOf = (bootId: string): Buffer | object | undefined =>
     given.bytes ?? (typeof given.body === "function" ? given.body(bootId) : given.body);
   const send = async (token: string | null, more = ""): Promise<LightMyRequestResponse> => {
+    await given.prepare?.();
     const payload = payloadOf(newId("boot"));
     const type: Record<string, string> = payload === undefined ? {} : { "content-type": contentType };
     const request: TestRequest = {

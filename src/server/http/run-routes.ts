@@ -12,6 +12,7 @@ import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
+import { scheduleRoutes } from "./schedules.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
 export function runRoutes(services: Services): Route[] {
@@ -22,6 +23,7 @@ export function runRoutes(services: Services): Route[] {
     logsRoute(services),
     ...artifactRoutes(services),
     ...cacheRoutes(services),
+    ...scheduleRoutes(services),
     agentBootRoute(services),
     agentHeartbeatRoute(services),
     agentPollRoute(services),

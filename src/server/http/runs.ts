@@ -139,7 +139,7 @@ export function runsRoutes(services: Services): Route[] {
 
 const StepCursor = z.tuple([z.int(), z.int(), z.string()]);
 
-async function runDetail(database: Database, project: string, id: string): Promise<RunDetail> {
+export async function runDetail(database: Database, project: string, id: string): Promise<RunDetail> {
   const run = await findRun(database.pool, project, id);
   if (run === null) throw new BerthError("not_found", `There is no run ${id}.`);
   const counts = await countStepRuns(database.pool, id);

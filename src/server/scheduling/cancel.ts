@@ -1,7 +1,7 @@
 import { type CancelFacts, cancelFault, endOfCancelled } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { RunState } from "../../protocol/states.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { closeRun } from "./close-run.ts";
 
@@ -22,34 +22,37 @@ export interface Cancelled {
  * Stops a run: at once while it waits; while it runs, its agent stops what runs and reports the end. Asking again
  * changes nothing. A run that ended by itself stays as it ended: 409.
  */
-export async function cancelRun(database: Database, { project, run, facts }: CancelRequest): Promise<Cancelled> {
-  return database.transaction(async (client) => {
-    const { rows } = await client.query<{ state: RunState; worker: string | null }>(
-      `SELECT state, worker_id AS worker FROM runs WHERE id = $1 AND project_id = $2 FOR NO KEY UPDATE`,
-      [run, project],
-    );
-    const found = rows[0];
-    if (found === undefined) throw new BerthError("not_found", `There is no run ${run}.`);
-    const { state, worker } = found;
-    if (state === "cancelled" || state === "cancelling") return { state, worker, changed: false };
-    if (state === "succeeded" || state === "failed") {
-      throw new BerthError("conflict", `The run has already ended: it ${state}.`, { details: { state } });
-    }
-    const { by, reason, code } = facts;
-    const why = cancelFault(facts);
-    const end = endOfCancelled(facts);
-    const next = state === "queued" ? end : "cancelling";
-    await client.query(
-      `UPDATE runs SET state = $2, cancel_requested_at = now(), cancel_requested_by = $3, cancel_reason = $4,
-         cancel_code = $5, fault = $6, finished_at = CASE $2 WHEN 'cancelling' THEN NULL ELSE now() END
-       WHERE id = $1 AND state = $7`,
-      [run, next, by, reason, code, next === end ? why : null, state],
-    );
-    await appendServerEvents(client, { id: run, project }, [{ type: "run.cancel_requested", by, reason }]);
-    if (next === end) {
-      await closeRun(client, run, end);
-      await appendServerEvents(client, { id: run, project }, [{ type: "run.finished", state: end, fault: why }]);
-    }
-    return { state: next, worker, changed: true };
-  });
+export async function cancelRun(database: Database, request: CancelRequest): Promise<Cancelled> {
+  return database.transaction((client) => cancelRunWithin(client, request));
+}
+
+/** The same within a transaction of the caller. */
+export async function cancelRunWithin(client: Queryable, { project, run, facts }: CancelRequest): Promise<Cancelled> {
+  const { rows } = await client.query<{ state: RunState; worker: string | null }>(
+    `SELECT state, worker_id AS worker FROM runs WHERE id = $1 AND project_id = $2 FOR NO KEY UPDATE`,
+    [run, project],
+  );
+  const found = rows[0];
+  if (found === undefined) throw new BerthError("not_found", `There is no run ${run}.`);
+  const { state, worker } = found;
+  if (state === "cancelled" || state === "cancelling") return { state, worker, changed: false };
+  if (state === "succeeded" || state === "failed") {
+    throw new BerthError("conflict", `The run has already ended: it ${state}.`, { details: { state } });
+  }
+  const { by, reason, code } = facts;
+  const why = cancelFault(facts);
+  const end = endOfCancelled(facts);
+  const next = state === "queued" ? end : "cancelling";
+  await client.query(
+    `UPDATE runs SET state = $2, cancel_requested_at = now(), cancel_requested_by = $3, cancel_reason = $4,
+       cancel_code = $5, fault = $6, finished_at = CASE $2 WHEN 'cancelling' THEN NULL ELSE now() END
+     WHERE id = $1 AND state = $7`,
+    [run, next, by, reason, code, next === end ? why : null, state],
+  );
+  await appendServerEvents(client, { id: run, project }, [{ type: "run.cancel_requested", by, reason }]);
+  if (next === end) {
+    await closeRun(client, run, end);
+    await appendServerEvents(client, { id: run, project }, [{ type: "run.finished", state: end, fault: why }]);
+  }
+  return { state: next, worker, changed: true };
 }

@@ -6,9 +6,11 @@ import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { Plan, SourceRef } from "../../protocol/plan.ts";
 import type { CreateRunRequest } from "../../protocol/resources.ts";
+import type { StartedBy } from "../../protocol/started-by.ts";
 import { blobSizes } from "../store/commit-blobs.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
+import { noteStart } from "../store/firings.ts";
 import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
 import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
@@ -16,8 +18,12 @@ import { requirePossible } from "./waiting.ts";
 
 export interface Submitter {
   readonly project: string;
-  /** Name of the token that the request came with. */
+  /** Name of the token that the request came with, or of what else made the run. */
   readonly by: string;
+  /** Left out: the person of that name. */
+  readonly startedBy?: StartedBy;
+  /** Id of the schedule that the run belongs to. */
+  readonly schedule?: string;
 }
 
 /** Makes a run, with all its step runs, and answers its id; the earlier one's where the request key was used before. */
@@ -47,17 +53,30 @@ export async function oncePerKey(
 }
 
 async function makeRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
-  const { project } = submitter;
-  const definition = await definitionOf(database.pool, project, request);
+  const checked = await checkRequest(database.pool, submitter, request);
+  return database.transaction((client) => writeRun(client, submitter, request, checked));
+}
+
+/** Makes a run within a transaction of the caller. Throws a BerthError before anything is written. */
+export async function createRunWithin(
+  client: Queryable,
+  submitter: Submitter,
+  request: CreateRunRequest,
+): Promise<string> {
+  return writeRun(client, submitter, request, await checkRequest(client, submitter, request));
+}
+
+type CheckedRequest = Definition & Pick<Parameters<typeof insertRun>[1], "params" | "source">;
+
+async function checkRequest(db: Queryable, { project }: Submitter, request: CreateRunRequest): Promise<CheckedRequest> {
+  const definition = await definitionOf(db, project, request);
   const params = resolveParams(definition.plan, request.params);
   if (!params.ok) {
     throw new BerthError("invalid_params", "The parameters do not fit the pipeline.", { problems: params.problems });
   }
   const source = request.source ?? null;
-  if (source !== null) await requireSource(database.pool, project, source);
-  return database.transaction((client) =>
-    writeRun(client, submitter, request, { ...definition, params: params.params, source }),
-  );
+  if (source !== null) await requireSource(db, project, source);
+  return { ...definition, params: params.params, source };
 }
 
 interface Definition {
@@ -99,9 +118,9 @@ export async function requireSource(db: Queryable, project: string, { digest, si
 
 async function writeRun(
   client: Queryable,
-  { project, by }: Submitter,
+  { project, by, startedBy, schedule }: Submitter,
   request: CreateRunRequest,
-  { text, plan, version, params, source }: Definition & Pick<Parameters<typeof insertRun>[1], "params" | "source">,
+  { text, plan, version, params, source }: CheckedRequest,
 ): Promise<string> {
   const id = newId("run");
   const wanted = {
@@ -123,6 +142,7 @@ async function writeRun(
     requestKey: request.requestKey ?? null,
     restartOf: null,
   });
+  if (startedBy !== undefined) await noteStart(client, id, startedBy, schedule ?? null);
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
   return id;

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Services } from "../services.ts";
 import { enforceDeadlines } from "./deadlines.ts";
+import { fireSchedules } from "./fire-schedules.ts";
 import { RECOVERY_AFTER_MS, reap } from "./reap.ts";
 
 /** Far below OUTAGE_MS, so that one slow pass is not taken for an outage. */
 const REAP_INTERVAL_MS = 5_000;
+/** How late a schedule may be. */
+const SCHEDULE_INTERVAL_MS = 1_000;
 
 export interface RunLoopOptions {
   /** How long after its lease ran out a worker is given up, if it does not come back before. */
@@ -14,7 +17,10 @@ export interface RunLoopOptions {
 /** Starts what the server does for runs by itself; disposing waits for what is under way. */
 export function startRunLoops(services: Services, options: RunLoopOptions = {}): AsyncDisposable {
   const stop = new AbortController();
-  const done = reapLoop(services, options.recoveryAfterMs ?? RECOVERY_AFTER_MS, stop.signal);
+  const done = Promise.all([
+    reapLoop(services, options.recoveryAfterMs ?? RECOVERY_AFTER_MS, stop.signal),
+    scheduleLoop(services, stop.signal),
+  ]);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -35,7 +41,24 @@ async function reapLoop(services: Services, recoveryAfterMs: number, signal: Abo
         "looking for lost workers and for what is out of time failed; it is tried again",
       );
     }
-    // Replicas drift apart, so that their passes are spread.
-    await sleep(REAP_INTERVAL_MS * (0.8 + 0.4 * Math.random()), undefined, { signal }).catch(() => {});
+    await pause(REAP_INTERVAL_MS, signal);
   }
+}
+
+async function scheduleLoop(services: Services, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    let failed = false;
+    try {
+      await fireSchedules(services);
+    } catch (error) {
+      failed = true;
+      services.log.warn({ err: error }, "looking for schedules that are due failed; it is tried again");
+    }
+    await pause(failed ? REAP_INTERVAL_MS : SCHEDULE_INTERVAL_MS, signal);
+  }
+}
+
+/** Replicas drift apart, so that their passes are spread. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms * (0.8 + 0.4 * Math.random()), undefined, { signal }).catch(() => {});
 }

@@ -31,6 +31,21 @@ export async function takeRunNumber(
   return rows[0]!;
 }
 
+/** A pipeline, made if it is new, without a run; with the database's clock. Locks its row like takeRunNumber. */
+export async function takePipeline(
+  client: Queryable,
+  project: string,
+  name: string,
+): Promise<{ id: string; latestVersion: number; now: Date }> {
+  const { rows } = await client.query<{ id: string; latestVersion: number; now: Date }>(
+    `INSERT INTO pipelines AS p (id, project_id, name) VALUES ($1, $2, $3)
+     ON CONFLICT (project_id, name) DO UPDATE SET name = p.name
+     RETURNING id, latest_version AS "latestVersion", now() AS now`,
+    [newId("pipeline"), project, name],
+  );
+  return rows[0]!;
+}
+
 export interface NewVersion {
   readonly project: string;
   readonly source: string;

@@ -93,7 +93,7 @@ const RUN = `
          r.cancel_requested_at AS "cancelAt", r.cancel_requested_by AS "cancelBy", r.cancel_reason AS "cancelReason",
          w.id AS "workerId", w.name AS "workerName",
          COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
-         r.created_by AS "createdBy", r.created_at AS "createdAt", r.started_at AS "startedAt",
+         r.created_by AS "createdBy", r.started_by AS "startedBy", r.created_at AS "createdAt", r.started_at AS "startedAt",
          r.finished_at AS "finishedAt", o.id AS "originalId", o.number AS "originalNumber"
   FROM runs r JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id
     LEFT JOIN runs o ON o.id = r.restart_of`;
@@ -163,6 +163,7 @@ function toRun(row: any): Run {
     epoch: row.epoch,
     restartOf: row.originalId === null ? null : { id: row.originalId, number: row.originalNumber },
     createdBy: row.createdBy,
+    startedBy: row.startedBy ?? { kind: "person", name: row.createdBy },
     createdAt: row.createdAt.toISOString(),
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,

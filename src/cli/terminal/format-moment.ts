@@ -1,0 +1,15 @@
+import { formatDuration } from "./format-duration.ts";
+
+/** `2026-03-29 03:00`, by the clocks of a time zone. */
+export function formatMoment(time: number | string, timezone: string): string {
+  // Swedish is written like ISO 8601.
+  const format = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short", timeStyle: "short" });
+  return format.format(new Date(time));
+}
+
+/** `in 12.3 s`, `in 2 m 05 s`, `in 1 h 03 m`, `in 9 d`; `now` for what is overdue. */
+export function formatUntil(milliseconds: number): string {
+  if (milliseconds <= 0) return "now";
+  const days = Math.floor(milliseconds / 86_400_000);
+  return days >= 2 ? `in ${days} d` : `in ${formatDuration(milliseconds)}`;
+}
