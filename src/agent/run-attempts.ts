@@ -54,6 +54,8 @@ export class RunAttempts {
   readonly #options: RunAttemptsOptions;
   /** Objects that were made ahead of their turn, by step run. */
   readonly #prepared = new Map<string, AttemptWork>();
+  /** Those that are being made, by object name. */
+  readonly #preparing = new Map<string, Promise<void>>();
   /** Attempts that may have an object or a folder on this worker, by object name. */
   readonly #present = new Map<string, AttemptWork>();
   /** Those of them that were submitted: only they have logs. */
@@ -87,9 +89,11 @@ export class RunAttempts {
     const { link, runtime, log } = this.#options;
     link.outbox.record({ type: "prepared", work });
     this.adoptPrepared(work);
-    prepareAttempt(runtime, work).catch((error: unknown) =>
-      log.warn({ err: error }, "an attempt could not be made ready"),
-    );
+    const { name } = this.#handleOf(work);
+    const prepared = prepareAttempt(runtime, work)
+      .catch((error: unknown) => log.warn({ err: error }, "an attempt could not be made ready"))
+      .finally(() => this.#preparing.delete(name));
+    this.#preparing.set(name, prepared);
   }
 
   /** What an earlier process made ready is known again. */
@@ -205,6 +209,8 @@ export class RunAttempts {
 
   async #removeObject(handle: Handle): Promise<void> {
     const { releasePermits, runtime } = this.#options;
+    // What is still being made would be there after its removal.
+    await this.#preparing.get(handle.name);
     using _permit = await releasePermits.acquire();
     await retryBackend(() => runtime.session.release(handle, { force: true }));
   }

@@ -49,6 +49,8 @@ export class RunHistory {
   fenced = false;
   finished = false;
   readonly #logOffsets = new Map<string, number>();
+  /** Attempts in the order in which they ended. */
+  readonly #results: { readonly stepRun: string; readonly attempt: number }[] = [];
 
   get lease(): LeaseRef | null {
     return this.assignment === null ? null : { run: this.assignment.run, epoch: this.assignment.epoch };
@@ -56,6 +58,14 @@ export class RunHistory {
 
   get lastSeq(): number {
     return this.events.at(-1)?.seq ?? 0;
+  }
+
+  /** Attempts whose end is not among the events, each after those whose outputs it read. */
+  get unreported(): AttemptHistory[] {
+    const ended = this.#results.map(({ stepRun, attempt }) =>
+      this.attempts.get(stepRun)?.find(({ work }) => work.ref.attempt === attempt),
+    );
+    return ended.filter((attempt) => attempt !== undefined && !attempt.reported) as AttemptHistory[];
   }
 
   logOffset(stepRun: string, attempt: number, stream: LogStream): number {
@@ -87,6 +97,7 @@ export class RunHistory {
           again: record.again,
           retryAt: record.retryAt,
         });
+        this.#results.push({ stepRun: record.stepRun, attempt: record.attempt });
         break;
       case "released":
         this.#change(record.stepRun, record.attempt, { released: true });

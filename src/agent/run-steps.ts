@@ -106,7 +106,7 @@ export class RunSteps {
     for (const { stepRun, items } of splitBefore.filter((batch) => graph.stateOf(batch.stepRun) !== null))
       await this.#report({ type: "step.expanded", stepRun, items });
     // The ends of items come before that of their batch.
-    for (const attempt of this.#ownAttempts().flat()) this.#reportUnreported(attempt);
+    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);
     await this.#reportConsequences(graph.restored);
     this.#resume();
     if (stop.aborted) this.#stopped();
@@ -134,9 +134,9 @@ export class RunSteps {
   }
 
   /** Its end was journaled, but not reported: its outputs were still on their way. */
-  #reportUnreported({ work, result, reported }: AttemptHistory): void {
-    if (result === null || reported) return;
-    const { known, works, attempts } = this.#options;
+  #reportUnreported({ work, result }: AttemptHistory): void {
+    const { known, works, attempts, graph } = this.#options;
+    if (result === null || graph.stateOf(work.ref.stepRun) === null) return;
     const consumed = works.consumed(known.specs.get(work.ref.stepRun)!);
     attempts.reportAgain({ work, consumed }, result);
   }
