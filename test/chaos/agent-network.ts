@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { isChaosRun } from "./left-behind.ts";
 
 /** What an agent and its servers do not hear of each other any more. */
 export type Cut = "everything" | "requests" | "answers";
@@ -40,7 +41,7 @@ export class AgentNetwork implements Disposable {
 
   /** Removes namespaces of chaos runs that are not there any more, with the processes in them. */
   static sweep(): string[] {
-    const left = namespaces().filter((name) => !isRunning(Number(name.slice(PREFIX.length).split("-")[0])));
+    const left = namespaces().filter((name) => !isChaosRun(Number(name.slice(PREFIX.length).split("-")[0])));
     for (const name of left) removeNamespace(name);
     return left;
   }
@@ -124,15 +125,6 @@ function kill(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch {
     // It ended by itself.
-  }
-}
-
-/** Whether this process id is that of a chaos run still, and not of something that came later. */
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("chaos");
-  } catch {
-    return false;
   }
 }
 

@@ -7,6 +7,7 @@ import { type Fault, faultsFor, seeded, shuffled } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
+import { noteOwner, stopAbandoned } from "./left-behind.ts";
 import { type Backend, workload } from "./workload.ts";
 
 export interface ChaosOptions {
@@ -19,6 +20,8 @@ export interface ChaosOptions {
   readonly agents: number;
   /** New runs come as long as fewer than this many are under way. */
   readonly runsAtOnce: number;
+  /** From one fault to the next; enough of them for something to be done in between. */
+  readonly faultIntervalMs: { readonly min: number; readonly max: number };
   /** Image of the steps in Docker. */
   readonly image: string;
   /** Ends everything at once, and leaves nothing behind. */
@@ -37,7 +40,6 @@ export interface ChaosResult {
 }
 
 const SUBMIT_INTERVAL_MS = 400;
-const FAULT_INTERVAL_MS = { min: 300, max: 2_500 };
 /** One run in this many is cancelled, within this long. */
 const CANCELLED_EVERY = 5;
 const CANCEL_WITHIN_MS = 6_000;
@@ -49,8 +51,9 @@ const TIDY_TIMEOUT_MS = 60_000;
 /** Runs go on and on while what runs them is killed, stopped and cut off at random; then a judge looks at what became of them. */
 export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   const { folder, durationMs, say, signal } = options;
-  const swept = AgentNetwork.sweep();
-  if (swept.length > 0) say(`removed what an earlier chaos run left: ${swept.join(" ")}`);
+  const swept = [...AgentNetwork.sweep(), ...(await stopAbandoned(folder))];
+  noteOwner(folder);
+  if (swept.length > 0) say(`stopped what an earlier chaos run left: ${swept.join(" ")}`);
   const unavailable = AgentNetwork.unavailable();
   if (unavailable !== null) say(`skipped: partitions between agents and servers, as ${unavailable}`);
   using ledger = await Ledger.open(`${folder}/ledger`);
@@ -110,7 +113,7 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
 
   /** Draws from a bag that holds each kind of fault once, and fills it again when nothing in it can be done now. */
   async function breakThings(): Promise<void> {
-    const { min, max } = FAULT_INTERVAL_MS;
+    const { min, max } = options.faultIntervalMs;
     const kinds = faultsFor(fleet).filter(({ lastsMs }) => lastsMs <= durationMs);
     let bag = shuffled(kinds, random);
     for (;;) {

@@ -21,7 +21,8 @@ test("whatever is killed, stopped or cut off, every run ends as it must, once, w
   t.diagnostic(`seed ${seed}`);
   const result = await chaosRun({
     ...{ folder, seed, durationMs: DURATION_MS, backends: ["process", "docker"], say: (line) => t.diagnostic(line) },
-    ...{ agents: 2, runsAtOnce: 3, signal: t.signal, image: await testImage() },
+    ...{ agents: 2, runsAtOnce: 3, faultIntervalMs: { min: 300, max: 2_000 }, signal: t.signal },
+    image: await testImage(),
   });
   assert.ok(isClean(result), `see ${folder}\n${summary(result)}`);
   assert.equal(Object.keys(result.faults).length, KINDS, JSON.stringify(result.faults));

@@ -6,7 +6,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/server/p
 import { freePort } from "../setup/free-port.ts";
 import { AgentNetwork } from "./agent-network.ts";
 import { ChaosApi } from "./api.ts";
-import { leftoversOf } from "./leftovers.ts";
+import { endLeftovers, leftoversOf } from "./leftovers.ts";
 import { Part } from "./part.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
@@ -92,7 +92,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   leftovers(): string[] {
-    return leftoversOf(this.agents.map(({ part: { name } }) => join(this.#folder, name, "agent")));
+    return leftoversOf(this.#folder);
   }
 
   /** Nobody is cut off any more: what waits is to come to its end. */
@@ -107,6 +107,7 @@ export class Fleet implements AsyncDisposable {
       ...this.servers.map((one) => one.stop()),
     ]);
     await this.#owned.disposeAsync();
+    endLeftovers(this.#folder);
   }
 }
 

@@ -1,36 +1,59 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { listAttemptParts, listRunFolders } from "../../src/agent/run-folder.ts";
 
-/** What runs left on the workers, by the homes of their agents: folders, processes and containers. */
-export function leftoversOf(homes: readonly string[]): string[] {
+/** What runs left on the workers of a chaos run, by its folder: folders, processes and containers. */
+export function leftoversOf(chaosFolder: string): string[] {
+  const homes = homesIn(chaosFolder);
   return [
     ...homes.flatMap((home) => [...listRunFolders(home), ...listAttemptParts(home).map(({ folder }) => folder)]),
-    ...homes.flatMap(stepProcesses),
-    ...[...new Set(homes.map(installationOf))].flatMap(containers),
+    ...homes.flatMap((home) => stepProcesses(home).map((pid) => `process ${pid} of ${basename(dirname(home))}`)),
+    ...installationsOf(homes)
+      .flatMap(containers)
+      .map((id) => `container ${id}`),
   ];
 }
 
+/** Ends what agents that were told to stop let go on: of a chaos run that is broken off nobody comes back for it. */
+export function endLeftovers(chaosFolder: string): void {
+  const homes = homesIn(chaosFolder);
+  const left = installationsOf(homes).flatMap(containers);
+  if (left.length > 0) spawnSync("docker", ["rm", "--force", ...left]);
+  for (const pid of homes.flatMap(stepProcesses)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+  }
+}
+
+function homesIn(chaosFolder: string): string[] {
+  return readdirSync(chaosFolder)
+    .map((name) => join(chaosFolder, name, "agent"))
+    .filter((home) => existsSync(join(home, "agent.json")));
+}
+
 /** The agents of one platform share it, and no other platform has it. */
-function installationOf(home: string): string {
-  return (JSON.parse(readFileSync(join(home, "agent.json"), "utf8")) as { installation: string }).installation;
+function installationsOf(homes: readonly string[]): string[] {
+  const read = (home: string) => JSON.parse(readFileSync(join(home, "agent.json"), "utf8")) as { installation: string };
+  return [...new Set(homes.map((home) => read(home).installation))];
 }
 
 function containers(installation: string): string[] {
   const filter = `label=berth.installation=${installation}`;
   const { stdout } = spawnSync("docker", ["ps", "--all", "--quiet", "--filter", filter], { encoding: "utf8" });
-  return (stdout ?? "").split("\n").flatMap((id) => (id === "" ? [] : [`container ${id}`]));
+  return (stdout ?? "").split("\n").filter((id) => id !== "");
 }
 
 /** Processes whose variables are those of a step below this home. */
-function stepProcesses(home: string): string[] {
+function stepProcesses(home: string): number[] {
   const isOfStep = (variable: string) => variable.startsWith("BERTH_") && variable.includes(`=${home}/attempts/`);
   return readdirSync("/proc").flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
     try {
-      const isStep = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").some(isOfStep);
-      return isStep ? [`process ${pid} of ${basename(join(home, ".."))}`] : [];
+      return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").some(isOfStep) ? [Number(pid)] : [];
     } catch {
       return []; // It ended meanwhile, or is somebody else's.
     }

@@ -7,6 +7,9 @@ import { ensureDocker, testImage } from "../setup/docker.ts";
 import { chaosRun } from "./chaos-run.ts";
 import { isClean, summary } from "./summary.ts";
 
+/** A process needs a second or two to be back at work; most faults find everything up, and some do not. */
+const FAULT_INTERVAL_MS = { min: 500, max: 4_500 };
+
 /**
  * `npm run chaos -- [--minutes 5] [--seed N] [--backend process]`: exits 1 when the judge found anything, and then keeps
  * the folder with the logs of every part and the ledger.
@@ -37,7 +40,7 @@ say(`${minutes} minutes of chaos, seed ${values.seed}, in ${folder}`);
 try {
   const result = await chaosRun({
     ...{ folder, backends, say, durationMs: minutes * 60_000, seed: Number(values.seed) },
-    ...{ agents: 3, runsAtOnce: 8, signal: interrupted.signal },
+    ...{ agents: 3, runsAtOnce: 8, faultIntervalMs: FAULT_INTERVAL_MS, signal: interrupted.signal },
     image: await testImage(),
   });
   say(`\n${summary(result)}`);
