@@ -41,11 +41,13 @@ const programs: Programs = {
 
   async registerAgent({ home, server, token, name, type }) {
     const { collectCapabilities, diskSpace } = await import("./agent/capabilities.ts");
+    const { agentConfig } = await import("./agent/config.ts");
     const { registerAgent } = await import("./agent/register.ts");
     mkdirSync(home, { recursive: true, mode: 0o700 });
     const { freeBytes } = await diskSpace(home);
     // What it can really do is told at each boot; until then no run is given to it.
-    const capabilities = await collectCapabilities({ slots: 1, diskFreeBytes: freeBytes, backends: {} });
+    const config = agentConfig(readSettings(join(home, "config.json")));
+    const capabilities = await collectCapabilities({ config, diskFreeBytes: freeBytes, backends: {} });
     const identity = await registerAgent({ home, server, token, name, type, agentVersion: version, capabilities });
     return { id: identity.workerId, name: identity.name, server: identity.server };
   },

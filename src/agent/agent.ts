@@ -5,6 +5,7 @@ import type { Assignment, WorkerCapabilities } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { BlobCache } from "../runtime/blob-cache.ts";
+import { AdoptedRoom } from "./adopted-room.ts";
 import { AgentClient } from "./agent-client.ts";
 import type { AgentContext } from "./agent-context.ts";
 import { bootAgent } from "./boot.ts";
@@ -26,6 +27,7 @@ import { RunDriver } from "./run-driver.ts";
 import { listRunFolders } from "./run-folder.ts";
 import { spreadFolders } from "./spread-folders.ts";
 import { StepSlots } from "./step-slots.ts";
+import { workerSize } from "./worker-room.ts";
 
 export interface AgentOptions {
   /** The agent's folder: identity, journals, blob cache, attempt folders. */
@@ -95,6 +97,7 @@ class Agent implements RunningAgent {
   readonly #disk: DiskGate;
   readonly #held = new HeldRuns();
   readonly #context: AgentContext;
+  readonly #adopted: AdoptedRoom;
   readonly #drivers = new Set<RunDriver>();
   /** Leases that this process gave up: a late assignment of one of them is not taken again. */
   readonly #givenUp = new Set<string>();
@@ -102,6 +105,7 @@ class Agent implements RunningAgent {
   readonly #owned = new AsyncDisposableStack();
   readonly #end = Promise.withResolvers<void>();
   #heartbeat: HeartbeatLoop | null = null;
+  #gpus: WorkerCapabilities["gpus"] = [];
   #draining = false;
   #stopped: Promise<void> | null = null;
 
@@ -148,12 +152,13 @@ class Agent implements RunningAgent {
       backends: this.#backends.opened,
       held: this.#held,
       journals: owned.use(new JournalSync(this.#log)),
-      stepSlots: new StepSlots(config.stepsAtOnce),
+      stepSlots: new StepSlots(workerSize(config, config.gpus ?? [])),
       uploadPermits: new Permits(config.uploadsAtOnce),
       releasePermits: new Permits(RELEASES_AT_ONCE),
       remover: new FolderRemover(),
       log: this.#log,
     };
+    this.#adopted = new AdoptedRoom(this.#context.stepSlots, this.#log);
     this.closed = this.#end.promise;
     this.closed.catch(() => {});
     this.ready = this.#begin();
@@ -196,6 +201,7 @@ class Agent implements RunningAgent {
       this.#log,
     );
     signal.throwIfAborted();
+    await this.#adopted.refresh(this.#backends.opened);
     for (const leftOver of leftOvers) this.#follow(RunDriver.resume(this.#context, leftOver));
     this.#startLoops();
     this.#log.info({ server: this.#server, bootId: this.#bootId, resumed: leftOvers.length }, "the agent is ready");
@@ -280,6 +286,7 @@ class Agent implements RunningAgent {
 
   async #inspect(): Promise<void> {
     await Promise.all([this.#backends.refresh(), this.#disk.refresh()]);
+    await this.#adopted.refresh(this.#backends.opened);
     this.#heartbeat?.report(await this.#capabilities());
   }
 
@@ -296,11 +303,17 @@ class Agent implements RunningAgent {
     }
   }
 
-  #capabilities(): Promise<WorkerCapabilities> {
+  async #capabilities(): Promise<WorkerCapabilities> {
     const backends = this.#backends.describe();
     const { freeBytes: diskFreeBytes, neededBytes: diskNeededBytes, totalBytes: diskTotalBytes } = this.#disk;
     const disk = { diskFreeBytes, diskNeededBytes, diskTotalBytes };
-    return collectCapabilities({ slots: this.#config.slots, ...disk, backends });
+    const capabilities = await collectCapabilities({
+      ...{ config: this.#config, ...disk, gpusBefore: this.#gpus, backends },
+    });
+    this.#gpus = capabilities.gpus;
+    const gpus = capabilities.gpus.map(({ id }) => id);
+    this.#context.stepSlots.resize(workerSize(this.#config, gpus));
+    return capabilities;
   }
 
   #every(intervalMs: number, work: () => Promise<void>): void {

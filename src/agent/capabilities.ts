@@ -3,38 +3,42 @@ import { statfs } from "node:fs/promises";
 import os from "node:os";
 import { promisify } from "node:util";
 import type { WorkerCapabilities } from "../protocol/agent-api.ts";
+import type { AgentConfig } from "./config.ts";
 
 /** A driver that does not answer within this is reported as absent. */
 const PROBE_TIMEOUT_MS = 5_000;
 
 export interface HostFigures {
-  readonly slots: number;
+  readonly config: Pick<AgentConfig, "slots" | "cpus" | "memoryBytes" | "gpus">;
   readonly diskFreeBytes: number;
   readonly diskNeededBytes?: number;
   readonly diskTotalBytes?: number;
+  /** The GPUs that were found the time before: a driver that does not answer has not lost them. */
+  readonly gpusBefore?: WorkerCapabilities["gpus"];
   /** Healthy backends by name, with what each probe said. */
   readonly backends: WorkerCapabilities["backends"];
 }
 
 /** What this worker can do, asked of the live machine. */
 export async function collectCapabilities({
-  slots,
+  config,
   diskFreeBytes,
   diskNeededBytes,
   diskTotalBytes,
+  gpusBefore = [],
   backends,
 }: HostFigures): Promise<WorkerCapabilities> {
   return {
     os: os.platform(),
     arch: os.arch(),
-    cpus: os.availableParallelism(),
-    memoryBytes: os.totalmem(),
+    cpus: config.cpus,
+    memoryBytes: config.memoryBytes,
     diskFreeBytes,
     ...(diskNeededBytes === undefined ? {} : { diskNeededBytes }),
     ...(diskTotalBytes === undefined ? {} : { diskTotalBytes }),
-    gpus: await nvidiaGpus(),
+    gpus: config.gpus === null ? await nvidiaGpus(gpusBefore) : namedByHand(config.gpus),
     backends,
-    slots,
+    slots: config.slots,
   };
 }
 
@@ -44,14 +48,18 @@ export async function diskSpace(folder: string): Promise<{ freeBytes: number; to
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
 }
 
-/** The GPUs that NVIDIA's driver names; none where its tool is absent or does not answer. */
-async function nvidiaGpus(): Promise<WorkerCapabilities["gpus"]> {
+function namedByHand(ids: readonly string[]): WorkerCapabilities["gpus"] {
+  return ids.map((id) => ({ id, model: "named in the agent's settings", memoryBytes: 0 }));
+}
+
+/** The GPUs that NVIDIA's driver names; those of before where its tool is absent or does not answer. */
+async function nvidiaGpus(before: WorkerCapabilities["gpus"]): Promise<WorkerCapabilities["gpus"]> {
   const query = ["--query-gpu=uuid,name,memory.total", "--format=csv,noheader,nounits"];
   try {
     const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: PROBE_TIMEOUT_MS });
     return parseGpus(stdout);
   } catch {
-    return [];
+    return before;
   }
 }
 

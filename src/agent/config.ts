@@ -13,6 +13,15 @@ const Settings = z.strictObject({
    * slower, not faster.
    */
   stepsAtOnce: z.int().min(1).max(10_000).optional(),
+  /** Cores and memory for steps, in all; default: those of the machine. */
+  cpus: z.number().positive().max(4096).optional(),
+  memoryBytes: z.int().positive().optional(),
+  /** Ids of the GPUs that steps are given; default: those that NVIDIA's driver names. */
+  gpus: z
+    .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:=/-]*$/))
+    .max(64)
+    .refine((ids) => new Set(ids).size === ids.length, "names a GPU twice")
+    .optional(),
   /** Outputs uploaded at once, over all runs; default 4: more only share the same line. */
   uploadsAtOnce: z.int().min(1).max(64).optional(),
   /** From TERM to KILL, in milliseconds; default 10,000. */
@@ -31,6 +40,10 @@ const Settings = z.strictObject({
 export interface AgentConfig {
   readonly slots: number;
   readonly stepsAtOnce: number;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** Null: as the driver says. */
+  readonly gpus: readonly string[] | null;
   readonly uploadsAtOnce: number;
   readonly graceMs: number;
   /** Null: by the size of the disk, see diskFreeMin. */
@@ -48,11 +61,14 @@ export function agentConfig(settings: unknown): AgentConfig {
     const problems = parsed.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
     throw new BerthError("invalid_request", "the agent's settings are not valid", { problems });
   }
-  const cores = os.availableParallelism();
   const given = parsed.data;
+  const cores = Math.ceil(given.cpus ?? os.availableParallelism());
   return {
     slots: given.slots ?? Math.max(2, cores),
     stepsAtOnce: given.stepsAtOnce ?? 2 * cores,
+    cpus: given.cpus ?? cores,
+    memoryBytes: given.memoryBytes ?? os.totalmem(),
+    gpus: given.gpus ?? null,
     uploadsAtOnce: given.uploadsAtOnce ?? 4,
     graceMs: given.graceMs ?? 10_000,
     diskFreeMinBytes: given.diskFreeMinBytes ?? null,

@@ -20,7 +20,7 @@ function outcome(state: Outcome["state"], code: FaultCode | null): Outcome {
 
 /** The pauses before each further attempt of a step run whose every attempt ends like this. */
 function pauses(end: Outcome, policy: Partial<RetryPolicy> = {}, memoryBytes: number | null = null): number[] {
-  const rules = { policy: { ...DEFAULT_RETRY, ...policy }, memoryBytes };
+  const rules = { policy: { ...DEFAULT_RETRY, ...policy }, memoryBytes, memoryMostBytes: 100 * GIB };
   const found: number[] = [];
   for (let faults = NO_FAULTS; ; faults = countFault(faults, end)) {
     const next = nextAttempt(end, rules, faults, () => 0.5);
@@ -72,7 +72,7 @@ test("what the platform did is tried again on its own budget, and takes nothing 
 });
 
 test("after running out of memory there is twice as much, up to the cap, and none follows when there is no more", () => {
-  const rules = { policy: { ...DEFAULT_RETRY, max: 10 }, memoryBytes: GIB };
+  const rules = { policy: { ...DEFAULT_RETRY, max: 10 }, memoryBytes: GIB, memoryMostBytes: 100 * GIB };
   const limits = [0, 1, 2, 3].map((oom) => memoryAfter({ ...NO_FAULTS, oom }, rules));
   assert.deepEqual(limits, [GIB, 2 * GIB, 4 * GIB, 4 * GIB]);
   const oom = outcome("failed", "oom");
@@ -81,4 +81,21 @@ test("after running out of memory there is twice as much, up to the cap, and non
   assert.equal(pauses(oom, { max: 10, maxMemoryBytes: GIB }, GIB).length, 0);
   assert.equal(pauses(oom, { max: 10 }, null).length, 0);
   assert.equal(pauses(oom, { max: 1 }, GIB).length, 1);
+});
+
+test("memory is raised to what the worker has, and no further; a worker that has even less changes nothing", () => {
+  const limits = (memoryMostBytes: number) =>
+    [0, 1, 2, 3].map((oom) =>
+      memoryAfter({ ...NO_FAULTS, oom }, { policy: DEFAULT_RETRY, memoryBytes: GIB, memoryMostBytes }),
+    );
+  assert.deepEqual(limits(3 * GIB), [GIB, 2 * GIB, 3 * GIB, 3 * GIB]);
+  assert.deepEqual(limits(GIB / 2), [GIB, GIB, GIB, GIB]);
+  const rules = { policy: DEFAULT_RETRY, memoryBytes: GIB, memoryMostBytes: 1.5 * GIB };
+  const oom = outcome("failed", "oom");
+  const first = nextAttempt(oom, rules, NO_FAULTS, () => 0);
+  assert.deepEqual(first, { again: true, delayMs: 0, moreMemoryBytes: 1.5 * GIB });
+  assert.deepEqual(
+    nextAttempt(oom, rules, countFault(NO_FAULTS, oom), () => 0),
+    { again: false },
+  );
 });

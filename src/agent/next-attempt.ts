@@ -22,6 +22,8 @@ export interface RetryRules {
   readonly policy: RetryPolicy;
   /** Of the first attempt; null is no limit. */
   readonly memoryBytes: number | null;
+  /** What its worker has: more would start nowhere. */
+  readonly memoryMostBytes: number;
 }
 
 export const NO_FAULTS: AttemptFaults = { own: 0, oom: 0, infrastructure: 0 };
@@ -58,10 +60,13 @@ export function nextAttempt(
 }
 
 /** The memory limit of the attempt that follows these faults; null is no limit. */
-export function memoryAfter({ oom }: AttemptFaults, { policy, memoryBytes }: RetryRules): number | null {
+export function memoryAfter(
+  { oom }: AttemptFaults,
+  { policy, memoryBytes, memoryMostBytes }: RetryRules,
+): number | null {
   if (memoryBytes === null) return null;
-  const most = Math.max(memoryBytes, policy.maxMemoryBytes ?? memoryBytes * MEMORY_GROWTH_MAX);
-  return Math.min(memoryBytes * 2 ** oom, most);
+  const most = Math.min(policy.maxMemoryBytes ?? memoryBytes * MEMORY_GROWTH_MAX, memoryMostBytes);
+  return Math.min(memoryBytes * 2 ** oom, Math.max(memoryBytes, most));
 }
 
 /** The same with one more attempt that ended like this. */

@@ -17,7 +17,7 @@ const DELAY_MS = 25;
 
 export interface PrepareAheadOptions {
   readonly graph: Pick<RunGraph, "readyAfter">;
-  readonly works: Pick<Works, "ready" | "work">;
+  readonly works: Pick<Works, "need" | "ready" | "work">;
   readonly attempts: Pick<RunAttempts, "prepare" | "prepared" | "preparedCount">;
   readonly tries: StepTries;
   readonly stops: StepStops;
@@ -62,6 +62,8 @@ export class PrepareAhead {
     // What may be known already may not have to run.
     if (cache.applies(stepRun)) return;
     if (attempts.prepared(stepRun.key) !== undefined || works.ready(stepRun) !== null) return;
+    // Which GPUs it gets is decided when its turn has come.
+    if (works.need(stepRun, tries.of(stepRun.key)).gpus > 0) return;
     attempts.prepare(works.work(stepRun, tries.of(stepRun.key)));
   }
 }

@@ -70,6 +70,10 @@ export class RunAttempts {
     this.#options = options;
   }
 
+  get backend(): string {
+    return this.#options.backend;
+  }
+
   get session(): BackendSession {
     return this.#options.runtime.session;
   }

@@ -242,7 +242,7 @@ export class RunDriver implements HeldRun {
     const { outputs } = known;
     const works = new StepWorks({
       ...{ home, installation, assignment: this.#assignment, graphs, outputs, images, capabilities, sdk, stopOf },
-      ...{ graceMs: config.graceMs, limits: limitsOf(config), attemptsBefore: history.attempts.size, ...shared },
+      ...{ config, limits: limitsOf(config), attemptsBefore: history.attempts.size, ...shared },
       runEnd: () => this.#mainEnd,
     });
     const runState = () => this.#mainEnd?.state ?? "running";

@@ -7,6 +7,8 @@ import type { AgentEventBody } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan } from "../protocol/plan.ts";
 import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
+import type { Reservation } from "../runtime/reservation.ts";
+import { takeOverRoom } from "./adopted-room.ts";
 import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
 import { finalStepState } from "./next-attempt.ts";
@@ -16,8 +18,10 @@ import { QueueLimits } from "./queue-limits.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
 import { type AttemptHistory, isOpen, isUnderWay, type RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import { SlotTurn } from "./slot-turn.ts";
 import type { StepCache } from "./step-cache.ts";
 import type { StepConditions } from "./step-conditions.ts";
+import { passedMax, tooLarge } from "./step-need.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
 import { StepTries, type Tries } from "./step-tries.ts";
@@ -51,10 +55,6 @@ export interface RunStepsOptions {
   readonly log: Logger;
 }
 
-/** Events not yet with the server above which nothing further starts: bounds memory while the server is away. */
-const EVENTS_UNSENT_MAX = 50_000;
-const BACKLOG_RETRY_MS = 500;
-
 /** Step runs that wait for their image at once; further ones stay in the graph. */
 const PARKED_MAX = 1_000;
 
@@ -68,13 +68,14 @@ export class RunSteps {
   #parked = 0;
   /** Batches being split and step runs that have an attempt. */
   #active = 0;
-  #awaitsSlot = false;
   #failure: unknown = null;
   readonly #faults: FirstFaults;
   readonly #tries: StepTries;
   readonly #queueLimits: QueueLimits;
   readonly #stops: StepStops;
   readonly #ahead: PrepareAhead;
+  readonly #turn: SlotTurn;
+  readonly #passedMax: number;
   /** Step runs whose condition is met, and those whose result is not known from before. */
   readonly #decided = new Set<string>();
   readonly #unknown = new Set<string>();
@@ -89,6 +90,9 @@ export class RunSteps {
     );
     this.#stops = new StepStops(stop, (step) => alone.has(step));
     this.#ahead = new PrepareAhead({ ...options, tries: this.#tries, stops: this.#stops });
+    const { slots, link } = options;
+    this.#passedMax = passedMax(plan.steps);
+    this.#turn = new SlotTurn({ slots, unsent: () => link.outbox.backlog, onTurn: () => this.#pump() });
     this.#queueLimits = new QueueLimits(options.plan.steps, (key, limitMs) => this.#waitedTooLong(key, limitMs));
   }
 
@@ -123,8 +127,13 @@ export class RunSteps {
     for (const stepRun of this.#options.graph.ready(last.filter(isOpen).length)) {
       const work = works.get(stepRun.key);
       if (work === undefined) this.#waiting.push(stepRun);
-      else this.#begin(() => this.#runStep(stepRun, work));
+      else this.#begin(() => this.#goOn(stepRun, work));
     }
+  }
+
+  async #goOn(stepRun: StepRunSpec, work: AttemptWork): Promise<void> {
+    using _room = takeOverRoom(this.#options.slots, this.#options.attempts.backend, work);
+    await this.#runStep(stepRun, work);
   }
 
   /** What the journal says of the attempts of this phase, by step run. */
@@ -144,13 +153,17 @@ export class RunSteps {
   /** Starts what can start now. */
   #pump(): void {
     if (this.#queueLimits.any) this.#takeAllReady();
+    let passed = 0;
     while (!this.#options.stop.aborted && this.#parked < PARKED_MAX) {
-      const stepRun = this.#waiting.shift() ?? this.#options.graph.ready(1)[0];
+      const stepRun = this.#waiting.splice(passed, 1)[0] ?? this.#options.graph.ready(1)[0];
       if (stepRun === undefined) break;
       if (this.#stops.has(stepRun.key)) this.#begin(() => this.#settleStopped(stepRun));
       else if (this.#mustDecide(stepRun)) this.#begin(() => this.#decide(stepRun));
       else if (stepRun.isBatch) this.#begin(() => this.#split(stepRun));
-      else if (!this.#tryStart(stepRun)) break;
+      else if (!this.#tryStart(stepRun)) {
+        this.#waiting.splice(passed, 0, stepRun);
+        if (++passed > this.#passedMax) break;
+      }
     }
     this.#endIfDone();
   }
@@ -216,10 +229,11 @@ export class RunSteps {
     this.#begin(() => this.#settle(stepRun!, "failed", fault("deadline-queue", message), null));
   }
 
-  /** False when there is no slot: then it, and all behind it, start when one is free. */
+  /** False when there is no room for it now: it starts when its turn has come. */
   #tryStart(stepRun: StepRunSpec): boolean {
-    const { works, slots, link, cache } = this.#options;
-    const { notBefore } = this.#tries.of(stepRun.key);
+    const { works, slots, cache } = this.#options;
+    const tries = this.#tries.of(stepRun.key);
+    const { notBefore } = tries;
     const pauseMs = notBefore === null ? 0 : notBefore - performance.now();
     const obstacle =
       pauseMs > 0
@@ -232,15 +246,17 @@ export class RunSteps {
     } else if (cache.applies(stepRun) && !this.#unknown.has(stepRun.key)) {
       this.#begin(() => this.#lookUp(stepRun));
     } else {
-      const slot = link.outbox.backlog < EVENTS_UNSENT_MAX ? slots.take() : null;
-      if (slot === null) {
-        this.#waiting.unshift(stepRun);
+      const need = works.need(stepRun, tries);
+      const lacks = slots.lacks(need);
+      const slot = lacks === null ? this.#turn.take(need) : null;
+      if (lacks === null && slot === null) {
         this.#queueLimits.begin(stepRun);
-        this.#pumpLater();
+        this.#turn.wait(need);
         return false;
       }
       this.#queueLimits.end(stepRun.key);
-      this.#begin(() => this.#runStep(stepRun, null).finally(() => slot[Symbol.dispose]()));
+      if (slot === null) this.#begin(() => this.#settle(stepRun, "failed", tooLarge(lacks!), null));
+      else this.#begin(() => this.#runStep(stepRun, null, slot.reserved).finally(() => slot[Symbol.dispose]()));
     }
     return true;
   }
@@ -256,17 +272,6 @@ export class RunSteps {
     });
   }
 
-  #pumpLater(): void {
-    if (this.#awaitsSlot) return;
-    this.#awaitsSlot = true;
-    const retry = () => {
-      this.#awaitsSlot = false;
-      this.#pump();
-    };
-    if (this.#options.link.outbox.backlog < EVENTS_UNSENT_MAX) this.#options.slots.whenFree(retry);
-    else setTimeout(retry, BACKLOG_RETRY_MS);
-  }
-
   #begin(act: () => Promise<void>): void {
     this.#active += 1;
     act()
@@ -278,12 +283,12 @@ export class RunSteps {
   }
 
   /** One attempt of a step run, and what follows from its end; with `resumed`, an attempt that already began. */
-  async #runStep(stepRun: StepRunSpec, resumed: AttemptWork | null): Promise<void> {
+  async #runStep(stepRun: StepRunSpec, resumed: AttemptWork | null, reserved?: Reservation): Promise<void> {
     const { works, attempts } = this.#options;
     if (resumed === null && this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
     const tries = this.#tries.of(stepRun.key);
     const order: AttemptOrder = {
-      work: resumed ?? this.#workOf(stepRun, tries),
+      work: resumed ?? this.#workOf(stepRun, tries, reserved!),
       consumed: works.consumed(stepRun),
       rules: works.rules(stepRun),
       before: tries.faults,
@@ -300,10 +305,10 @@ export class RunSteps {
   }
 
   /** An attempt that was made ready keeps what it was made of. */
-  #workOf(stepRun: StepRunSpec, tries: Tries): AttemptWork {
+  #workOf(stepRun: StepRunSpec, tries: Tries, reserved: Reservation): AttemptWork {
     const { works, attempts } = this.#options;
     const inputs = works.inputs(stepRun);
-    return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, tries)), inputs };
+    return { ...(attempts.prepared(stepRun.key) ?? works.work(stepRun, tries, reserved)), inputs };
   }
 
   async #split(batch: StepRunSpec): Promise<void> {
@@ -361,6 +366,7 @@ export class RunSteps {
   #stopped(): void {
     const { graph } = this.#options;
     this.#queueLimits[Symbol.dispose]();
+    this.#turn.leave();
     if (this.#stops.isDetach) this.#waiting.length = 0;
     else {
       const waiting = this.#waiting.splice(0);

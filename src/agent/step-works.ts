@@ -9,21 +9,29 @@ import type { Fault } from "../protocol/faults.ts";
 import type { Phase, StepPlan } from "../protocol/plan.ts";
 import { buildAttemptWork } from "../runtime/attempt-spec.ts";
 import type { AttemptWork, RuntimeContext, StagedInput } from "../runtime/attempt-work.ts";
+import type { Reservation } from "../runtime/reservation.ts";
 import { type SplitBatch, splitBatch } from "../runtime/split-batch.ts";
 import { consumedInputs, type Read, stagedInputs } from "../runtime/step-inputs.ts";
+import type { AgentConfig } from "./config.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
 import type { RunEnd } from "./run-steps.ts";
+import { defaultNeed, needOf, type StepNeed, type WorkerShare } from "./step-need.ts";
 import type { Tries } from "./step-tries.ts";
 
 /** What attempts are made of, as those see it that run them. */
 export interface Works {
   /** Null when an attempt of this step run can start now; a fault when none ever can. */
   ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null;
-  /** The work of an attempt but for its inputs, which need not be known yet. */
-  work(stepRun: StepRunSpec, tries: Pick<Tries, "attempt" | "faults">): AttemptWork;
+  /** What the next attempt needs of the worker. */
+  need(stepRun: StepRunSpec, tries: Pick<Tries, "faults">): StepNeed;
+  /**
+   * The work of an attempt but for its inputs, which need not be known yet. Without `reserved` nothing is reserved for it
+   * so far, which only one that needs no GPU can do with.
+   */
+  work(stepRun: StepRunSpec, tries: Pick<Tries, "attempt" | "faults">, reserved?: Reservation): AttemptWork;
   rules(stepRun: StepRunSpec): RetryRules;
   inputs(stepRun: StepRunSpec): readonly StagedInput[];
   consumed(stepRun: StepRunSpec): readonly ConsumedInput[];
@@ -44,7 +52,7 @@ export interface StepWorksOptions {
   readonly capabilities: Capabilities;
   /** Host path of the Python SDK. */
   readonly sdk: string;
-  readonly graceMs: number;
+  readonly config: WorkerShare & Pick<AgentConfig, "graceMs">;
   /** Attempts that an earlier process made under this lease. */
   readonly attemptsBefore: number;
   readonly limits: RuntimeContext["limits"];
@@ -82,8 +90,17 @@ export class StepWorks implements Works {
     return obstacleIn(image, split);
   }
 
-  work(stepRun: StepRunSpec, { attempt, faults }: Pick<Tries, "attempt" | "faults">): AttemptWork {
-    const { home, installation, assignment, capabilities, sdk, graceMs } = this.#options;
+  need(stepRun: StepRunSpec, { faults }: Pick<Tries, "faults">): StepNeed {
+    const memoryBytes = memoryAfter(faults, this.rules(stepRun));
+    return needOf(this.#stepOf(stepRun).resources, memoryBytes, defaultNeed(this.#options.config));
+  }
+
+  work(
+    stepRun: StepRunSpec,
+    { attempt, faults }: Pick<Tries, "attempt" | "faults">,
+    reserved: Reservation = { ...this.need(stepRun, { faults }), gpus: [] },
+  ): AttemptWork {
+    const { home, installation, assignment, capabilities, sdk, config } = this.#options;
     const step = this.#stepOf(stepRun);
     const prepared = this.#options.images.prepare(step.environment) as Extract<PreparedImage, { ok: true }>;
     const object = objectName(installation, {
@@ -107,13 +124,14 @@ export class StepWorks implements Works {
       source: prepared.source,
       sdk,
       capabilities,
+      reserved,
     });
-    return { ...work, graceMs };
+    return { ...work, graceMs: config.graceMs };
   }
 
   rules(stepRun: StepRunSpec): RetryRules {
     const { retry, resources } = this.#stepOf(stepRun);
-    return { policy: retry, memoryBytes: resources.memoryBytes };
+    return { policy: retry, memoryBytes: resources.memoryBytes, memoryMostBytes: this.#options.config.memoryBytes };
   }
 
   /** What it runs in, by digest where that is known. Of one that is ready. */

@@ -146,7 +146,12 @@ export interface AttemptSpec {
   readonly mounts: readonly { readonly host: string; readonly inside: string }[];
   readonly network: "run" | "none";
   readonly limits: { readonly cpus: number | null; readonly memoryBytes: number | null; readonly pids: number };
-  /** Free labels for people; identity labels are added by the backend. */
+  /**
+   * Ids of the GPUs that the step may use; left out for none. Who else uses them is the caller's business; the backend
+   * shows the step these and no others, as far as the platform can.
+   */
+  readonly gpus?: readonly string[];
+  /** Free labels, kept with the object and told by `list`; identity labels are added by the backend. */
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -222,6 +227,8 @@ export interface OwnedAttempt {
   readonly handle: Handle;
   readonly createdAtMs: number;
   readonly running: boolean;
+  /** Those of its spec; empty where the object itself is gone. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface Probe {
@@ -252,6 +259,8 @@ export interface Capabilities {
   /** Whether the record tells the true outcome after the object was deleted. */
   readonly recordSurvivesDeletion: boolean;
   readonly stats: boolean;
+  /** Whether single GPUs can be given to a step. */
+  readonly gpus: boolean;
 }
 
 export type BackendErrorCode =

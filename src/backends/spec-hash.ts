@@ -7,7 +7,9 @@ export function specHash(spec: AttemptSpec): string {
   const mounted = mounts.map(({ host, inside }) => [host, inside]);
   const limited = [limits.cpus, limits.memoryBytes, limits.pids];
   const parts = [image, argv, sorted(spec.env), workingFolder, folder, mounted, network, limited, sorted(spec.labels)];
-  return hash("sha256", JSON.stringify(parts), "hex");
+  // Where there are none, the hash is that of a spec that could not say so.
+  const all = spec.gpus === undefined ? parts : [...parts, spec.gpus];
+  return hash("sha256", JSON.stringify(all), "hex");
 }
 
 /** The order of keys means nothing: a spec read back from a journal is the same spec. */

@@ -6,6 +6,7 @@ import type { EndSoFar } from "../protocol/events.ts";
 import type { Scalar } from "../protocol/names.ts";
 import type { Params, Plan, StepPlan } from "../protocol/plan.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
+import { type Reservation, reservationLabel } from "./reservation.ts";
 import { stepArgv } from "./step-argv.ts";
 import { mountsOf, workingFolderOf } from "./working-folder.ts";
 
@@ -48,6 +49,8 @@ export interface WorkOrder {
   /** Host path of the Python SDK. */
   readonly sdk: string;
   readonly capabilities: Capabilities;
+  /** What the worker keeps for it; nothing is kept where a person runs a step by hand. */
+  readonly reserved?: Reservation;
 }
 
 /**
@@ -70,7 +73,7 @@ export function buildAttemptWork(order: WorkOrder): AttemptWork {
 }
 
 function attemptSpec(order: WorkOrder): AttemptSpec {
-  const { plan, step, run, image, folder, memoryBytes } = order;
+  const { plan, step, run, image, folder, memoryBytes, reserved } = order;
   const values = templateValues(order);
   const { argv, env } = stepArgv(order, values);
   return {
@@ -82,7 +85,11 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
     mounts: mountsOf(order),
     network: step.network,
     limits: { cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
-    labels: { "berth.pipeline": plan.name, "berth.step": step.name, "berth.title": `${plan.name}#${run.number}` },
+    ...(reserved === undefined || reserved.gpus.length === 0 ? {} : { gpus: reserved.gpus }),
+    labels: {
+      ...{ "berth.pipeline": plan.name, "berth.step": step.name, "berth.title": `${plan.name}#${run.number}` },
+      ...(reserved === undefined ? {} : reservationLabel(reserved)),
+    },
   };
 }
 
@@ -108,7 +115,7 @@ function userVariables({ plan, step }: WorkOrder, values: TemplateValues): Recor
   return { ...rendered(plan.env), ...plan.environments[step.environment]!.env, ...rendered(step.env) };
 }
 
-function berthVariables({ plan, step, stepRun, run, params }: WorkOrder): Record<string, string> {
+function berthVariables({ plan, step, stepRun, run, params, reserved }: WorkOrder): Record<string, string> {
   return {
     BERTH_PIPELINE: plan.name,
     BERTH_STEP: step.name,
@@ -116,6 +123,7 @@ function berthVariables({ plan, step, stepRun, run, params }: WorkOrder): Record
     BERTH_ATTEMPT: String(stepRun.attempt),
     BERTH_IDEMPOTENCY_KEY: idempotencyKey(run.id, stepRun.key),
     BERTH_PARAMS: JSON.stringify(params),
+    ...(reserved === undefined || reserved.gpus.length === 0 ? {} : { BERTH_GPUS: reserved.gpus.join(",") }),
     ...(run.end === null ? {} : { BERTH_RUN_STATE: run.end.state, BERTH_RUN_FAULT: JSON.stringify(run.end.fault) }),
   };
 }

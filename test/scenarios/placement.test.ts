@@ -1,11 +1,25 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { ScenarioPlatform } from "./platform.ts";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { ensureDocker, type TestDocker, testImage } from "../setup/docker.ts";
+import { ScenarioPlatform, until } from "./platform.ts";
 
 /** Where runs go, and what people are told about those that go nowhere. */
 
 const platform = new ScenarioPlatform();
-after(() => platform[Symbol.asyncDispose]());
+// No GPU is needed to share two out: they are named by hand, and told to containers by variables alone.
+const SETTINGS = { diskFreeMinBytes: 0, gpus: ["fake-0", "fake-1"], backends: { docker: { gpus: "variables" } } };
+writeFileSync(join(platform.home, "local-agent/config.json"), JSON.stringify(SETTINGS));
+let docker: TestDocker;
+before(async () => {
+  docker = await ensureDocker();
+});
+after(async () => {
+  await platform[Symbol.asyncDispose]();
+  await docker[Symbol.asyncDispose]();
+});
 
 function pipeline(name: string, resources: object): string {
   const steps = { work: { run: 'echo done > "$BERTH_OUT/out.txt"', outputs: { out: "out.txt" }, resources } };
@@ -50,3 +64,43 @@ test("else it is submitted, and flagged as impossible at once and whenever it is
   );
   assert.equal((await platform.berth("cancel", "huge#1")).code, 0);
 });
+
+test("a GPU stays its step's alone when the agent is killed and started again, as the label of its container says", async () => {
+  const say = 'echo "has $BERTH_GPUS, sees $NVIDIA_VISIBLE_DEVICES"';
+  const image = await testImage();
+  const start = (script: string) => {
+    const steps = { work: { run: `${say}; ${script}`, resources: { gpu: 1 } } };
+    const file = platform.write("gpus.yaml", { name: "gpus", environment: { image }, steps });
+    return platform.start(["run", file, "--backend", "docker"]);
+  };
+  const first = start("while [ ! -e /berth/tmp/go ]; do sleep 0.1; done");
+  await until(
+    "the first has its GPU",
+    () => first.output.stdout.includes("has fake-0, sees fake-0"),
+    () => JSON.stringify(first.output),
+  );
+  const [container] = platform.containers().filter((id) => labelOf(id) !== null);
+  assert.deepEqual(labelOf(container!)?.gpus, ["fake-0"]);
+  const agent = platform.pidOf("agent");
+  process.kill(agent, "SIGKILL");
+  await until("it is another agent", () => ![agent, null].includes(platform.findPid("agent")));
+  const second = await start("true").ended;
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stdout, /has fake-1, sees fake-1/);
+  assert.equal(spawnSync("docker", ["exec", container!, "touch", "/berth/tmp/go"]).status, 0);
+  const { code, stderr } = await first.ended;
+  assert.equal(code, 0, stderr);
+  const workers = JSON.parse((await platform.berth("workers", "--json")).stdout);
+  assert.deepEqual(
+    workers[0].gpus.map(({ id }: { id: string }) => id),
+    ["fake-0", "fake-1"],
+  );
+  await platform.tidy();
+});
+
+/** What a container says that is reserved for it; null for one that is no step's. */
+function labelOf(container: string): { readonly gpus: readonly string[] } | null {
+  const format = '{{ index .Config.Labels "berth.reserved" }}';
+  const { stdout } = spawnSync("docker", ["inspect", "--format", format, container], { encoding: "utf8" });
+  return stdout.trim() === "" ? null : JSON.parse(stdout);
+}

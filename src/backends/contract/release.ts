@@ -26,6 +26,9 @@ export const RELEASE: ContractGroup = {
           assert.equal(find(running.handle.name)?.running, true);
           assert.deepEqual(find(ended.handle.name)?.handle, ended.handle);
           assert.equal(find(ended.handle.name)?.running, false);
+          // By them an agent that was started again knows what is reserved.
+          const labels = Object.entries(find(running.handle.name)?.labels ?? {});
+          assert.ok(labels.some(([name]) => name === "contract/case"));
           const ageMs = Date.now() - (find(ended.handle.name)?.createdAtMs ?? 0);
           assert.ok(ageMs >= -1_000 && ageMs < 600_000, `created ${ageMs} ms ago`);
         }

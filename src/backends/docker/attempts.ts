@@ -16,7 +16,7 @@ import { type AttemptRef, type AttemptSpec, BackendError, type Handle } from "..
 import { neverStartedOutcome } from "../outcomes.ts";
 import { specHash } from "../spec-hash.ts";
 import type { AttemptNote, AttemptNotes } from "./attempt-notes.ts";
-import { containerConfig } from "./container-config.ts";
+import { containerConfig, type GpuAccess } from "./container-config.ts";
 import { EngineError, isStatus } from "./engine-error.ts";
 import type { InspectedContainer } from "./engine-types.ts";
 import { attemptLabels, readAttemptLabels } from "./labels.ts";
@@ -43,6 +43,7 @@ export interface Order {
 export interface AttemptsOptions {
   readonly installation: string;
   readonly notes: AttemptNotes;
+  readonly gpuAccess: GpuAccess;
   readonly platform: () => Promise<Platform>;
   readonly networks: () => Promise<ScopeNetworks>;
 }
@@ -157,6 +158,7 @@ export class Attempts {
       shim: platform.shim,
       user: platform.user.user,
       usernsMode: platform.user.usernsMode,
+      gpuAccess: this.#options.gpuAccess,
       networkMode: making.holder === null ? "none" : `container:${making.holder}`,
     });
     for (let tries = 0; ; tries++) {

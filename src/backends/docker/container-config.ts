@@ -9,7 +9,14 @@ export interface ContainerOptions {
   /** `none`, or `container:<id>` of the scope's holder. */
   readonly networkMode: string;
   readonly usernsMode: "" | "host";
+  readonly gpuAccess: GpuAccess;
 }
+
+/**
+ * How a container gets its GPUs. `devices` asks the engine for them, for which it needs NVIDIA's container toolkit;
+ * `variables` only names them in NVIDIA_VISIBLE_DEVICES, which NVIDIA's runtime goes by where it is the engine's default.
+ */
+export type GpuAccess = "devices" | "variables";
 
 /** Where the shim and its control folder are mounted: out of the way of anything that an image holds. */
 const SHIM_INSIDE = "/.berth/shim";
@@ -25,7 +32,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
     // The image's own entry point and command play no part: arguments are exact.
     Entrypoint: [SHIM_INSIDE, CONTROL_INSIDE, "--"],
     Cmd: spec.argv,
-    Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders() }).map(
+    Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders(), ...gpuVariables(spec) }).map(
       ([name, value]) => `${name}=${value}`,
     ),
     User: options.user,
@@ -37,6 +44,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
     HostConfig: {
       ...hardening(),
       ...limits(spec),
+      ...gpuDevices(spec, options),
       NetworkMode: options.networkMode,
       UsernsMode: options.usernsMode,
       Mounts: mounts(spec, options.shim),
@@ -51,6 +59,16 @@ function stepEnvironment(): Record<string, string> {
 
 function stepFolders(): Record<string, string> {
   return { BERTH_DIR: "/berth", BERTH_IN: "/berth/in", BERTH_OUT: "/berth/out" };
+}
+
+/** Said of none, too: an image may ask for all, and a GPU is one step's alone. */
+function gpuVariables({ gpus = [] }: AttemptSpec): Record<string, string> {
+  return { NVIDIA_VISIBLE_DEVICES: gpus.length === 0 ? "void" : gpus.join(",") };
+}
+
+function gpuDevices({ gpus = [] }: AttemptSpec, { gpuAccess }: ContainerOptions): object {
+  if (gpus.length === 0 || gpuAccess === "variables") return {};
+  return { DeviceRequests: [{ Driver: "", Count: 0, DeviceIDs: gpus, Capabilities: [["gpu"]], Options: {} }] };
 }
 
 function hardening(): object {

@@ -9,7 +9,10 @@ import { type EngineAddress, engineAddress } from "./engine-address.ts";
 const Settings = z.strictObject({
   /** The engine's address, such as `unix:///run/user/1000/docker.sock`; by default as the docker command finds it. */
   host: z.string().min(1).optional(),
+  /** How containers get GPUs; see container-config.ts. Default: devices. */
+  gpus: z.enum(["devices", "variables"]).optional(),
 });
+type Settings = z.infer<typeof Settings>;
 
 /** Steps as containers of a Docker Engine on the agent's own host. */
 export const dockerBackend: ExecutionBackend = {
@@ -17,18 +20,23 @@ export const dockerBackend: ExecutionBackend = {
 
   /** Works while the engine is away: `probe` says so, and every call tries again. */
   async open({ installation, stateFolder, settings }: BackendOptions): Promise<BackendSession> {
-    const address = addressFrom(settings);
+    const { host, gpus: gpuAccess = "devices" } = readSettings(settings);
+    const address = addressOf(host);
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
     const engine = new Engine(address);
-    return new DockerSession({ name: "docker", installation, stateFolder, engine, address: address.text });
+    return new DockerSession({ name: "docker", installation, stateFolder, engine, address: address.text, gpuAccess });
   },
 };
 
-function addressFrom(settings: BackendOptions["settings"]): EngineAddress {
+function readSettings(settings: BackendOptions["settings"]): Settings {
   const parsed = Settings.safeParse(settings);
   if (!parsed.success) throw badSettings(z.prettifyError(parsed.error), parsed.error);
+  return parsed.data;
+}
+
+function addressOf(host: string | undefined): EngineAddress {
   try {
-    return engineAddress(parsed.data.host, process.env);
+    return engineAddress(host, process.env);
   } catch (error) {
     throw badSettings((error as Error).message, error);
   }

@@ -22,6 +22,7 @@ import {
 import { objectName } from "../object-name.ts";
 import { AttemptNotes } from "./attempt-notes.ts";
 import { Attempts } from "./attempts.ts";
+import type { GpuAccess } from "./container-config.ts";
 import { readContainerStats } from "./container-stats.ts";
 import { EndWatches } from "./end-watches.ts";
 import type { Engine } from "./engine.ts";
@@ -44,6 +45,8 @@ export interface DockerSessionOptions {
   readonly engine: Engine;
   /** The engine's address, for people. */
   readonly address: string;
+  /** Default: `devices`. */
+  readonly gpuAccess?: GpuAccess;
 }
 
 /** Attempts as containers of one engine on the agent's own host. All that must outlive the agent is in files. */
@@ -61,7 +64,7 @@ export class DockerSession implements BackendSession {
   #following = false;
 
   constructor(options: DockerSessionOptions) {
-    const { installation, stateFolder } = options;
+    const { installation, stateFolder, gpuAccess = "devices" } = options;
     this.#options = options;
     this.#notes = new AttemptNotes(stateFolder);
     this.#host = new EngineHost(options);
@@ -70,7 +73,7 @@ export class DockerSession implements BackendSession {
       this.#follow(); // Only the engine's events tell that a holder died.
       return this.#host.networks();
     };
-    this.#attempts = new Attempts({ installation, notes, platform: () => this.#host.platform(), networks });
+    this.#attempts = new Attempts({ installation, notes, gpuAccess, platform: () => this.#host.platform(), networks });
     this.#observer = new Observer({ installation, notes, engine: async () => (await this.#host.platform()).engine });
   }
 
@@ -184,13 +187,18 @@ export class DockerSession implements BackendSession {
         if (labels === null) continue;
         // Its container may live a few milliseconds longer than the attempt.
         const running = (State === "running" || State === "paused") && readRecord(join(labels.folder, "ctl")) === null;
-        owned.set(name, { handle: this.#handle(name, labels), createdAtMs: Created * 1000, running });
+        owned.set(name, { handle: this.#handle(name, labels), createdAtMs: Created * 1000, running, labels: Labels });
       }
       // Attempts whose container was deleted by others are still to be released.
       for (const name of this.#notes.names()) {
         const note = this.#notes.read(name);
         if (note === null || owned.has(name)) continue;
-        owned.set(name, { handle: this.#handle(name, note), createdAtMs: note.createdAtMs, running: false });
+        owned.set(name, {
+          handle: this.#handle(name, note),
+          createdAtMs: note.createdAtMs,
+          running: false,
+          labels: {},
+        });
       }
       return owned.values();
     });

@@ -14,6 +14,7 @@ export const DOCKER_CAPABILITIES: Capabilities = {
   fileSystemIsolation: true,
   recordSurvivesDeletion: true,
   stats: true,
+  gpus: true,
 };
 
 /** The engine refuses less. */

@@ -12,6 +12,13 @@ export function startFault(words: string, image: string | null): Fault | null {
   if (/mount.*not a directory|not a directory.*mount|trying to mount a directory onto a file/i.test(words)) {
     return fault("spec-invalid", `A folder cannot be mounted where the image ${image} has a file.`, evidence);
   }
+  if (/could not select device driver|unknown or invalid runtime|nvidia-container-cli/i.test(words)) {
+    return fault("spec-unsupported", "The engine cannot give the container its GPUs.", {
+      ...evidence,
+      advice:
+        "Install NVIDIA's container toolkit on the worker, or set backends.docker.gpus of the agent to variables.",
+    });
+  }
   return null;
 }
 

@@ -46,6 +46,7 @@ export const MEMORY_CAPABILITIES: Capabilities = {
   fileSystemIsolation: false,
   recordSurvivesDeletion: true,
   stats: true,
+  gpus: true,
 };
 
 /**

@@ -157,8 +157,8 @@ export class MemorySession implements BackendSession {
 
   async *list(): AsyncGenerator<OwnedAttempt> {
     this.#enter("list", null);
-    for (const { handle, createdAtMs, state } of [...this.#platform.attempts.values()]) {
-      yield { handle, createdAtMs, running: state === "running" };
+    for (const { handle, createdAtMs, state, spec } of [...this.#platform.attempts.values()]) {
+      yield { handle, createdAtMs, running: state === "running", labels: spec.labels };
     }
   }
 

@@ -4,6 +4,7 @@ import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend
 export function planForMemory(spec: AttemptSpec, capabilities: Capabilities): PlanResult {
   const { limits, network } = capabilities;
   const checks = [
+    { refused: spec.gpus !== undefined && !capabilities.gpus, path: "gpus", why: "there are no GPUs" },
     { refused: spec.image !== null && !capabilities.images, path: "image", why: "there are no images" },
     { refused: spec.image === null && capabilities.images, path: "image", why: "an image is required" },
     { refused: !network[spec.network], path: "network", why: `there is no network mode ${spec.network}` },

@@ -26,6 +26,8 @@ export interface Claim {
   readonly specHash: string;
   readonly argv0: string;
   readonly createdAtMs: number;
+  /** Of the spec. Those that an older agent wrote have none. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -14,6 +14,7 @@ export const PROCESS_CAPABILITIES: Capabilities = {
   fileSystemIsolation: false,
   recordSurvivesDeletion: true,
   stats: true,
+  gpus: true,
 };
 
 /** The kernel's limit for one argument or one variable, with the byte that ends it. */

@@ -81,6 +81,24 @@ test("a working folder that does not exist is the pipeline's mistake, and leaves
   assert.deepEqual(readdirSync(join(root, "state", "attempts")), []);
 });
 
+test("a process sees the GPUs of its spec, and none where there are none, as far as it goes by the variables", async () => {
+  const say = 'echo "$CUDA_VISIBLE_DEVICES|$NVIDIA_VISIBLE_DEVICES" > "$BERTH_OUT/gpus"';
+  const env = { CUDA_VISIBLE_DEVICES: "7" };
+  for (const [gpus, expected] of [
+    [["GPU-a", "GPU-b"], "GPU-a,GPU-b|GPU-a,GPU-b\n"],
+    [undefined, "|void\n"],
+  ] as const) {
+    const laid = lay(say, { env, ...(gpus === undefined ? {} : { gpus }) });
+    const handle = await submit(laid);
+    await until(
+      "its end",
+      () => see(handle),
+      ({ state }) => state === "terminal",
+    );
+    assert.equal(readFileSync(join(laid.spec.folder, "out/gpus"), "utf8"), expected);
+  }
+});
+
 test("arguments that are too large together are the pipeline's mistake", async () => {
   const { ref, spec } = lay("true", { argv: ["true", ...Array(40).fill("x".repeat(100_000))] });
   await assert.rejects(

@@ -181,7 +181,7 @@ export class ProcessSession implements BackendSession {
         if (claim === null) return [];
         const handle = { backend: this.#options.name, name, ref: claim.ref, folder: claim.folder };
         const running = this.#observeOne(handle, shims).state !== "terminal";
-        return [{ handle, createdAtMs: claim.createdAtMs, running }];
+        return [{ handle, createdAtMs: claim.createdAtMs, running, labels: claim.labels ?? {} }];
       });
     });
   }
@@ -223,7 +223,14 @@ export class ProcessSession implements BackendSession {
     const { name, ref, folder } = attempt.handle;
     const wasKnown = attempt.specHash !== null;
     if (attempt.specHash === null) {
-      const mine: Claim = { ref, folder, specHash: hash, argv0: spec.argv[0], createdAtMs: Date.now() };
+      const mine: Claim = {
+        ref,
+        folder,
+        specHash: hash,
+        argv0: spec.argv[0],
+        createdAtMs: Date.now(),
+        labels: spec.labels,
+      };
       const claim = this.#claims.createOrRead(name, mine);
       attempt.specHash = claim.specHash;
       if (claim === mine) return true;

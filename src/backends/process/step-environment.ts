@@ -7,12 +7,15 @@ const MINIMAL_PATH = "/usr/local/bin:/usr/bin:/bin";
  * All that the step's process sees. Nothing of the agent's own environment is in it. What the step sets itself wins,
  * but for the paths of its folders, which are facts.
  */
-export function stepEnvironment({ env, folder }: AttemptSpec): Record<string, string> {
+export function stepEnvironment({ env, folder, gpus = [] }: AttemptSpec): Record<string, string> {
   return {
     PATH: MINIMAL_PATH,
     HOME: `${folder}/tmp`,
     TMPDIR: `${folder}/tmp`,
     ...env,
+    // A process sees the whole machine: this is what programs that use GPUs go by. Empty is none.
+    CUDA_VISIBLE_DEVICES: gpus.join(","),
+    NVIDIA_VISIBLE_DEVICES: gpus.length === 0 ? "void" : gpus.join(","),
     BERTH_DIR: folder,
     BERTH_IN: `${folder}/in`,
     BERTH_OUT: `${folder}/out`,
