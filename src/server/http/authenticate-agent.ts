@@ -8,7 +8,7 @@ import {
   verifySignature,
 } from "../../protocol/signature.ts";
 import type { Services } from "../services.ts";
-import { staleBoot } from "../store/boots.ts";
+import { REGISTER_AGAIN, staleBoot } from "../store/boots.ts";
 import { findWorkerIdentity } from "../store/workers.ts";
 import type { Caller } from "./authenticate.ts";
 import type { Route } from "./route.ts";
@@ -84,7 +84,6 @@ function notProven(message: string): BerthError {
 
 function removed(): BerthError {
   return new BerthError("unauthenticated", "No such worker is registered; it was removed.", {
-    advice:
-      "To use this machine again, delete agent.json and key in the agent's folder, then run `berth agent register` with a new token.",
+    advice: REGISTER_AGAIN,
   });
 }

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorOf, poll, runServer, showRun, started, submit, takeRun } from "../../../test/setup/run-fixture.ts";
+import {
+  errorOf,
+  poll,
+  runServer,
+  showRun,
+  started,
+  submit,
+  takeRun,
+  waitBegins,
+} from "../../../test/setup/run-fixture.ts";
 import { testWorker } from "../../../test/setup/server.ts";
 
 const act = (method: "POST" | "DELETE", url: string) => ({ method, url });
@@ -44,6 +53,19 @@ test("a worker that holds runs is removed by force alone, and its runs go to ano
   assert.equal((await server.call("operator", act("POST", `/workers/${worker.id}/drain`))).statusCode, 404);
   const other = await takeRun(await testWorker(server));
   assert.deepEqual([other.assignment.run, other.assignment.epoch], [id, 2]);
+});
+
+test("a poll that waits while its worker is removed is told so, and how the machine is used again", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const begun = waitBegins(server);
+  const waiting = poll(worker, { waitMs: 20_000 });
+  await begun;
+  await server.call("operator", act("DELETE", `/workers/${worker.id}`));
+  server.services.wakeups.notify(`worker:${worker.id}`);
+  const refused = errorOf(await waiting);
+  assert.equal(refused.code, "not_found");
+  assert.match(refused.advice ?? "", /`berth agent register` with a new token/);
 });
 
 test("an idle worker is removed, and its name is free again", async (t) => {

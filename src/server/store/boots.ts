@@ -74,6 +74,10 @@ export async function recordHeartbeat(
   return rows[0];
 }
 
+/** What is to be done on the machine of a worker that was removed. */
+export const REGISTER_AGAIN =
+  "To use this machine again, delete agent.json and key in the agent's folder, then run `berth agent register` with a new token.";
+
 export function staleBoot(): BerthError {
   return new BerthError("stale_boot", "A newer process of this worker's agent has taken over.", {
     advice:
@@ -82,5 +86,5 @@ export function staleBoot(): BerthError {
 }
 
 function workerGone(worker: string): never {
-  throw new BerthError("not_found", `Worker ${worker} was removed.`, { advice: "Register it again." });
+  throw new BerthError("not_found", `Worker ${worker} was removed.`, { advice: REGISTER_AGAIN });
 }
