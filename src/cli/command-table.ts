@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "run a pipeline at set times",
     load: () => import("./commands/schedules.ts"),
   },
+  {
+    name: "triggers",
+    summary: "run a pipeline by a signed webhook",
+    load: () => import("./commands/triggers.ts"),
+  },
   { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },
   {
     name: "up",

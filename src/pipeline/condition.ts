@@ -1,6 +1,7 @@
-import { type ASTNode, Environment, type ParseResult } from "@marcbachmann/cel-js";
+import { type ASTNode, Environment } from "@marcbachmann/cel-js";
 import type { Scalar } from "../protocol/names.ts";
 import type { Params } from "../protocol/plan.ts";
+import { checkCall, childrenOf, type ExpressionNode, LIMITS, type Refused } from "./expression-limits.ts";
 
 /**
  * Conditions of steps, in the Common Expression Language (https://cel.dev): no loops, no side effects, and with the
@@ -13,15 +14,9 @@ import type { Params } from "../protocol/plan.ts";
  *     run.state                      how the run ended so far, in steps of a later phase
  */
 
-const LIMITS = { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 16 };
 const SCOPES = ["params", "matrix", "steps", "run"] as const;
 /** Of an output that a condition reads: it is held in memory as a value. */
 export const READ_MAX_BYTES = 64 * 1024;
-
-/** Regular expressions of JavaScript may take for ever; a condition can do without. */
-const REFUSED_CALLS = new Set(["matches"]);
-/** They walk over a list; one inside another could take for ever. */
-const MACROS = new Set(["all", "exists", "exists_one", "map", "filter"]);
 
 const environment = SCOPES.reduce(
   (made, scope) => made.registerVariable(scope, "map"),
@@ -86,8 +81,6 @@ function exact(values: Readonly<Record<string, Scalar>>): Record<string, unknown
   );
 }
 
-type Refused = { readonly message: string; readonly at: number };
-
 /** Collects the names below a node, and returns the first thing that is not allowed. */
 function walk(node: ASTNode, names: ConditionName[], inMacro: boolean): Refused | null {
   const path = pathOf(node);
@@ -95,32 +88,15 @@ function walk(node: ASTNode, names: ConditionName[], inMacro: boolean): Refused 
     names.push(path);
     return null;
   }
-  const { op, args, pos } = node as ParseResult["ast"] & { op: string; args: unknown; pos: number };
+  const { op, args, pos } = node as ExpressionNode;
   if (op === "id" && isScope(args)) names.push({ scope: args, path: [], at: pos });
-  let inside = inMacro;
-  if ((op === "call" || op === "rcall") && Array.isArray(args)) {
-    const [name] = args;
-    if (REFUSED_CALLS.has(name)) {
-      return {
-        message: `${name}() is not available in conditions; use ==, startsWith(), endsWith() or contains()`,
-        at: pos,
-      };
-    }
-    if (MACROS.has(name)) {
-      if (inMacro) return { message: `${name}() inside another such call is not available in conditions`, at: pos };
-      inside = true;
-    }
-  }
+  const call = checkCall(node, inMacro);
+  if (call.refused !== null) return call.refused;
   for (const child of childrenOf(args)) {
-    const refused = walk(child, names, inside);
+    const refused = walk(child, names, call.inMacro);
     if (refused !== null) return refused;
   }
   return null;
-}
-
-function childrenOf(args: unknown): ASTNode[] {
-  if (Array.isArray(args)) return args.flatMap(childrenOf);
-  return typeof args === "object" && args !== null && "op" in args ? [args as ASTNode] : [];
 }
 
 /** `steps.prepare.state` and `steps["prepare"].state`, from the scope on. */

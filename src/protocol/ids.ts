@@ -13,6 +13,7 @@ const PREFIX = {
   registrationToken: "reg",
   artifact: "art",
   schedule: "sch",
+  trigger: "trg",
 } as const;
 
 export type IdKind = keyof typeof PREFIX;

@@ -11,5 +11,7 @@ export const StartedBy = z.discriminatedUnion("kind", [
     dueAt: z.iso.datetime().nullable(),
     by: z.string().nullable(),
   }),
+  /** `delivery` is the id of the message. */
+  z.object({ kind: z.literal("trigger"), name: z.string(), delivery: z.string() }),
 ]);
 export type StartedBy = z.infer<typeof StartedBy>;

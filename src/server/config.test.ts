@@ -10,6 +10,7 @@ test("without any variable a server listens on loopback and runs its own databas
     databaseUrl: null,
     databaseConnections: 10,
     objectsFolder: "/home/x/.berth/objects",
+    secretKeyFile: null,
     logLevel: "info",
     recoveryAfterMs: null,
   });
@@ -22,6 +23,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
     DATABASE_URL: "postgresql://u@h/db",
     BERTH_DATABASE_CONNECTIONS: "20",
     BERTH_OBJECTS: "/blobs",
+    BERTH_SECRET_KEY_FILE: "/keys/berth",
     BERTH_LOG_LEVEL: "debug",
     BERTH_RECOVERY_AFTER_SECONDS: "5",
   });
@@ -31,6 +33,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
     databaseUrl: "postgresql://u@h/db",
     databaseConnections: 20,
     objectsFolder: "/blobs",
+    secretKeyFile: "/keys/berth",
     logLevel: "debug",
     recoveryAfterMs: 5000,
   });

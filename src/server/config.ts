@@ -14,6 +14,8 @@ export interface ServerConfig {
   readonly databaseConnections: number;
   /** BERTH_OBJECTS: folder of blobs of 10 MiB and more; default `objects` in the home. Replicas share one. */
   readonly objectsFolder: string;
+  /** BERTH_SECRET_KEY_FILE: 32 random bytes in base64, the same for all replicas; null: one in the home, or none. */
+  readonly secretKeyFile: string | null;
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   readonly logLevel: LogLevel;
   /** BERTH_RECOVERY_AFTER_SECONDS: how long a silent worker keeps its runs after their lease ran out; null is 300. */
@@ -43,6 +45,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     databaseUrl: databaseUrl(env),
     databaseConnections: wholeNumber(env, "BERTH_DATABASE_CONNECTIONS", 2, CONNECTIONS_MAX) ?? DEFAULT_CONNECTIONS,
     objectsFolder: resolve(given(env, "BERTH_OBJECTS") ?? join(home, "objects")),
+    secretKeyFile: pathOf(env, "BERTH_SECRET_KEY_FILE"),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
   };
@@ -61,6 +64,11 @@ function homeFolder(env: Environment): string {
 function given(env: Environment, name: string): string | null {
   const value = env[name];
   return value === undefined || value === "" ? null : value;
+}
+
+function pathOf(env: Environment, name: string): string | null {
+  const value = given(env, name);
+  return value === null ? null : resolve(value);
 }
 
 function listenAddress(text: string): ListenAddress {

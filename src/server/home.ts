@@ -9,12 +9,14 @@ import { tryLock } from "../std/file-lock.ts";
  *     server.lock    held as long as the server lives
  *     server.json    where it listens: how commands on this machine find it
  *     admin-token    full rights, for the user who owns the folder; 0600
+ *     secret-key     what secrets in the embedded database are sealed under; 0600
  *     postgres/      the embedded PostgreSQL
  *     objects/       blobs of 10 MiB and more
  */
 export interface ServerHome extends Disposable {
   readonly postgresFolder: string;
   readonly adminTokenFile: string;
+  readonly secretKeyFile: string;
   /** Tells commands on this machine where the server listens, until dispose. */
   announce(facts: ServerFacts): void;
 }
@@ -38,6 +40,7 @@ export function openHome(folder: string): ServerHome {
   return {
     postgresFolder: join(folder, "postgres"),
     adminTokenFile: join(folder, "admin-token"),
+    secretKeyFile: join(folder, "secret-key"),
     announce: (facts) => writePrivate(serverFile, `${JSON.stringify(facts)}\n`),
     [Symbol.dispose]: () => {
       rmSync(serverFile, { force: true });

@@ -10,6 +10,7 @@ import { startCollection } from "./objects/collect-unfinished.ts";
 import { openFolderStore } from "./objects/folder-store.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
+import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
 import type { Services } from "./services.ts";
 import { Database } from "./store/database.ts";
 import { migrate } from "./store/migrations.ts";
@@ -58,7 +59,15 @@ async function start(
   const database = started.use(new Database({ url: databaseUrl, poolSize: config.databaseConnections }));
   const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
   const objects = openFolderStore(config.objectsFolder);
-  const services: Services = { database, wakeups, blobs: tieredBlobStore(database, objects), log, installation };
+  const sealer = openSealer(config, home);
+  const services: Services = {
+    database,
+    wakeups,
+    blobs: tieredBlobStore(database, objects),
+    log,
+    sealer,
+    installation,
+  };
   if (await ensureAdminToken(database, home.adminTokenFile, config.databaseUrl === null)) {
     log.info({ file: home.adminTokenFile }, "made an administrator's token");
   }
@@ -73,6 +82,12 @@ async function start(
   home.announce({ url, pid: process.pid, version, startedAt: new Date().toISOString() });
   log.info({ url, installation, version }, "Berth server is up");
   return url;
+}
+
+/** A key is made only where no other server could need the same. */
+function openSealer({ secretKeyFile, databaseUrl }: ServerConfig, home: ServerHome): Sealer {
+  if (secretKeyFile !== null) return sealerOf(secretKeyFile);
+  return databaseUrl === null ? ownSealer(home.secretKeyFile) : NO_SEALER;
 }
 
 async function embeddedDatabase(home: ServerHome, log: Logger, started: AsyncDisposableStack): Promise<string> {

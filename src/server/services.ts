@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
 import type { Wakeups } from "./store/wakeups.ts";
@@ -9,6 +10,7 @@ export interface Services {
   readonly blobs: BlobStore;
   readonly wakeups: Wakeups;
   readonly log: Logger;
+  readonly sealer: Sealer;
   /** Id of this installation, in every object name and in signed messages. */
   readonly installation: string;
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { pino } from "pino";
@@ -6,6 +6,7 @@ import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
+import { createSealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
 import type { BlobStore } from "../../src/server/store/blobs.ts";
@@ -34,6 +35,8 @@ export interface TestServerOptions {
   readonly url?: string;
   readonly blobs?: (database: Database) => Promise<BlobStore>;
   readonly stop?: AbortSignal;
+  /** What secrets are sealed under; shared by several replicas. */
+  readonly secretKey?: Buffer;
 }
 
 const NO_BLOBS: BlobStore = {
@@ -60,7 +63,8 @@ export async function testServer(
   const database = new Database({ url, poolSize: 5 });
   const wakeups = await openPostgresWakeups({ url, log });
   const blobs = (await options.blobs?.(database)) ?? NO_BLOBS;
-  const services: Services = { database, wakeups, blobs, log, installation };
+  const sealer = createSealer(options.secretKey ?? randomBytes(32));
+  const services: Services = { database, wakeups, blobs, log, sealer, installation };
   const app = await createApp(services, routesOf(services), {
     version: "0.0.0-test",
     ...(options.stop === undefined ? {} : { stop: options.stop }),

@@ -61,6 +61,10 @@ export class ApiClient {
     return this.#json("POST", path, schema, { ...options, body: JSON.stringify(body) });
   }
 
+  async put<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.infer<S>> {
+    return this.#json("PUT", path, schema, { body: JSON.stringify(body) });
+  }
+
   /** `z.undefined()` where nothing is answered. */
   async delete<S extends z.ZodType>(path: string, schema: S, options: RequestOptions = {}): Promise<z.infer<S>> {
     return this.#json("DELETE", path, schema, options);

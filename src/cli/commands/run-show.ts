@@ -44,6 +44,9 @@ async function showRun(context: CliContext, reference: string, options: Options)
 
 function startedLine({ startedBy, createdAt }: RunDetail): string {
   if (startedBy.kind === "person") return `  started by ${plainText(startedBy.name)} at ${createdAt}`;
+  if (startedBy.kind === "trigger") {
+    return `  started by trigger ${plainText(startedBy.name)}, message ${plainText(startedBy.delivery)}, at ${createdAt}`;
+  }
   const how = startedBy.dueAt === null ? `at once, for ${plainText(startedBy.by ?? "")}` : `due at ${startedBy.dueAt}`;
   return `  started by schedule ${plainText(startedBy.name)}, ${how}`;
 }

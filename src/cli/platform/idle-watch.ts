@@ -1,4 +1,4 @@
-/** After this long without a request, a live run and an active schedule, a platform started in the background ends itself. */
+/** After this long without a request, a live run, and an active schedule or trigger, a platform started in the background ends itself. */
 export const IDLE_STOP_MS = 15 * 60_000;
 const CHECK_INTERVAL_MS = 30_000;
 

@@ -1,6 +1,7 @@
 import { ApiClient } from "../api/client.ts";
 import { countLiveRuns } from "../api/runs.ts";
 import { hasActiveSchedules } from "../api/schedules.ts";
+import { hasActiveTriggers } from "../api/triggers.ts";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { onInterrupt } from "../on-interrupt.ts";
@@ -57,10 +58,11 @@ function tellStarter(message: BackgroundMessage): void {
   });
 }
 
-/** Whether there is something to do, or will be at a time that only a server sees coming. */
+/** Whether there is something to do, or something that only a server that is up can see coming. */
 async function isNeeded(home: string): Promise<boolean> {
   const endpoint = embeddedEndpoint(home);
   if (endpoint === null) return false;
   const api = new ApiClient(() => endpoint, SUPERVISOR_USER_AGENT);
-  return (await countLiveRuns(api)) > 0 || (await hasActiveSchedules(api));
+  if ((await countLiveRuns(api)) > 0) return true;
+  return (await hasActiveSchedules(api)) || (await hasActiveTriggers(api));
 }

@@ -6,6 +6,7 @@ import type { Services } from "../services.ts";
 import { projectOfRegistrationToken } from "../store/registration-tokens.ts";
 import { findCredential, touchToken } from "../store/tokens.ts";
 import { authenticateAgent } from "./authenticate-agent.ts";
+import { authenticateWebhook } from "./authenticate-webhook.ts";
 import { type Principal, ROLES, type Role, type Route } from "./route.ts";
 
 /** Who calls, and the project that the call is about. */
@@ -13,6 +14,8 @@ export interface Caller {
   readonly principal: Principal;
   /** Empty where a route is about no project: public ones. */
   readonly project: string;
+  /** What is wrong with the body, where who calls is only known when it is there. */
+  readonly checkBody?: (body: Buffer) => BerthError | null;
 }
 
 /**
@@ -24,6 +27,7 @@ export async function authenticate(request: FastifyRequest, route: Route, servic
   if (access.kind === "role") return await authenticateToken(request, access.role, services);
   if (access.kind === "agent") return await authenticateAgent(request, route, access.boot, services);
   if (access.kind === "registration") return await authenticateRegistration(request, services);
+  if (access.kind === "webhook") return await authenticateWebhook(request, services);
   access.kind satisfies "public";
   return { principal: { kind: "anonymous" }, project: "" };
 }

@@ -21,7 +21,9 @@ import {
   testToken,
   testWorker,
 } from "../../../test/setup/server.ts";
+import { createTrigger, webhookHeaders } from "../../../test/setup/trigger-fixture.ts";
 import { newId } from "../../protocol/ids.ts";
+import type { TriggerWithSecret } from "../../protocol/triggers.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
@@ -48,6 +50,8 @@ interface World {
   readonly holder: TestWorker;
   readonly bystander: TestWorker;
   readonly foreignWorker: TestWorker;
+  readonly trigger: TriggerWithSecret;
+  readonly otherTrigger: TriggerWithSecret;
   readonly tokenId: string;
   readonly registrationTokenId: string;
   readonly registrationToken: string;
@@ -94,6 +98,12 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /schedules/apply": { body: { pipeline: CHAIN } },
     "POST /schedules/:pipeline/:schedule/pause": { body: {} },
     "DELETE /schedules/:pipeline/:schedule": { prepare: () => apply(world.server, nightly()) },
+    "POST /triggers": { body: { name: "another", pipeline: CHAIN }, prepare: () => removeTriggers(world, "another") },
+    "PUT /triggers/:trigger": { body: { pipeline: CHAIN } },
+    "POST /triggers/:trigger/rotate": { body: {} },
+    "POST /triggers/:trigger/pause": { body: {} },
+    "DELETE /triggers/:trigger": { prepare: () => ensureTrigger(world) },
+    "POST /hooks/:trigger": { params: { trigger: world.trigger.id }, body: { ref: "main" } },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
     "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
@@ -108,6 +118,7 @@ async function example(route: Route, world: World): Promise<Example> {
     digest: DIGEST,
     pipeline: "chain",
     schedule: "nightly",
+    trigger: "push",
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
     version: "1",
@@ -121,6 +132,15 @@ async function example(route: Route, world: World): Promise<Example> {
     `give ${keyOf(route)} a body, in this test`,
   );
   return { ...found, params };
+}
+
+async function removeTriggers({ server }: World, name: string): Promise<void> {
+  await server.services.database.pool.query("DELETE FROM triggers WHERE name = $1", [name]);
+}
+
+async function ensureTrigger({ server }: World): Promise<void> {
+  const { rowCount } = await server.services.database.pool.query("SELECT FROM triggers WHERE name = 'push'");
+  if (rowCount === 0) await createTrigger(server, "push");
 }
 
 const keyOf = (route: Route) => `${route.method} ${route.path}`;
@@ -141,6 +161,8 @@ async function makeWorld(t: TestContext): Promise<World> {
   await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);
   await services.blobs.put(project, DIGEST, BLOB.length, BLOB);
   await apply(server, nightly());
+  const trigger = await createTrigger(server, "push");
+  const otherTrigger = await createTrigger(server, "pull");
   const holder = await testWorker(server, { name: "holder" });
   const first = await submit(server);
   const ended = await takeRun(holder);
@@ -163,6 +185,8 @@ async function makeWorld(t: TestContext): Promise<World> {
     holder,
     bystander,
     foreignWorker,
+    trigger,
+    otherTrigger,
     tokenId: rows[0]!.id,
     registrationTokenId: registration.id,
     registrationToken: registration.token,
@@ -210,6 +234,18 @@ async function cellsOf(route: Route, world: World): Promise<Cell[]> {
   };
   const sign = async (worker: TestWorker, bootId = worker.bootId): Promise<LightMyRequestResponse> =>
     await worker.call(route.method as "POST", url, payloadOf(bootId), { contentType, bootId });
+  const signWebhook = async ({ secret }: TriggerWithSecret): Promise<LightMyRequestResponse> => {
+    await given.prepare?.();
+    const payload = payloadOf(newId("boot"));
+    const body =
+      payload === undefined || Buffer.isBuffer(payload) ? (payload ?? Buffer.alloc(0)) : JSON.stringify(payload);
+    const type: Record<string, string> = payload === undefined ? {} : { "content-type": contentType };
+    const headers = { ...type, ...webhookHeaders(secret, Buffer.from(body)) };
+    return await server.call(null, {
+      ...{ method: route.method, url, headers },
+      ...(payload === undefined ? {} : { payload: body }),
+    });
+  };
   const tokenOf = async (role: Role, project: string | null): Promise<string> => {
     const key = `${role} ${project}`;
     const known = world.tokens.get(key) ?? testToken(server.services, role, project);
@@ -253,6 +289,16 @@ async function cellsOf(route: Route, world: World): Promise<Cell[]> {
       caller: "admin of the installation in the other project",
       expected: byToken(route, "admin", "foreign"),
       call: () => send(installation, route.access.kind === "role" ? "project=other" : ""),
+    },
+    {
+      caller: "who signs with the secret of another trigger",
+      expected: anybody(route),
+      call: () => signWebhook(world.otherTrigger),
+    },
+    {
+      caller: "who signs with the trigger's secret",
+      expected: route.access.kind === "webhook" ? "allowed" : anybody(route),
+      call: () => signWebhook(world.trigger),
     },
     { caller: "a registration token", expected: byRegistration(route), call: () => send(world.registrationToken) },
     { caller: "the worker that holds the run", expected: byWorker(route, "holder"), call: () => sign(world.holder) },
@@ -321,4 +367,11 @@ test("every route lets in exactly whom its access rule names, and shows nobody a
     });
   }
   t.diagnostic(`${routes.length} routes, ${cells} cells`);
+});
+
+test("without a credential of its own, Berth is reached by exactly these routes", () => {
+  const byKind = Map.groupBy(allRoutes({} as Services, "test"), ({ access }) => access.kind);
+  assert.deepEqual(byKind.get("public")?.map(keyOf), ["GET /health", "GET /health/ready"]);
+  // Of these the body has to be signed.
+  assert.deepEqual(byKind.get("webhook")?.map(keyOf), ["POST /hooks/:trigger"]);
 });

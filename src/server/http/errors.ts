@@ -80,6 +80,7 @@ export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: str
     if (known.status >= 500) request.log.error({ err: error, ...about(request) }, known.message);
     if (known.status === 401) reply.header("www-authenticate", "Bearer");
     if (known.status === 503) reply.header("retry-after", "1");
+    if (known.status === 429) reply.header("retry-after", "30");
     return reply.code(known.status).type("application/json").send(known.toBody(request.id));
   });
   app.setNotFoundHandler(async (request, reply) => {

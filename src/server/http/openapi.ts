@@ -44,9 +44,16 @@ const SECURITY_SCHEMES = {
       "HTTP message signature (RFC 9421, Ed25519) by the worker's key; with it go `signature-input`, \
 `content-digest` and `berth-boot`.",
   },
+  webhook: {
+    type: "apiKey",
+    in: "header",
+    name: "webhook-signature",
+    description:
+      "HMAC-SHA256 by the trigger's secret (Standard Webhooks); with it go `webhook-id` and `webhook-timestamp`.",
+  },
 } as const;
 
-const SCHEME_OF_ACCESS = { role: "token", agent: "agent", registration: "registration" } as const;
+const SCHEME_OF_ACCESS = { role: "token", agent: "agent", registration: "registration", webhook: "webhook" } as const;
 
 export function securityOf(route: Route): Record<string, string[]>[] {
   const { kind } = route.access;
@@ -64,6 +71,7 @@ const ERRORS_OF_ACCESS = {
   role: ["unauthenticated", "forbidden", "not_found"],
   agent: ["unauthenticated", "signature_expired", "stale_boot"],
   registration: ["unauthenticated"],
+  webhook: ["unauthenticated", "signature_expired"],
 } as const satisfies Record<Route["access"]["kind"], readonly ErrorCode[]>;
 
 /** The answers of a route by status: its own, and the errors that it, its access and its input can lead to. */

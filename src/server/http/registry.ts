@@ -20,6 +20,8 @@ declare module "fastify" {
     caller: Caller | null;
     /** The database's clock, seconds since 1970, where this request read it. */
     serverTime: number | null;
+    /** SHA-256 of the body, set once `checkBody` of the caller found nothing wrong with it. */
+    checkedBody: Buffer | null;
   }
 }
 
@@ -36,6 +38,7 @@ export function addRoutes(
   const registered = new Set([...routes.values()].flat());
   app.decorateRequest("caller", null);
   app.decorateRequest("serverTime", null);
+  app.decorateRequest("checkedBody", null);
   app.addHook("onRoute", ({ method, url, config }) => {
     if (config?.route === undefined || !registered.has(config.route)) {
       throw new Error(`${String(method)} ${url} was not registered through the route registry`);
@@ -58,6 +61,7 @@ function addRoute(app: FastifyInstance, signals: RequestSignals, prefix: string,
     method: route.method,
     url: prefix + route.path,
     config: { route },
+    ...(route.maxBodyBytes === undefined ? {} : { bodyLimit: route.maxBodyBytes }),
     schema: {
       operationId: operationId(route),
       summary: route.summary,
@@ -75,7 +79,9 @@ function addRoute(app: FastifyInstance, signals: RequestSignals, prefix: string,
 async function handle(route: Route, signals: RequestSignals, request: FastifyRequest, reply: FastifyReply) {
   const { caller } = request;
   // Deny by default, even if a hook were lost.
-  if (caller === null) throw new Error("a request reached its handler without an access decision");
+  if (caller === null || (caller.checkBody !== undefined && request.checkedBody === null)) {
+    throw new Error("a request reached its handler without an access decision");
+  }
   const result = await route.handler({
     params: request.params as never,
     query: withoutProject(request.query) as never,

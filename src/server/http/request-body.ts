@@ -32,7 +32,7 @@ export function checkContentType(request: FastifyRequest, route: Route): void {
   if (given !== wanted) {
     throw new BerthError("unsupported_media_type", `The body must be ${wanted}, not ${given ?? "untyped"}.`);
   }
-  const maxBytes = route.rawBody === undefined ? JSON_BODY_MAX_BYTES : route.rawBody.maxBytes;
+  const maxBytes = route.rawBody === undefined ? (route.maxBodyBytes ?? JSON_BODY_MAX_BYTES) : route.rawBody.maxBytes;
   if (maxBytes !== null && Number(length) > maxBytes) throw tooLarge(maxBytes);
 }
 
@@ -50,6 +50,12 @@ function signedDigest(request: FastifyRequest): string | null {
 }
 
 function mismatch(request: FastifyRequest, body: Buffer): BerthError | null {
+  const { caller } = request;
+  if (caller?.checkBody !== undefined) {
+    const refused = caller.checkBody(body);
+    if (refused === null) request.checkedBody = createHash("sha256").update(body).digest();
+    return refused;
+  }
   const expected = signedDigest(request);
   return expected === null || expected === contentDigest(body) ? null : notTheSignedBody();
 }

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { ErrorCode } from "../../protocol/errors.ts";
+import type { WebhookMessage } from "../../protocol/webhook-signature.ts";
 
 /**
  * A route is a value: where it is, who may call it, what goes in and out. `registry.ts` is the only place that hands
@@ -20,7 +21,9 @@ export type Access =
   /** A worker, by proof of possession. `boot: "current"` also demands that its boot is the newest. */
   | { readonly kind: "agent"; readonly boot: "current" | "new" }
   /** A registration token as bearer; consumed by the handler. */
-  | { readonly kind: "registration" };
+  | { readonly kind: "registration" }
+  /** A signature over the body, by the secret of the trigger that the path names. */
+  | { readonly kind: "webhook" };
 
 /** Who calls, as authentication found it. */
 export type Principal =
@@ -33,7 +36,8 @@ export type Principal =
       readonly project: string | null;
     }
   | { readonly kind: "worker"; readonly workerId: string; readonly project: string; readonly bootId: string }
-  | { readonly kind: "registration"; readonly token: string };
+  | { readonly kind: "registration"; readonly token: string }
+  | { readonly kind: "webhook"; readonly trigger: string; readonly message: WebhookMessage };
 
 export interface RouteSchemas {
   readonly params?: z.ZodObject;
@@ -69,6 +73,8 @@ export interface Route<S extends RouteSchemas = RouteSchemas> {
   readonly schemas: S;
   /** Set for routes that read the body as a stream. */
   readonly rawBody?: { readonly contentType: string; readonly maxBytes: number | null };
+  /** Of a JSON body, where it is less than JSON_BODY_MAX_BYTES. */
+  readonly maxBodyBytes?: number;
   /** Content type of a streamed answer, for the OpenAPI document. */
   readonly streams?: string;
   readonly errors?: readonly ErrorCode[];

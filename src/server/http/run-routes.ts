@@ -7,12 +7,14 @@ import { agentLogsRoute } from "./agent-logs.ts";
 import { agentPollRoute } from "./agent-poll.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
+import { hookRoute } from "./hooks.ts";
 import { logsRoute } from "./logs.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
+import { triggerRoutes } from "./triggers.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
 export function runRoutes(services: Services): Route[] {
@@ -24,6 +26,8 @@ export function runRoutes(services: Services): Route[] {
     ...artifactRoutes(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
+    ...triggerRoutes(services),
+    hookRoute(services),
     agentBootRoute(services),
     agentHeartbeatRoute(services),
     agentPollRoute(services),
