@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { CANCEL } from "./contract/cancel.ts";
 import type { ContractCase, ContractGroup, Need } from "./contract/case.ts";
 import { CRASH } from "./contract/crash.ts";
+import { ENTER } from "./contract/enter.ts";
 import { ENVIRONMENT } from "./contract/environment.ts";
 import { FILES } from "./contract/files.ts";
 import type { BackendHarness } from "./contract/harness.ts";
@@ -15,7 +16,18 @@ import { RESULTS } from "./contract/results.ts";
 import { DEADLINE_MS, Rig } from "./contract/rig.ts";
 import { BackendError, type BackendSession, type Capabilities } from "./execution-backend.ts";
 
-const GROUPS: readonly ContractGroup[] = [RESULTS, IMAGES, CANCEL, CRASH, LOGS, ENVIRONMENT, FILES, ISOLATION, RELEASE];
+const GROUPS: readonly ContractGroup[] = [
+  RESULTS,
+  IMAGES,
+  CANCEL,
+  CRASH,
+  LOGS,
+  ENVIRONMENT,
+  FILES,
+  ISOLATION,
+  ENTER,
+  RELEASE,
+];
 
 /**
  * The suite that every backend passes: one test per promise of execution-backend.ts. What a backend's capabilities say

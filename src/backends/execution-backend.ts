@@ -1,3 +1,4 @@
+import type { Readable, Writable } from "node:stream";
 import type { Fault } from "../protocol/faults.ts";
 
 /**
@@ -104,6 +105,14 @@ export interface BackendSession extends AsyncDisposable {
 
   /** Removes what attempts of this scope shared, such as a network namespace. Idempotent. */
   releaseScope(scope: string): Promise<void>;
+
+  /**
+   * Runs the program of a spec for a person, in the place of the attempt: with all that `submit` would give it, but
+   * connected to a terminal. Resolves with its exit code (128 and the number of the signal that ended it) when it has
+   * ended, and nothing of it is left then. Here an abort does end the program. Present exactly where the capability
+   * `enter` is true; the ref must not be that of an attempt.
+   */
+  enter?(ref: AttemptRef, spec: AttemptSpec, terminal: Terminal, signal: AbortSignal): Promise<number>;
 
   /** Every attempt of this installation that the platform still holds. Throws rather than be partial. */
   list(): AsyncIterable<OwnedAttempt>;
@@ -223,6 +232,20 @@ export interface CancelOptions {
   readonly reason: "user" | "deadline-run" | "fenced" | "shutdown";
 }
 
+/** Where a person types and reads, or what stands in for one. */
+export interface Terminal {
+  /** Whether there is a person; else these are pipes, and the two outputs are kept apart. */
+  readonly isInteractive: boolean;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** In characters; null where it is not interactive. */
+  size(): { readonly columns: number; readonly rows: number } | null;
+  onResize(listener: () => void): Disposable;
+  /** Hands every key over as it is, until disposed: for a program that has a terminal of its own on its platform. */
+  raw(): Disposable;
+}
+
 export interface OwnedAttempt {
   readonly handle: Handle;
   readonly createdAtMs: number;
@@ -261,6 +284,8 @@ export interface Capabilities {
   readonly stats: boolean;
   /** Whether single GPUs can be given to a step. */
   readonly gpus: boolean;
+  /** Whether a person can be put in the place of a step: see `enter`. */
+  readonly enter: boolean;
 }
 
 export type BackendErrorCode =

@@ -3,7 +3,6 @@ import type { Content } from "../protocol/artifacts.ts";
 import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
-import { clearInputs, isSealed, makeAttemptFolder, seal } from "./attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext, StopReason } from "./attempt-work.ts";
 import { collectOutputs } from "./collect-outputs.ts";
 import { faultOfError } from "./fault-of-error.ts";
@@ -11,7 +10,7 @@ import { joinErrorFile, joinOutputFaults, outcomeWithout } from "./join-outcome.
 import { takePrepared } from "./prepare-attempt.ts";
 import { retryBackend } from "./retry-backend.ts";
 import { AttemptDetached, cancelToEnd, reasonOf, waitToEnd } from "./run-to-end.ts";
-import { stageInputs } from "./stage-inputs.ts";
+import { stageAttempt } from "./stage-attempt.ts";
 import { endWaiterOf } from "./wait-for-end.ts";
 
 /** A cancel waits for the outputs that are kept in any case, but not for ever. */
@@ -88,16 +87,9 @@ class AttemptRun implements Disposable {
   }
 
   async stage(): Promise<void> {
-    const { spec, inputs } = this.#work;
-    const isNew = makeAttemptFolder(spec.folder);
-    this.#fresh = takePrepared(this.#context.session, spec.folder) || isNew;
-    this.#stop.throwIfAborted();
-    if (!isNew && isSealed(spec.folder)) return;
-    if (inputs.length > 0) {
-      if (!isNew) await clearInputs(spec.folder);
-      await stageInputs(this.#context, this.#work, this.#stop);
-    }
-    seal(spec.folder);
+    const wasPrepared = takePrepared(this.#context.session, this.#work.spec.folder);
+    const isNew = await stageAttempt(this.#context, this.#work, this.#stop);
+    this.#fresh = wasPrepared || isNew;
   }
 
   async run(): Promise<void> {

@@ -9,7 +9,7 @@ import { removeTree } from "../../src/std/remove-tree.ts";
 
 /** Berth as a user has it: the launcher, a home of its own, and a folder with pipeline files. */
 
-const LAUNCHER = resolve(import.meta.dirname, "../../berth");
+export const LAUNCHER = resolve(import.meta.dirname, "../../berth");
 /** Far more than anything takes on a busy machine. */
 const DEADLINE_MS = 120_000;
 const LOOK_INTERVAL_MS = 20;
@@ -35,7 +35,8 @@ export class ScenarioPlatform implements AsyncDisposable {
   readonly home = join(this.folder, "home");
   /** Where the user works: pipeline files, with their sources beside them. */
   readonly project = join(this.folder, "project");
-  readonly #env: NodeJS.ProcessEnv;
+  /** What commands see. */
+  readonly env: NodeJS.ProcessEnv;
 
   /** Nothing is started: the first command that needs a server does that. */
   constructor(env: Readonly<Record<string, string>> = {}) {
@@ -45,7 +46,7 @@ export class ScenarioPlatform implements AsyncDisposable {
     mkdirSync(join(this.home, "local-agent"));
     writeFileSync(join(this.home, "local-agent/config.json"), JSON.stringify({ diskFreeMinBytes: 0, graceMs: 1_000 }));
     const { PATH, DOCKER_HOST } = process.env;
-    this.#env = {
+    this.env = {
       PATH,
       HOME: this.folder,
       BERTH_HOME: this.home,
@@ -58,7 +59,7 @@ export class ScenarioPlatform implements AsyncDisposable {
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
     const child = spawn(LAUNCHER, args, {
       cwd: this.project,
-      env: { ...this.#env, ...env },
+      env: { ...this.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const output = { stdout: "", stderr: "" };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { testImage } from "../setup/docker.ts";
-import { ScenarioPlatform, until } from "./platform.ts";
+import { LAUNCHER, ScenarioPlatform, until } from "./platform.ts";
 
 const platform = new ScenarioPlatform();
 const TAG = `berth-test/replayed:${process.pid}`;
@@ -128,6 +128,67 @@ for (const backend of ["process", "docker"]) {
     assert.equal(await state(), before, "the server was told nothing");
     assert.deepEqual(replaysLeft(), []);
     if (backend === "docker") await until("its containers are gone", () => containersOf(id) === "");
+  });
+}
+
+for (const backend of ["process", "docker"]) {
+  test(`on ${backend}, --shell puts a person in the place of the step, with or without a terminal, and leaves nothing there`, async (t) => {
+    const name = `shell-${backend}`;
+    const file = platform.write(`${name}.yaml`, {
+      name,
+      retry: 0,
+      environment: { image: backend === "docker" ? await testImage() : "none" },
+      env: { GREETING: "hello" },
+      steps: {
+        rows: { run: 'echo rows > "$BERTH_OUT/n"', outputs: { n: "n" } },
+        use: { inputs: { n: "rows.n" }, run: "echo first-line\nexit 3", outputs: { s: "s" } },
+      },
+    });
+    assert.equal((await platform.berth("run", file, "--backend", backend)).code, 1);
+    const { id } = await get(`/runs/${name}%231`);
+    const options = { cwd: platform.project, env: platform.env, encoding: "utf8" } as const;
+
+    const typed = 'cat "$BERTH_INPUT_N"; echo "$GREETING"; echo made > "$BERTH_OUT/s"; exit 5\n';
+    const out = join(platform.folder, name);
+    const piped = spawnSync(LAUNCHER, ["replay", `${name}#1/use`, "--shell", "-o", out], { ...options, input: typed });
+    assert.deepEqual([piped.status, piped.stdout], [5, "rows\nhello\n"], piped.stderr);
+    assert.match(piped.stderr, /The step runs:\n {2}echo first-line\n/);
+    assert.equal(readFileSync(join(out, "s/s"), "utf8"), "made\n");
+
+    // A terminal of its own: Ctrl-C is meant for what runs in it.
+    const command = `stty cols 91 rows 33; ${LAUNCHER} replay ${name}#1/use --shell`;
+    const terminal = spawn("script", ["-qec", command, "/dev/null"], {
+      ...options,
+      env: { ...platform.env, TERM: "dumb" },
+    });
+    t.after(() => terminal.kill("SIGKILL"));
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    const ended = new Promise((resolve) => terminal.once("close", resolve));
+    const see = async (what: RegExp) => {
+      await until(
+        `${what} is shown`,
+        () => what.test(shown),
+        () => shown,
+      );
+      shown = "";
+    };
+    // What is typed before a shell listens may be lost, as at any terminal.
+    // One shell asks behind its prompt where the cursor is, and clears the line.
+    await see(/exit 3\r+\n[\s\S]*[#$] (.\[\w+)*$/);
+    terminal.stdin.write('stty size; tty; cat "$BERTH_INPUT_N"; sleep 600\n');
+    await see(/33 91\r+\n\/dev\/pts\/\d+\r+\nrows\r+\n/);
+    terminal.stdin.write("\u0003");
+    await see(/[#$] (.\[\w+)*$/);
+    terminal.stdin.write("echo still$((40 + 2))here; exit 6\n");
+    await see(/still42here/);
+    assert.equal(await ended, 6, shown);
+    assert.deepEqual(replaysLeft(), []);
+    if (backend === "docker") await until("its containers are gone", () => containersOf(id) === "");
+    const both = await platform.berth("replay", `${name}#1/use`, "--shell", "--json");
+    assert.deepEqual([both.code, /do not go together/.test(both.stderr)], [2, true]);
   });
 }
 

@@ -80,5 +80,6 @@ export const NEEDS = {
     met: ({ recordSurvivesDeletion }) => recordSurvivesDeletion,
     why: "the record goes with the object",
   },
+  enter: { met: ({ enter }) => enter, why: "nobody can be put in the place of a step" },
   stats: { met: ({ stats }) => stats, why: "use of CPU and memory is not measured" },
 } as const satisfies Record<string, Need>;

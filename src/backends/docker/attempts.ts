@@ -207,7 +207,7 @@ interface Making {
 }
 
 /** Gives the attempt's folders to the user that the step runs as. What is in `in` stays as it is: it may be shared. */
-function handOver(folder: string, owner: Owner | null): void {
+export function handOver(folder: string, owner: Owner | null): void {
   makeControlFolder(join(folder, "ctl"), owner);
   if (owner === null) return;
   for (const path of [folder, join(folder, "in"), join(folder, "out"), join(folder, "tmp")]) {

@@ -18,6 +18,7 @@ import {
   type PlanResult,
   type Probe,
   type Stats,
+  type Terminal,
 } from "../execution-backend.ts";
 import { objectName } from "../object-name.ts";
 import { AttemptNotes } from "./attempt-notes.ts";
@@ -29,6 +30,7 @@ import type { Engine } from "./engine.ts";
 import { isStatus, toBackendError } from "./engine-error.ts";
 import { followEvents } from "./engine-events.ts";
 import { EngineHost } from "./engine-host.ts";
+import { enterContainer } from "./enter-container.ts";
 import { IS_ATTEMPT, ofInstallation, readAttemptLabels, toHandle } from "./labels.ts";
 import { Observer } from "./observer.ts";
 import { planForDocker } from "./plan.ts";
@@ -174,6 +176,17 @@ export class DockerSession implements BackendSession {
 
   async releaseScope(scope: string): Promise<void> {
     await this.#trying(`remove the network of ${scope}`, async () => (await this.#host.networks()).remove(scope));
+  }
+
+  async enter(ref: AttemptRef, spec: AttemptSpec, terminal: Terminal, signal: AbortSignal): Promise<number> {
+    refuseUnsupported(this.plan(spec));
+    const handle = this.#handle(this.#nameOf(ref), { ref, folder: spec.folder });
+    return this.#trying(`enter the container of ${ref.stepRun}`, async () => {
+      const { installation, gpuAccess = "devices" } = this.#options;
+      const platform = await this.#host.platform();
+      const networks = () => this.#host.networks();
+      return enterContainer({ installation, platform, gpuAccess, networks, handle, ref, spec, terminal }, signal);
+    });
   }
 
   async *list(): AsyncGenerator<OwnedAttempt> {

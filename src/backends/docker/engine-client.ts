@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { EngineAddress } from "./engine-address.ts";
 import { EngineError, EngineUnreachableError } from "./engine-error.ts";
 
@@ -63,6 +63,30 @@ export class EngineClient implements Disposable {
     if ((status >= 200 && status < 300) || status === 304) return response;
     const text = await readText(response, ERROR_TEXT_MAX_BYTES).catch(() => "");
     throw new EngineError(status, errorMessage(text) ?? `HTTP ${status}`);
+  }
+
+  /** Turns a POST into a connection that goes both ways; whoever asked for it destroys it. */
+  async converse(path: string, query: EngineRequest["query"]): Promise<Duplex> {
+    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    const request = (this.#address.tls ? httpsRequest : httpRequest)({
+      ...this.#address.options,
+      method: "POST",
+      path: `${this.#prefix}${path}${queryText(query)}`,
+      headers: { host: "docker", connection: "Upgrade", upgrade: "tcp" },
+      agent: false,
+    });
+    const late = setTimeout(() => request.destroy(new Error("it took too long to answer")), CALL_TIMEOUT_MS);
+    request.once("upgrade", (_response, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    request.once("response", (response) => {
+      const refused = (text: string) => new EngineError(response.statusCode ?? 0, errorMessage(text) ?? "no upgrade");
+      readText(response, ERROR_TEXT_MAX_BYTES).then((text) => reject(refused(text)), reject);
+    });
+    request.on("error", (error) => reject(this.#unreachable(error, undefined)));
+    request.end();
+    return await promise.finally(() => clearTimeout(late));
   }
 
   [Symbol.dispose](): void {

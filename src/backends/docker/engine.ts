@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { EngineAddress } from "./engine-address.ts";
 import { EngineClient, type EngineRequest } from "./engine-client.ts";
 import { EngineError } from "./engine-error.ts";
@@ -41,6 +41,16 @@ export class Engine implements Disposable {
 
   createContainer(name: string, config: object): Promise<{ readonly Id: string }> {
     return this.#client.call("POST", "/containers/create", { query: { name }, body: config });
+  }
+
+  /** Both ways: what is written is the container's input, what is read its output. Attach before the start. */
+  attachContainer(name: string): Promise<Duplex> {
+    const query = { stream: true, stdin: true, stdout: true, stderr: true };
+    return this.#client.converse(`/containers/${name}/attach`, query);
+  }
+
+  resizeContainer(name: string, size: { readonly columns: number; readonly rows: number }): Promise<void> {
+    return this.#client.call("POST", `/containers/${name}/resize`, { query: { w: size.columns, h: size.rows } });
   }
 
   /** Returns although it runs already; runs an exited container again, so look first. */

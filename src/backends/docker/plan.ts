@@ -15,6 +15,7 @@ export const DOCKER_CAPABILITIES: Capabilities = {
   recordSurvivesDeletion: true,
   stats: true,
   gpus: true,
+  enter: true,
 };
 
 /** The engine refuses less. */

@@ -47,6 +47,7 @@ export const MEMORY_CAPABILITIES: Capabilities = {
   recordSurvivesDeletion: true,
   stats: true,
   gpus: true,
+  enter: false,
 };
 
 /**

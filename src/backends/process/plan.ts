@@ -15,6 +15,7 @@ export const PROCESS_CAPABILITIES: Capabilities = {
   recordSurvivesDeletion: true,
   stats: true,
   gpus: true,
+  enter: true,
 };
 
 /** The kernel's limit for one argument or one variable, with the byte that ends it. */

@@ -17,10 +17,12 @@ import {
   type PlanResult,
   type Probe,
   type Stats,
+  type Terminal,
 } from "../execution-backend.ts";
 import { objectName } from "../object-name.ts";
 import { specHash } from "../spec-hash.ts";
 import type { Claim, Claims } from "./claims.ts";
+import { enterProcess } from "./enter-process.ts";
 import { followLog } from "./follow-log.ts";
 import { Hints } from "./hints.ts";
 import { killAttempt } from "./kill-attempt.ts";
@@ -172,6 +174,11 @@ export class ProcessSession implements BackendSession {
 
   /** Attempts of a scope share nothing here. */
   async releaseScope(): Promise<void> {}
+
+  async enter(_ref: AttemptRef, spec: AttemptSpec, terminal: Terminal, signal: AbortSignal): Promise<number> {
+    refuseUnsupported(planProcess(spec));
+    return enterProcess(spec, terminal, signal);
+  }
 
   async *list(): AsyncGenerator<OwnedAttempt> {
     yield* onPlatform("list the attempts", () => {

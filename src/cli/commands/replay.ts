@@ -14,6 +14,7 @@ type Options = WithServer<{
   keep?: boolean;
   rebuild?: boolean;
   json?: boolean;
+  shell?: boolean;
 }>;
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
@@ -23,6 +24,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .option("--attempt <n>", "this attempt (default: the last one)", positiveInteger)
     .option("--backend <name>", "run it here on this backend (default: the attempt's own)")
     .option("-o, --output <folder>", "new folder for the outputs (default: replay-… in this folder)")
+    .option("--shell", "open a shell (or the command after --) in the place of the step")
     .option("--keep", "keep the attempt's folder, with inputs and scratch, and print where it is")
     .option("--rebuild", "make the image from its recipe, where the attempt's own is not to be had")
     .option("--json", "print what it was made of and how it ended as JSON; the step's output goes to stderr")
@@ -38,7 +40,9 @@ and cleans up; a second one kills it.
 Examples:
   berth replay wine#12/train
   berth replay 'wine#12/score[7]' --attempt 2
-  berth replay wine#12/train -- python -m pdb train.py
+  berth replay wine#12/train -- python -X dev train.py
+  berth replay wine#12/train --shell
+  berth replay wine#12/train --shell -- python -m pdb train.py
   berth replay wine#12/train --keep --json | jq .replay`;
 
 async function replay(
@@ -48,6 +52,9 @@ async function replay(
   options: Options,
   result: CommandResult,
 ): Promise<void> {
+  if (options.shell === true && options.json === true) {
+    throw usageError("--shell and --json do not go together.", "A shell has the output for itself.");
+  }
   const reference = parseStepRunReference(text);
   if (argv.some((argument) => argument.includes("\0"))) throw usageError("A command cannot hold a zero byte.");
   result.exitCode = await replayAttempt(context, reference, { ...options, argv });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { AttemptResult, RuntimeContext, StopReason } from "../../runtime/attempt-work.ts";
 import { BlobCache } from "../../runtime/blob-cache.ts";
+import type { Visit } from "../../runtime/enter-attempt.ts";
 import { runAttempt } from "../../runtime/run-attempt.ts";
 import { listArtifactsOfRun } from "../api/artifacts.ts";
 import { blobFetcher } from "../api/blobs.ts";
@@ -12,14 +13,16 @@ import { onInterrupt } from "../on-interrupt.ts";
 import type { ServerChoice } from "../platform/configured-endpoint.ts";
 import { connect } from "../platform/connection.ts";
 import { berthHome, homeFiles } from "../platform/home.ts";
+import { localTerminal } from "../terminal/local-terminal.ts";
 import type { StepRunReference } from "./attempt-reference.ts";
 import { capabilitiesOf, chooseLocalBackend } from "./choose-local-backend.ts";
 import { exitCodeOf } from "./exit-code-of.ts";
 import { findAttempt, type PastAttempt } from "./find-attempt.ts";
 import { outputFolder, placeOutputs } from "./local-outputs.ts";
 import { ReplayLogs } from "./replay-logs.ts";
-import { type ReplayReport, reportReplay, reportStart } from "./replay-report.ts";
+import { reportReplay, reportStart, reportVisit } from "./replay-report.ts";
 import { type ReplayWork, replayWork } from "./replay-work.ts";
+import { openShell } from "./shell.ts";
 import { ReplayWorkspace } from "./workspace.ts";
 
 export interface ReplayOptions extends ServerChoice {
@@ -29,6 +32,8 @@ export interface ReplayOptions extends ServerChoice {
   readonly keep?: boolean | undefined;
   readonly rebuild?: boolean | undefined;
   readonly json?: boolean | undefined;
+  /** Opens a shell in the place of the step. */
+  readonly shell?: boolean | undefined;
   /** In place of the step's own command; empty is that. */
   readonly argv: readonly string[];
 }
@@ -55,23 +60,31 @@ export async function replayAttempt(
   await using workspace = await ReplayWorkspace.open(replays, backends);
   const stop = new AbortController();
   const replay = new Replay({ context, api, past, local, workspace, blobs, options, signal: stop.signal });
-  using _interrupt = onInterrupt((count) => {
+  using _interrupt = onInterrupt((count, signal) => {
+    // It is meant for what runs in the foreground, which hears of it, too.
+    if (replay.isEntered && signal === "SIGINT") return;
     context.console.note(count === 1 ? "stopping; Ctrl-C again kills it" : "killing it");
     if (count === 1) stop.abort({ kind: "cancel", reason: "user", fault: null } satisfies StopReason);
     else void replay.kill();
   });
   try {
-    const { result, made } = await replay.run();
+    const { end, made } = await replay.run();
     const before = await listArtifactsOfRun(api, run.id, { step: stepRun.step });
-    const outputs = await placeOutputs(result.outputs, {
+    const outputs = await placeOutputs(end.outputs, {
       cache: replay.cache,
       folder,
       before: before.filter((version) => version.stepRun === stepRun.key),
     });
     const kept = options.keep === true ? await workspace.keep() : null;
-    const report: ReplayReport = { past, backend: local.backend.name, made, result, folder, outputs, kept };
-    reportReplay(context.console, report, options.json === true);
-    return stop.signal.aborted ? EXIT.interrupted : exitCodeOf(result.outcome);
+    const left = { folder, outputs, kept };
+    if ("outcome" in end) {
+      const report = { past, backend: local.backend.name, made, result: end, ...left };
+      reportReplay(context.console, report, options.json === true);
+    } else {
+      reportVisit(context.console, end, left);
+    }
+    if (stop.signal.aborted) return EXIT.interrupted;
+    return "outcome" in end ? exitCodeOf(end.outcome) : end.exitCode;
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     return EXIT.interrupted;
@@ -94,13 +107,19 @@ class Replay {
   readonly cache: RuntimeContext["cache"];
   readonly #parts: ReplayParts;
   #kill: () => Promise<void> = async () => {};
+  #isEntered = false;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
     this.cache = parts.blobs.sourceOf(blobFetcher(parts.api));
   }
 
-  async run(): Promise<{ result: AttemptResult; made: ReplayWork }> {
+  /** Whether a person's keys go to a program in the place of the step. */
+  get isEntered(): boolean {
+    return this.#isEntered;
+  }
+
+  async run(): Promise<{ end: AttemptResult | Visit; made: ReplayWork }> {
     const { context, api, past, local, workspace, options, signal } = this.#parts;
     const { console } = context;
     const session = await workspace.connect(local);
@@ -113,6 +132,7 @@ class Replay {
       onLog: (chunk) => console.writeNote(chunk),
       note: (line) => console.note(`${console.noteStyle.yellow("warning:")} ${line}`),
     });
+    if (options.shell === true) return { made, end: await this.#enter(runtime, made) };
     const [program, ...rest] = options.argv;
     const spec = program === undefined ? made.work.spec : { ...made.work.spec, argv: [program, ...rest] as const };
     const logs = new ReplayLogs(session, console, { asNotes: options.json === true });
@@ -125,7 +145,16 @@ class Replay {
     };
     const result = await runAttempt(runtime, { ...made.work, spec }, hooks, signal);
     if (result.handle !== null) await logs.ended();
-    return { result, made };
+    return { end: result, made };
+  }
+
+  async #enter(runtime: RuntimeContext, { work }: ReplayWork): Promise<Visit> {
+    const { context, past, local, options, signal } = this.#parts;
+    const terminal = localTerminal();
+    this.#isEntered = terminal.isInteractive;
+    const { console, env } = context;
+    const shell = { terminal, console, env, signal, step: past.step, backend: local.backend.name, argv: options.argv };
+    return openShell(runtime, work, shell);
   }
 
   /** At once, without the time that a step has to end by itself. */

@@ -1,4 +1,5 @@
 import type { AttemptResult } from "../../runtime/attempt-work.ts";
+import type { Visit } from "../../runtime/enter-attempt.ts";
 import { runName } from "../follow/summary.ts";
 import type { Console } from "../terminal/console.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
@@ -8,17 +9,21 @@ import type { PastAttempt } from "./find-attempt.ts";
 import type { LocalOutput } from "./local-outputs.ts";
 import type { ReplayWork } from "./replay-work.ts";
 
-/** A replay that has ended. */
-export interface ReplayReport {
-  readonly past: PastAttempt;
-  readonly backend: string;
-  readonly made: ReplayWork;
-  readonly result: Pick<AttemptResult, "outcome" | "phases">;
+/** What stays on this machine. */
+export interface LeftBehind {
   /** Where the outputs are. */
   readonly folder: string;
   readonly outputs: readonly LocalOutput[];
   /** Where the attempt's folder stays, if it does. */
   readonly kept: string | null;
+}
+
+/** A replay that has ended. */
+export interface ReplayReport extends LeftBehind {
+  readonly past: PastAttempt;
+  readonly backend: string;
+  readonly made: ReplayWork;
+  readonly result: Pick<AttemptResult, "outcome" | "phases">;
 }
 
 export function reportStart(console: Console, past: PastAttempt, backend: string): void {
@@ -48,6 +53,18 @@ export function reportReplay(console: Console, report: ReplayReport, json: boole
   console.note(`${paint(howItEnded(outcome))}${took}`);
   if (outcome.fault !== null) for (const line of plainLines(outcome.fault.message)) console.note(`  ${line}`);
   for (const warning of outcome.warnings) console.note(`  ${plainText(warning)}`);
+  reportLeft(console, { folder, outputs, kept });
+}
+
+/** What there is to say when a person has left the place of an attempt. */
+export function reportVisit(console: Console, { exitCode, faults }: Visit, left: LeftBehind): void {
+  console.note(`The shell ended with ${exitCode}.`);
+  for (const { message } of faults) console.note(`  ${plainText(message)}`);
+  reportLeft(console, left);
+}
+
+function reportLeft(console: Console, { folder, outputs, kept }: LeftBehind): void {
+  const { noteStyle: style } = console;
   if (outputs.length > 0) console.note(`Outputs in ${plainText(folder)}:`);
   for (const { path, size, before } of outputs) {
     const compared =
