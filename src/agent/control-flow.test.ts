@@ -253,3 +253,21 @@ test("an agent that is started again in a later phase goes on there, and does no
   const end = run.events.at(-1);
   assert.ok(end?.type === "run.finished" && end.fault!.message.startsWith("a: "));
 });
+
+test("combinations of a batch step over a gathered output do not share their scratch folder", async () => {
+  await using fixture = await AgentFixture.open();
+  const backend = new MemoryBackend({ fallback: exits(0) });
+  for (const k of [1, 2, 3, 4])
+    backend.script(`make[k=${k}]`, exits(0, { outputs: { "o.txt": `line ${k}\n`.repeat(3) } }));
+  await fixture.start(backend, { settings: { stepsAtOnce: 4 } });
+  const run = fixture.server.submit(
+    assignmentOf(
+      pipeline(`
+  make: { run: x, matrix: { k: [1, 2, 3, 4] }, outputs: { o: o.txt } }
+  score: { run: x, matrix: { n: [1, 2, 3, 4, 5, 6] }, batch: { over: make.o, format: lines, size: 6 } }`),
+    ),
+  );
+  const state = await run.finished.promise;
+  const bad = run.events.filter((event) => event.type === "step.finished" && event.state !== "succeeded");
+  assert.deepEqual([state, bad], ["succeeded", []]);
+});

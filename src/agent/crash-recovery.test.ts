@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -105,3 +105,35 @@ function filesIn(folder: string): number {
     throw error;
   }
 }
+
+const FAIL_FAST = `
+name: crashed
+fail_fast: true
+retry: 0
+params: { ledger: { type: string, required: true } }
+environment: { image: none }
+steps:
+  slow: { run: 'sleep 6; echo slow >> "\${{ params.ledger }}"' }
+  pausing:
+    run: 'echo pausing >> "\${{ params.ledger }}"; exit 1'
+    retry: { max: 1, delay: 3s, backoff: fixed }
+  bad: { run: 'sleep 1; exit 1' }
+`;
+
+test("fail_fast holds when the agent is killed right after it noted the failure", { timeout: 60_000 }, async (t) => {
+  await using fixture = await AgentFixture.open();
+  const scratch = mkdtempSync(join(tmpdir(), "berth-ledger-"));
+  t.after(() => rmSync(scratch, { recursive: true, force: true }));
+  const ledger = join(scratch, "ledger");
+  writeFileSync(ledger, "");
+  const run = fixture.server.submit(assignmentOf(FAIL_FAST, { params: { ledger } }));
+  const program = join(import.meta.dirname, "testing/crashing-agent.ts");
+  // The first attempt that ends is that of "pausing", the second that of "bad".
+  const child = spawn(process.execPath, [program, fixture.home, "after", "result", "2"], { stdio: "inherit" });
+  t.after(() => child.kill("SIGKILL"));
+  await once(child, "exit");
+  await fixture.start(processBackend(), { settings: { stepsAtOnce: 4 } });
+  assert.equal(await run.finished.promise, "failed");
+  assert.equal(readFileSync(ledger, "utf8"), "pausing\n", "slow ran to its end, or pausing was tried again");
+  assert.equal(run.ends("slow")[0]?.fault?.code, "sibling-failed");
+});

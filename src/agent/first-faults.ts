@@ -1,5 +1,5 @@
 import type { StepRunSpec } from "../pipeline/step-runs.ts";
-import { type Fault, fault } from "../protocol/faults.ts";
+import { type Fault, fault, namedFault } from "../protocol/faults.ts";
 import { finalStepState } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
 
@@ -26,7 +26,7 @@ export class FirstFaults {
 
   note({ key, parent }: Pick<StepRunSpec, "key" | "parent">, why: Fault): void {
     this.#noteRun(key, why);
-    if (parent !== null && !this.#ofBatches.has(parent)) this.#ofBatches.set(parent, naming(key, why));
+    if (parent !== null && !this.#ofBatches.has(parent)) this.#ofBatches.set(parent, namedFault(key, why));
   }
 
   /** Of the batch with this key. */
@@ -39,10 +39,6 @@ export class FirstFaults {
   }
 
   #noteRun(stepRun: string, why: Fault): void {
-    if (this.#counts(stepRun)) this.#ofRun ??= naming(stepRun, why);
+    if (this.#counts(stepRun)) this.#ofRun ??= namedFault(stepRun, why);
   }
-}
-
-function naming(stepRun: string, why: Fault): Fault {
-  return { ...why, message: `${stepRun}: ${why.message}`.slice(0, 4000) };
 }

@@ -1,5 +1,6 @@
 import type { Outcome } from "../backends/execution-backend.ts";
 import type { AttemptFaults } from "../protocol/agent-api.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
 import type { RetryPolicy } from "../protocol/plan.ts";
 
 /** Before a new attempt after the platform failed: it may need a moment. Doubles each time, up to the maximum. */
@@ -59,6 +60,18 @@ export function nextAttempt(
   return { again: true, delayMs: delayOf(policy, before.own, random), moreMemoryBytes };
 }
 
+/**
+ * Why no attempt may follow that the platform owes: the workers before this one were lost with attempts more often than
+ * the policy allows. Null when one may.
+ */
+export function platformUsedUp({ infrastructure }: AttemptFaults, { policy }: RetryRules): Fault | null {
+  if (infrastructure <= policy.infrastructureMax) return null;
+  const times = infrastructure === 1 ? "once" : `${infrastructure} times`;
+  return fault("node-lost", `The platform failed ${times} under the step, more often than its retry policy allows.`, {
+    advice: "See what became of its workers; raise retry.infrastructure, or restart the run.",
+  });
+}
+
 /** The memory limit of the attempt that follows these faults; null is no limit. */
 export function memoryAfter(
   { oom }: AttemptFaults,
@@ -83,13 +96,13 @@ export function finalStepState({ state }: Outcome): "succeeded" | "failed" | "ca
 }
 
 /** Null for what is no fault, or is final whatever a policy says. No evidence of how it ended is the platform's fault. */
-function kindOf({ state, fault }: Outcome): "infrastructure" | "oom" | "own" | null {
+function kindOf({ state, fault: why }: Outcome): "infrastructure" | "oom" | "own" | null {
   if (state === "lost") return "infrastructure";
-  if (state !== "failed" || fault === null) return null;
-  switch (fault.class) {
+  if (state !== "failed" || why === null) return null;
+  switch (why.class) {
     case "infrastructure":
     case "oom":
-      return fault.class;
+      return why.class;
     case "business":
     case "configuration":
     case "cancelled":

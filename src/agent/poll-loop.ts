@@ -30,7 +30,9 @@ export async function pollLoop(options: PollOptions): Promise<void> {
       const answer = await retrying({ what: "polling for runs", signal, log }, () => pollOnce(options));
       if (answer === null) continue;
       held.apply(answer);
-      for (const assignment of answer.assignments) options.accept(assignment);
+      for (const assignment of answer.assignments) {
+        acceptOrLeave(options, assignment);
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (isTransient(error)) continue;
@@ -53,5 +55,15 @@ async function pollOnce(options: PollOptions): Promise<PollResponse | null> {
   } catch (error) {
     if (brokenOff.signal.aborted && !signal.aborted) return null;
     throw error;
+  }
+}
+
+/** One that cannot be written down, for lack of room, says nothing of the others: the server gives it to somebody else. */
+function acceptOrLeave({ accept, log }: PollOptions, assignment: Assignment): void {
+  try {
+    accept(assignment);
+  } catch (error) {
+    const { run, epoch } = assignment;
+    log.error({ err: error, run, epoch }, "a run could not be taken; it goes back to the queue");
   }
 }

@@ -172,3 +172,30 @@ test("what is neither the step's nor the platform's is not tried again", async (
   assert.deepEqual(endsOf(run, "a"), [[1, "failed", "failed"]]);
   assert.equal(run.ends("a")[0]?.fault?.code, "output-missing");
 });
+
+test("a step whose budget for the platform is used up by hand-overs is not started again", async () => {
+  await using fixture = await AgentFixture.open();
+  const backend = new MemoryBackend({ fallback: exits(0) });
+  await fixture.start(backend);
+  const run = fixture.server.submit(
+    assignmentOf(pipeline("{ max: 0, infrastructure: 1 }", "{ a: { run: x } }"), {
+      prior: [
+        {
+          stepRun: "a",
+          state: "pending",
+          attempts: 2,
+          faults: { own: 0, oom: 0, infrastructure: 2 },
+          byCondition: false,
+          items: null,
+          outputs: {},
+        },
+      ],
+    }),
+  );
+  const state = await run.finished.promise;
+  assert.equal(
+    run.events.some(({ type }) => type === "attempt.started"),
+    false,
+    `it ran a third time: ${state}`,
+  );
+});

@@ -42,7 +42,11 @@ export interface AttemptOrder {
   readonly before: AttemptFaults;
   /** Aborted with a StopReason when the attempt is to stop. */
   readonly stop: AbortSignal;
+  /** The step runs whose end stopped it, if any did: theirs is reported first. */
+  readonly causes?: () => readonly string[];
 }
+
+type ReportOrder = Pick<AttemptOrder, "work" | "consumed" | "causes">;
 
 export interface AttemptEnd {
   readonly result: AttemptResult;
@@ -146,7 +150,7 @@ export class RunAttempts {
   }
 
   /** Reports an end that an earlier process journaled and did not report: its outputs are still to be uploaded. */
-  reportAgain(order: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): void {
+  reportAgain(order: ReportOrder, result: AttemptResult): void {
     const { link, log } = this.#options;
     const finished = finishedEvent(order, result, null);
     const report = () => durably(() => link.outbox.report(finished), { signal: link.signal, log });
@@ -239,15 +243,14 @@ export class RunAttempts {
     link.commits.reportWhenReady(needs, () => durably(() => link.outbox.report(finished), wait));
   }
 
-  /** Where the platform lost sight of an attempt, its object may still run; a second one must not run beside it. */
+  /**
+   * Where the platform lost sight of an attempt, its object may still run; a second one must not run beside it. Rejects
+   * when that cannot be had: then the run is not ours to go on with.
+   */
   async #makeSureItEnded(handle: Handle, { outcome }: AttemptResult): Promise<void> {
-    const { runtime, log } = this.#options;
     if (outcome.state !== "lost") return;
-    try {
-      await retryBackend(() => runtime.session.cancel(handle, { graceMs: 0, reason: "fenced" }));
-    } catch (error) {
-      log.warn({ err: error, ref: handle.ref }, "a lost attempt could not be stopped");
-    }
+    const { session } = this.#options.runtime;
+    await retryBackend(() => session.cancel(handle, { graceMs: 0, reason: "fenced" }));
   }
 
   #followLogs(handle: Handle): void {
@@ -269,9 +272,12 @@ export class RunAttempts {
   }
 }
 
-function needsOf({ work, consumed }: Pick<AttemptOrder, "work" | "consumed">, result: AttemptResult): CommitNeeds {
-  const reads = result.outcome.state === "succeeded" ? consumed.map(({ stepRun }) => stepRun) : [];
-  return { stepRun: work.ref.stepRun, reads, outputs: Object.values(result.outputs) };
+function needsOf({ work, consumed, causes }: ReportOrder, result: AttemptResult): CommitNeeds {
+  const outputs = Object.values(result.outputs);
+  // What is kept of a failed attempt has a lineage, too.
+  const hasLineage = result.outcome.state === "succeeded" || outputs.length > 0;
+  const reads = hasLineage ? consumed.map(({ stepRun }) => stepRun) : [];
+  return { stepRun: work.ref.stepRun, reads: [...reads, ...(causes?.() ?? [])], outputs };
 }
 
 /** What the attempt can be made of again later, beside what the server knows of its run. */

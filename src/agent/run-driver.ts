@@ -204,7 +204,10 @@ export class RunDriver implements HeldRun {
     using _limit = this.#limitTime();
     const drive = this.#phases(backend);
     const main = this.#explained(await drive("main").run());
+    // Whoever takes the run over makes again what is not committed, and may see another end: nothing follows before that.
+    await this.#link.commits.settled();
     this.#mainEnd = main;
+    if (this.#cancelled !== null) this.#limitLateSteps();
     if (main.state === "failed") await drive("on_failure").run();
     else await drive("on_failure").skip();
     const last = this.#explained(await drive("finally").run());
@@ -308,7 +311,13 @@ export class RunDriver implements HeldRun {
     const reason: StopReason = { kind: "cancel", reason: "user", fault: cancelFault(facts) };
     this.#stops.main.abort(reason);
     if (facts.code === "cancelled") this.#stops.on_failure.abort(reason);
-    this.#lateLimit ??= deadline(LATE_STEPS_MAX_MS, () => this.#stopAll(reason));
+    if (this.#mainEnd !== null) this.#limitLateSteps();
+  }
+
+  /** From when they could begin. */
+  #limitLateSteps(): void {
+    const fault = this.#cancelled === null ? null : cancelFault(this.#cancelled);
+    this.#lateLimit ??= deadline(LATE_STEPS_MAX_MS, () => this.#stopAll({ kind: "cancel", reason: "user", fault }));
   }
 
   /** A record that only saves work after a crash: the server says the same again. */

@@ -2,16 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { RunGraph } from "../pipeline/graph.ts";
 import type { EndState } from "../pipeline/run-graph-node.ts";
-import type { Consequence, StepRunSpec } from "../pipeline/step-runs.ts";
-import type { AgentEventBody } from "../protocol/events.ts";
+import type { StepRunSpec } from "../pipeline/step-runs.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan } from "../protocol/plan.ts";
 import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
 import type { Reservation } from "../runtime/reservation.ts";
 import { takeOverRoom } from "./adopted-room.ts";
-import { durably } from "./durably.ts";
 import { FirstFaults } from "./first-faults.ts";
-import { finalStepState } from "./next-attempt.ts";
+import { finalStepState, platformUsedUp } from "./next-attempt.ts";
 import { PrepareAhead } from "./prepare-ahead.ts";
 import type { KnownProgress } from "./prior-states.ts";
 import { QueueLimits } from "./queue-limits.ts";
@@ -22,6 +20,7 @@ import { SlotTurn } from "./slot-turn.ts";
 import type { StepCache } from "./step-cache.ts";
 import type { StepConditions } from "./step-conditions.ts";
 import { passedMax, tooLarge } from "./step-need.ts";
+import { StepReports } from "./step-reports.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
 import { StepTries, type Tries } from "./step-tries.ts";
@@ -74,6 +73,7 @@ export class RunSteps {
   readonly #queueLimits: QueueLimits;
   readonly #stops: StepStops;
   readonly #ahead: PrepareAhead;
+  readonly #reports: StepReports;
   readonly #turn: SlotTurn;
   readonly #passedMax: number;
   /** Step runs whose condition is met, and those whose result is not known from before. */
@@ -89,6 +89,7 @@ export class RunSteps {
       plan.steps.filter(({ failFast }) => plan.failFast || failFast === true).map(({ name }) => name),
     );
     this.#stops = new StepStops(stop, (step) => alone.has(step));
+    this.#reports = new StepReports({ ...options, faults: this.#faults, stops: this.#stops });
     this.#ahead = new PrepareAhead({ ...options, tries: this.#tries, stops: this.#stops });
     const { slots, link } = options;
     this.#passedMax = passedMax(plan.steps);
@@ -99,8 +100,8 @@ export class RunSteps {
   /** Starts nothing of the phase: it is not wanted. */
   async skip(): Promise<void> {
     const { graph } = this.#options;
-    await this.#reportConsequences(graph.restored);
-    await this.#reportConsequences(graph.skip());
+    await this.#reports.consequences(graph.restored);
+    await this.#reports.consequences(graph.skip());
   }
 
   /** Resolves when every step run has ended; rejects when some were left running, or could not be driven. */
@@ -108,11 +109,11 @@ export class RunSteps {
     const { graph, stop } = this.#options;
     const { splitBefore } = this.#options.known;
     for (const { stepRun, items } of splitBefore.filter((batch) => graph.stateOf(batch.stepRun) !== null))
-      await this.#report({ type: "step.expanded", stepRun, items });
+      await this.#reports.report({ type: "step.expanded", stepRun, items });
     // The ends of items come before that of their batch.
-    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);
-    await this.#reportConsequences(graph.restored);
+    await this.#reports.consequences(graph.restored, this.#reportUnreported());
     this.#resume();
+    this.#stopAgain();
     if (stop.aborted) this.#stopped();
     else stop.addEventListener("abort", () => this.#stopped(), { once: true });
     this.#pump();
@@ -142,12 +143,29 @@ export class RunSteps {
     return [...history.attempts].filter(([key]) => graph.stateOf(key) !== null).map(([, attempts]) => attempts);
   }
 
-  /** Its end was journaled, but not reported: its outputs were still on their way. */
-  #reportUnreported({ work, result }: AttemptHistory): void {
-    const { known, works, attempts, graph } = this.#options;
-    if (result === null || graph.stateOf(work.ref.stepRun) === null) return;
-    const consumed = works.consumed(known.specs.get(work.ref.stepRun)!);
-    attempts.reportAgain({ work, consumed }, result);
+  /** Ends that were journaled, but not reported: outputs were still on their way. Returns whose they are. */
+  #reportUnreported(): string[] {
+    const { known, works, attempts, graph, history } = this.#options;
+    const before: string[] = [];
+    for (const { work, result } of history.unreported) {
+      const { stepRun } = work.ref;
+      if (result === null || graph.stateOf(stepRun) === null) continue;
+      // What stopped it, if anything did, ended before it.
+      const causes = result.outcome.state === "cancelled" ? [...before] : [];
+      const consumed = works.consumed(known.specs.get(stepRun)!);
+      attempts.reportAgain({ work, consumed, causes: () => causes }, result);
+      before.push(stepRun);
+    }
+    return before;
+  }
+
+  /** What failed under this lease, and stopped others, still does. */
+  #stopAgain(): void {
+    const { graph } = this.#options;
+    for (const attempts of this.#ownAttempts()) {
+      const { stepRun } = attempts[0]!.work.ref;
+      for (const { key } of graph.stoppedBy(stepRun)) this.#stops.stop(key, stepRun);
+    }
   }
 
   /** Starts what can start now. */
@@ -205,9 +223,9 @@ export class RunSteps {
     }
     const outputs = Object.entries(hit.outputs).map(([name, content]) => ({ name, content }));
     const from = { run: hit.run, number: hit.number };
-    await this.#report({ type: "step.cached", stepRun: key, cache: record, from, outputs });
+    await this.#reports.report({ type: "step.cached", stepRun: key, cache: record, from, outputs });
     known.outputs.set(key, hit.outputs);
-    await this.#reportConsequences(graph.settle(key, "succeeded"));
+    await this.#reports.consequences(graph.settle(key, "succeeded"));
   }
 
   /** Whose wait is limited has to be known, although its turn is not yet near. */
@@ -233,7 +251,12 @@ export class RunSteps {
   #tryStart(stepRun: StepRunSpec): boolean {
     const { works, slots, cache } = this.#options;
     const tries = this.#tries.of(stepRun.key);
-    const { notBefore } = tries;
+    const { notBefore, faults } = tries;
+    const usedUp = platformUsedUp(faults, works.rules(stepRun));
+    if (usedUp !== null) {
+      this.#begin(() => this.#settle(stepRun, "failed", usedUp, null));
+      return true;
+    }
     const pauseMs = notBefore === null ? 0 : notBefore - performance.now();
     const obstacle =
       pauseMs > 0
@@ -294,6 +317,7 @@ export class RunSteps {
       before: tries.faults,
       cache: this.#options.cache.recordOf(stepRun),
       stop: this.#stops.signalOf(stepRun),
+      causes: () => this.#stops.causesOf(stepRun.key),
     };
     using _ahead = this.#ahead.begin(stepRun);
     const { result, next } = await attempts.run(order, resumed !== null);
@@ -317,50 +341,26 @@ export class RunSteps {
     await this.#needsCommitted(batch);
     if (this.#stops.has(batch.key)) return this.#settleStopped(batch);
     if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
-    await this.#report({ type: "step.expanded", stepRun: batch.key, items });
-    await this.#reportConsequences(graph.expand(batch.key, items).consequences);
+    await this.#reports.report({ type: "step.expanded", stepRun: batch.key, items });
+    await this.#reports.consequences(graph.expand(batch.key, items).consequences);
   }
 
   async #settle(stepRun: StepRunSpec, state: EndState, why: Fault | null, result: AttemptResult | null): Promise<void> {
     const { known, graph } = this.#options;
     this.#stops.forget(stepRun.key);
-    if (result === null) await this.#report({ type: "step.finished", stepRun: stepRun.key, state, fault: why });
+    if (result === null) await this.#reports.report({ type: "step.finished", stepRun: stepRun.key, state, fault: why });
     else known.outputs.set(stepRun.key, result.outputs);
     if (state === "failed" && why !== null) this.#faults.note(stepRun, why);
     const consequences = graph.settle(stepRun.key, state, why?.code === "condition");
     for (const { key } of graph.stoppedBy(stepRun.key)) this.#stops.stop(key, stepRun.key);
-    await this.#reportConsequences(consequences);
+    await this.#reports.consequences(consequences, [stepRun.key]);
   }
 
   /** The end of a step run that was handed out and then did not start. */
   async #settleStopped(stepRun: StepRunSpec): Promise<void> {
-    if (!this.#stops.isDetach) await this.#settle(stepRun, "cancelled", this.#stops.faultOf(stepRun.key), null);
-  }
-
-  async #reportConsequences(consequences: readonly Consequence[]): Promise<void> {
-    const { attempts, link, graph } = this.#options;
-    for (const { stepRun, state, byCondition } of consequences) {
-      const { key } = stepRun;
-      if (state !== "succeeded") attempts.releasePrepared(key);
-      if (state === "failed") this.#faults.note(stepRun, this.#faults.ofBatch(key));
-      const why = state === "succeeded" ? null : this.#faultOf(key, state, byCondition);
-      const finished = { type: "step.finished", stepRun: key, state, fault: why } as const;
-      if (state !== "succeeded" || link.commits.isIdle) {
-        await this.#report(finished);
-      } else {
-        const items = graph.producers(stepRun.step).map((producer) => producer.key);
-        link.commits.reportWhenReady({ stepRun: key, reads: items, outputs: [] }, () => this.#report(finished));
-      }
-    }
-  }
-
-  /** Why a step run ended without an attempt of its own. */
-  #faultOf(key: string, state: Exclude<EndState, "succeeded">, byCondition: boolean): Fault {
-    if (state === "failed") return this.#faults.ofBatch(key);
-    if (state === "cancelled") return this.#stops.faultOf(key);
-    if (byCondition)
-      return fault("condition", "It is not wanted: a condition is not met, or what it reads was not made.");
-    return fault("upstream-failed", "A step that this one needs did not succeed.");
+    if (this.#stops.isDetach) return;
+    await this.#options.link.commits.reported(this.#stops.causesOf(stepRun.key));
+    await this.#settle(stepRun, "cancelled", this.#stops.faultOf(stepRun.key), null);
   }
 
   #stopped(): void {
@@ -371,15 +371,10 @@ export class RunSteps {
     else {
       const waiting = this.#waiting.splice(0);
       this.#begin(async () => {
-        await this.#reportConsequences(graph.cancel());
+        await this.#reports.consequences(graph.cancel());
         for (const stepRun of waiting) await this.#settleStopped(stepRun);
       });
     }
-  }
-
-  #report(body: AgentEventBody): Promise<void> {
-    const { link, log } = this.#options;
-    return durably(() => link.outbox.report(body), { signal: link.signal, log });
   }
 
   #fail(error: unknown): void {

@@ -7,7 +7,7 @@ export class StepStops {
   readonly all: AbortSignal;
   /** Of those that run, and that may be stopped alone. */
   readonly #own = new Map<string, AbortController>();
-  readonly #unwanted = new Map<string, Fault>();
+  readonly #unwanted = new Map<string, { readonly why: Fault; readonly because: string }>();
   readonly #mayBeStoppedAlone: (step: string) => boolean;
 
   constructor(all: AbortSignal, mayBeStoppedAlone: (step: string) => boolean) {
@@ -36,15 +36,21 @@ export class StepStops {
   /** Stops one that was handed out, whether it runs or waits. */
   stop(key: string, because: string): void {
     const why = fault("sibling-failed", `The step was stopped because ${because} failed (fail_fast).`);
-    this.#unwanted.set(key, why);
+    this.#unwanted.set(key, { why, because });
     this.#own.get(key)?.abort({ kind: "cancel", reason: "user", fault: why } satisfies StopReason);
+  }
+
+  /** The step run whose failure stopped this one; none where it was not stopped alone. */
+  causesOf(key: string): string[] {
+    const unwanted = this.#unwanted.get(key);
+    return unwanted === undefined ? [] : [unwanted.because];
   }
 
   /** Why it was stopped, of one that did not start. */
   faultOf(key: string): Fault {
     const reason = this.all.aborted ? (this.all.reason as StopReason) : null;
     const ofAll = reason?.kind === "cancel" ? reason.fault : null;
-    return this.#unwanted.get(key) ?? ofAll ?? fault("cancelled", "The run was cancelled before this step began.");
+    return this.#unwanted.get(key)?.why ?? ofAll ?? fault("cancelled", "The run was cancelled before this step began.");
   }
 
   /** It has ended. */

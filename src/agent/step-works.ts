@@ -160,7 +160,10 @@ export class StepWorks implements Works {
   }
 
   /** After a restart it is worked out again: the same input gives the same items. */
-  #splitOf(key: string, { step }: Pick<StepRunSpec, "step">): SplitBatch | Fault | Promise<SplitBatch | Fault> {
+  #splitOf(
+    key: string,
+    { step, position }: Pick<StepRunSpec, "step" | "position">,
+  ): SplitBatch | Fault | Promise<SplitBatch | Fault> {
     const known = this.#splits.get(key);
     if (known !== undefined) return known;
     const { home, assignment, link, limits, stopOf } = this.#options;
@@ -173,7 +176,7 @@ export class StepWorks implements Works {
       })),
       cache: link.source,
       limits,
-      scratch: join(runFolder(home, assignment), "batches", step),
+      scratch: join(runFolder(home, assignment), "batches", String(position)),
       signal: stopOf(phase),
     }).then((done) => {
       this.#splits.set(key, done);

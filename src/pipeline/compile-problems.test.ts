@@ -16,6 +16,13 @@ steps:
   ]);
 });
 
+test("a step that depends on how the run ended has no cache", () => {
+  for (const phase of ["on_failure", "finally"]) {
+    const problems = problemsInSteps(`{ a: { run: x }, b: { run: x, phase: ${phase}, cache: true } }`).join("\n");
+    assert.match(problems, new RegExp(`steps.b.cache: steps of phase ${phase} depend on how the run ended`));
+  }
+});
+
 test("keys that would do nothing yet are unknown, not ignored", () => {
   for (const key of ["secrets", "on_failure", "retention"]) {
     assert.match(problemsInSteps(`{ a: { run: x, ${key}: 1 } }`).join("\n"), new RegExp(`unknown key "${key}"`));

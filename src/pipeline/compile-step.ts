@@ -46,7 +46,7 @@ export function compileStep(
     outputs: outputs.get(name) ?? {},
     resources: compileResources(spec),
     retry: compileRetry(name, spec, compilation),
-    cache: compileCache(spec),
+    cache: compileCache(name, spec, compilation),
     phase: spec.phase ?? "main",
     when,
     allowFailure: spec.allow_failure ?? false,
@@ -119,8 +119,11 @@ function checkStepTemplates(
   for (const [name, value] of Object.entries(env)) checkTemplates(value, [...path, "env", name], known, compilation);
 }
 
-function compileCache({ cache = false }: StepSpec): StepPlan["cache"] {
+function compileCache(name: string, { cache = false, phase }: StepSpec, { problems }: Compilation): StepPlan["cache"] {
   if (cache === false) return null;
+  if (phase !== undefined && phase !== "main") {
+    problems.add(["steps", name, "cache"], `steps of phase ${phase} depend on how the run ended: they always run`);
+  }
   const { key = null, ttl } = cache === true ? {} : cache;
   return { key, ttlMs: durationOf(ttl) };
 }

@@ -37,6 +37,8 @@ export class RunGraph {
   readonly #failFast: boolean;
   /** Step runs that failed and should not have. */
   #failures = 0;
+  /** Step runs that were skipped after something failed; a run that has them cannot have succeeded. */
+  #unmade = 0;
   #cancelled = false;
   /** Ends that follow from the prior states but were not among them: they are still to be reported. */
   readonly restored: readonly Consequence[];
@@ -163,7 +165,7 @@ export class RunGraph {
   get outcome(): "succeeded" | "failed" | "cancelled" | null {
     if (!this.isDone) return null;
     if (this.#cancelled && this.#ends.cancelled > 0) return "cancelled";
-    return this.#failures > 0 ? "failed" : "succeeded";
+    return this.#failures > 0 || this.#unmade > 0 ? "failed" : "succeeded";
   }
 
   get #isFailingFast(): boolean {
@@ -301,6 +303,7 @@ export class RunGraph {
     run.state = state;
     run.byCondition = byCondition;
     this.#ends[state]++;
+    if (state === "skipped" && !byCondition && !run.step.plan.allowFailure) this.#unmade++;
     if (state !== "failed") return;
     run.step.hasFailed = true;
     if (!run.step.plan.allowFailure) this.#failures++;
@@ -341,7 +344,7 @@ export class RunGraph {
     const { allowFailure, failFast, name } = step.plan;
     step.unendedRuns--;
     // Siblings of one that failed, and may, were stopped or skipped for it alone.
-    const mayGoOn = state === "succeeded" || (allowFailure && step.hasFailed && !this.#cancelled);
+    const mayGoOn = state === "succeeded" || (allowFailure && !byCondition && step.hasFailed && !this.#cancelled);
     if (mayGoOn) step.openRuns--;
     if (!mayGoOn) this.#breakStep(step, byCondition, consequences);
     else if (step.openRuns === 0) {

@@ -126,14 +126,23 @@ export const Fault = z.object({
 export type Fault = z.infer<typeof Fault>;
 
 /** Makes a fault of the catalogue; `advice` replaces the catalogue's sentence where a better one is known. */
+/** Cutting may leave half of a character, which no text of a database can hold. */
+const MESSAGE_MAX_CHARS = 4000;
+const EVIDENCE_MAX_CHARS = 8000;
+
+/** The same fault, found in a part of what failed: `name` goes in front of its message. */
+export function namedFault(name: string, why: Fault): Fault {
+  return { ...why, message: `${name}: ${why.message}`.slice(0, MESSAGE_MAX_CHARS).toWellFormed() };
+}
+
 export function fault(code: FaultCode, message: string, more: { evidence?: string; advice?: string } = {}): Fault {
   const definition: FaultDefinition = FAULTS[code];
   return {
     code,
     class: definition.class,
     blame: definition.blame ?? BLAME[definition.class],
-    message: message.slice(0, 4000),
+    message: message.slice(0, MESSAGE_MAX_CHARS).toWellFormed(),
     advice: more.advice ?? definition.advice,
-    ...(more.evidence === undefined ? {} : { evidence: more.evidence.slice(-8000) }),
+    ...(more.evidence === undefined ? {} : { evidence: more.evidence.slice(-EVIDENCE_MAX_CHARS).toWellFormed() }),
   };
 }

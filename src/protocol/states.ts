@@ -19,7 +19,7 @@ export const STEP_TRANSITIONS = {
   /** waits for the steps it needs, or for a free slot; succeeds at once by a result from the cache */
   pending: ["running", "succeeded", "skipped", "cancelled", "failed"],
   /** at least one attempt began; goes back to pending when its worker is given up */
-  running: ["pending", "succeeded", "failed", "cancelled"],
+  running: ["pending", "succeeded", "failed", "cancelled", "skipped"],
   succeeded: [],
   failed: [],
   /** not started because something it needs did not succeed */

@@ -60,9 +60,9 @@ function problemsOf(error: {
   }));
 }
 
-/** What PostgreSQL says of numbers out of range (22003), NUL in text (22021) and in JSON (22P05). */
+/** What PostgreSQL says of numbers out of range (22003), NUL in text (22021) and in JSON (22P05), and of half characters (22P02). */
 function isDataException(code: unknown): boolean {
-  return typeof code === "string" && ["22003", "22021", "22P05"].includes(code);
+  return typeof code === "string" && ["22003", "22021", "22P05", "22P02"].includes(code);
 }
 
 /** Connection problems, and a PostgreSQL that is starting or stopping (class 57P and 08), overloaded, or deadlocked. */

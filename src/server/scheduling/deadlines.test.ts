@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runServer, showRun, showSteps, started, submit, takeRun } from "../../../test/setup/run-fixture.ts";
+import { runServer, showRun, showSteps, started, submit, succeeded, takeRun } from "../../../test/setup/run-fixture.ts";
 import { type TestServer, testWorker } from "../../../test/setup/server.ts";
 import type { AgentEventBody } from "../../protocol/events.ts";
-import { ATTEMPT_SLACK_MS, enforceDeadlines, STOP_MAX_MS } from "./deadlines.ts";
+import { ATTEMPT_SLACK_MS, CATCH_UP_MS, enforceDeadlines, STOP_MAX_MS } from "./deadlines.ts";
+import { reap } from "./reap.ts";
 
 const LIMITED = `
 name: limited
@@ -81,4 +82,50 @@ test("an agent that hangs over an attempt whose time was up loses the run to ano
   assert.equal((await showRun(server, id)).state, "queued");
   assert.equal((await showSteps(server, id)).get("make")?.attempts[0]?.state, "lost");
   assert.equal((await held.report(started("use"))).statusCode, 409);
+});
+
+test("an attempt that ended while the server was away is not lost when it is back", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const pipeline = "name: p\nenvironment: { image: busybox }\nsteps: { a: { run: x, resources: { timeout: 1m } } }\n";
+  const { id } = await submit(server, { pipeline });
+  const run = await takeRun(worker);
+  assert.equal(
+    (
+      await run.report({ type: "run.started", backend: "process" }, {
+        ...started("a"),
+        timeoutMs: 60_000,
+      } as AgentEventBody)
+    ).statusCode,
+    200,
+  );
+  // The server is away for three hours: nobody could report, and nobody looked.
+  const { pool } = server.services.database;
+  await pool.query("UPDATE attempts SET started_at = started_at - interval '3 hours'");
+  await pool.query(
+    "UPDATE runs SET started_at = started_at - interval '3 hours', lease_expires_at = lease_expires_at - interval '3 hours'",
+  );
+  await pool.query("UPDATE reaper SET passed_at = now() - interval '3 hours'");
+  // One pass of loops.ts.
+  assert.equal((await reap(server.services, { recoveryAfterMs: 300_000 })).extended, 1);
+  await enforceDeadlines(server.services);
+  assert.equal((await showRun(server, id)).state, "running");
+  assert.equal((await run.report(succeeded("a"))).statusCode, 200);
+});
+
+test("what agents do not tell in the minutes after an outage is given up as ever", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server, { pipeline: LIMITED });
+  const held = await takeRun(worker);
+  assert.equal((await held.report({ ...started("make"), timeoutMs: 600_000 } as AgentEventBody)).statusCode, 200);
+  await longAgo(server, "attempts", "started_at", 2 * 600_000 + ATTEMPT_SLACK_MS + 1);
+  const { pool } = server.services.database;
+  const steadySince = (ms: number) => pool.query("UPDATE reaper SET steady_since = now() - $1 * interval '1 ms'", [ms]);
+  await steadySince(CATCH_UP_MS - 10_000);
+  await enforceDeadlines(server.services);
+  assert.equal((await showRun(server, id)).state, "running");
+  await steadySince(CATCH_UP_MS + 1);
+  await enforceDeadlines(server.services);
+  assert.equal((await showRun(server, id)).state, "queued");
 });

@@ -14,7 +14,9 @@ export const AGENT_FIRST_MS = 15_000;
 /** What a run that is being stopped may take for grace, its last steps, kept outputs and their upload. */
 export const STOP_MAX_MS = 20 * 60_000;
 /** Beside its time limit an attempt has inputs to stage and outputs to upload, which take as long as they take. */
-export const ATTEMPT_SLACK_MS = 10 * 60_000;
+export const ATTEMPT_SLACK_MS = 60 * 60_000;
+/** After an outage of the server agents come first: what was in time is reported within this. */
+export const CATCH_UP_MS = 5 * 60_000;
 const ATTEMPT_FACTOR = 2;
 /** Of each kind, in one pass; the next comes soon. */
 const PER_PASS = 200;
@@ -30,6 +32,7 @@ export async function enforceDeadlines({
   wakeups,
   log,
 }: Pick<Services, "database" | "wakeups" | "log">): Promise<void> {
+  if (!(await isSteady(database))) return;
   for (const { run, project, ms } of await dueRuns(database, QUEUED_TOO_LONG)) {
     if (await failQueued(database, run, project, ms)) log.info({ run }, "a run waited too long for a worker");
     wakeups.notify(`run:${run}`);
@@ -48,6 +51,13 @@ export async function enforceDeadlines({
       if (released === "queued") wakeups.notify("queue");
     }
   }
+}
+
+async function isSteady(database: Database): Promise<boolean> {
+  const { rows } = await database.pool.query<{ steady: boolean }>(
+    `SELECT steady_since < now() - ${CATCH_UP_MS} * interval '1 ms' AS steady FROM reaper`,
+  );
+  return rows[0]!.steady;
 }
 
 interface DueRun {

@@ -57,6 +57,7 @@ async function beginPass(client: Queryable, recoveryAfterMs: number): Promise<Pa
   if (rows[0] === undefined) return NOTHING; // Another replica is at it.
   await client.query("UPDATE reaper SET passed_at = now()");
   if (rows[0].outage) {
+    await client.query("UPDATE reaper SET steady_since = now()");
     const { rowCount } = await client.query(
       `UPDATE runs SET lease_expires_at = now() + make_interval(secs => ${LEASE_DURATION_MS / 1000})
        WHERE state IN ('running', 'cancelling')`,

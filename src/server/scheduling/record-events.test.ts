@@ -455,3 +455,72 @@ test("an attempt shows what it was made of: image, memory, and how the run had e
   const [attempt] = (await showSteps(server, id)).get("make")!.attempts;
   assert.deepEqual([attempt?.image, attempt?.memoryBytes, attempt?.runEnd], [image, 2 ** 40, runEnd]);
 });
+
+const failed = { state: "failed", stepState: "failed", exitCode: 1, fault: fault("exit-nonzero", "1") } as const;
+
+test("a run ends although the step's own words hold what no text of the database can", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server, {
+    pipeline: "name: p\nenvironment: { image: busybox }\nsteps: { a: { run: x } }\n",
+  });
+  const run = await takeRun(worker);
+  const said = fault("business", "bad row: \u0000 \ud83d");
+  const body = { ...succeeded("a"), ...failed, fault: said } as AgentEventBody;
+  assert.equal((await run.report({ type: "run.started", backend: "process" }, started("a"), body)).statusCode, 200);
+  const answer = await run.report({
+    type: "run.finished",
+    state: "failed",
+    fault: { ...said, message: `a: ${said.message}` },
+  });
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.equal((await showRun(server, id)).state, "failed");
+});
+
+test("a run ends although the fault is cut within a character", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server, {
+    pipeline: "name: p\nenvironment: { image: busybox }\nsteps: { a: { run: x } }\n",
+  });
+  const run = await takeRun(worker);
+  // Where fault() cuts: in the middle of the emoji.
+  const said = fault("business", `${"x".repeat(3999)}😀`);
+  const body = { ...succeeded("a"), state: "failed", stepState: "failed", exitCode: 1, fault: said } as AgentEventBody;
+  assert.equal((await run.report({ type: "run.started", backend: "process" }, started("a"), body)).statusCode, 200);
+  const answer = await run.report({ type: "run.finished", state: "failed", fault: said });
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.equal((await showRun(server, id)).state, "failed");
+});
+
+test("a batch whose items were all skipped by fail_fast can be reported", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const pipeline = `
+name: p
+fail_fast: true
+environment: { image: busybox }
+steps:
+  list: { run: x, outputs: { o: o.txt } }
+  score: { run: x, batch: { over: list.o } }
+  bad: { run: x, needs: [list] }
+`;
+  await submit(server, { pipeline });
+  const run = await takeRun(worker);
+  const why = fault("upstream-failed", "A step that this one needs did not succeed.");
+  const skip = (stepRun: string) => ({ type: "step.finished", stepRun, state: "skipped", fault: why }) as const;
+  const answer = await run.report(
+    { type: "run.started", backend: "process" },
+    started("list"),
+    succeeded("list", [inlineOutput("o", "1\n2\n")]),
+    { type: "step.expanded", stepRun: "score", items: 2 },
+    started("bad"),
+    { ...succeeded("bad"), ...failed },
+    // What RunGraph.settle("bad", "failed") returns: see the test of the graph.
+    skip("score[0]"),
+    skip("score[1]"),
+    skip("score"),
+    { type: "run.finished", state: "failed", fault: failed.fault },
+  );
+  assert.equal(answer.statusCode, 200, answer.body);
+});

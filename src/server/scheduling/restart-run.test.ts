@@ -5,12 +5,15 @@ import {
   errorOf,
   inlineOutput,
   runServer,
+  showSteps,
   started,
   submit,
   succeeded,
   takeRun,
 } from "../../../test/setup/run-fixture.ts";
 import { testWorker } from "../../../test/setup/server.ts";
+import type { AgentEventBody } from "../../protocol/events.ts";
+import { fault } from "../../protocol/faults.ts";
 
 test("what a restart takes over comes with the first lease, lineage included; what cannot be restarted says why", async (t) => {
   const server = await runServer(t);
@@ -53,4 +56,77 @@ test("what a restart takes over comes with the first lease, lineage included; wh
   const gone = await restart("chain#2", { from: "use" });
   assert.deepEqual([gone.statusCode, errorOf(gone).details], [410, { artifacts: ["make/text"] }]);
   assert.equal((await restart("chain#2", { from: "make" })).statusCode, 201, "it is made again");
+});
+
+const failed = { state: "failed", stepState: "failed", exitCode: 1, fault: fault("exit-nonzero", "1") } as const;
+
+const GATHERED = `
+name: p
+environment: { image: busybox }
+steps:
+  part: { run: x, matrix: { n: [1, 2] }, allow_failure: true, outputs: { o: o.txt } }
+  score: { run: x, batch: { over: part.o, format: lines } }
+  sum: { run: x, inputs: { parts: { from: part.o, gather: lines } } }
+`;
+
+test("a restart does not keep what read less than there is now", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const { id } = await submit(server, { pipeline: GATHERED });
+  const run = await takeRun(worker);
+  const part = inlineOutput("o", "c\nd\n");
+  const inputs = (name: string) => [{ name, stepRun: "part[n=2]", artifact: "o", digest: part.content.digest }];
+  const answer = await run.report(
+    { type: "run.started", backend: "process" },
+    started("part[n=1]"),
+    { ...succeeded("part[n=1]"), ...failed },
+    started("part[n=2]"),
+    succeeded("part[n=2]", [part]),
+    { type: "step.expanded", stepRun: "score", items: 2 },
+    started("sum"),
+    succeeded("sum", [], inputs("parts")),
+    started("score[0]"),
+    succeeded("score[0]", [], inputs("batch")),
+    started("score[1]"),
+    { ...succeeded("score[1]"), ...failed },
+    { type: "step.finished", stepRun: "score", state: "failed", fault: failed.fault },
+    { type: "run.finished", state: "failed", fault: failed.fault },
+  );
+  assert.equal(answer.statusCode, 200, answer.body);
+  const made = await server.call("developer", { method: "POST", url: `/runs/${id}/restart`, payload: {} });
+  assert.equal(made.statusCode, 201, made.body);
+  const steps = await showSteps(server, made.json().id);
+  // part[n=1] runs again: its lines come before those that score and sum have read.
+  assert.equal(steps.get("part[n=1]")?.state, "pending");
+  assert.deepEqual(
+    [steps.get("sum")?.state, steps.get("score")?.items ?? null, steps.get("score[0]")?.state ?? null],
+    ["pending", null, null],
+  );
+});
+
+test("what a restart is to run again is not taken from the run that it repeats", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const pipeline =
+    "name: p\nenvironment: { image: busybox }\nsteps: { a: { run: x, cache: true, outputs: { o: o } } }\n";
+  const { id } = await submit(server, { pipeline, noCache: true });
+  const run = await takeRun(worker);
+  const cache = { key: "ab".repeat(32), components: { command: "x" } };
+  const answer = await run.report(
+    { type: "run.started", backend: "process" },
+    { ...started("a"), cache } as AgentEventBody,
+    succeeded("a", [inlineOutput("o", "of the first run")]),
+    { type: "run.finished", state: "succeeded", fault: null },
+  );
+  assert.equal(answer.statusCode, 200, answer.body);
+  const made = await server.call("developer", { method: "POST", url: `/runs/${id}/restart`, payload: { from: "a" } });
+  assert.equal(made.statusCode, 201, made.body);
+  const again = await takeRun(worker);
+  const lookUp = await worker.call("POST", `/agent/runs/${again.assignment.run}/cache`, {
+    ...{ epoch: 1, stepRun: "a", key: cache.key, ttlMs: null },
+  });
+  assert.ok(
+    again.assignment.noCache || lookUp.json().hit === null,
+    `noCache ${again.assignment.noCache}, and the server offers ${lookUp.body}`,
+  );
 });

@@ -51,10 +51,23 @@ export async function restartRun(
       if (run.source !== null) await requireSource(client, project, run.source);
       // What runs after the others runs after these, too.
       const late = plan.steps.filter(({ phase }) => phase !== "main");
-      const again = new Set([...(from == null ? [] : stepsFrom(plan, from)), ...late.map(({ name }) => name)]);
-      const ended = (await endedStepRuns(client, original)).filter(({ step }) => !again.has(step));
+      const all = await endedStepRuns(client, original);
+      const again = new Set([
+        ...(from == null ? [] : stepsFrom(plan, from)),
+        ...late.map(({ name }) => name),
+        ...readersOfUnfinished(plan, all),
+      ]);
+      const ended = all.filter(({ step }) => !again.has(step));
       await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
-      return writeRestart(client, submitter, { original, run, plan, ended, requestKey, failIfImpossible });
+      return writeRestart(client, submitter, {
+        original,
+        run,
+        plan,
+        ended,
+        requestKey,
+        failIfImpossible,
+        isRepeat: from != null,
+      });
     }),
   );
 }
@@ -92,6 +105,12 @@ async function checkOutputsRemain(client: Queryable, run: OriginalRun, taken: re
   );
 }
 
+/** Steps that read what was there of a step that had not wholly succeeded: now there may be more. */
+function readersOfUnfinished(plan: Plan, all: readonly EndedStepRun[]): string[] {
+  const unfinished = new Set(all.filter((stepRun) => !hasSucceeded(stepRun)).map(({ step }) => step));
+  return [...unfinished].flatMap((step) => [...stepsFrom(plan, step)].filter((name) => name !== step));
+}
+
 interface Restart {
   readonly original: string;
   readonly run: OriginalRun;
@@ -100,10 +119,12 @@ interface Restart {
   readonly ended: readonly EndedStepRun[];
   readonly requestKey: string | null;
   readonly failIfImpossible: boolean | null | undefined;
+  /** What was asked to run again is not taken from the run that it repeats. */
+  readonly isRepeat: boolean;
 }
 
 async function writeRestart(client: Queryable, { project, by }: Submitter, restart: Restart): Promise<string> {
-  const { original, run, plan, ended, requestKey } = restart;
+  const { original, run, plan, ended, requestKey, isRepeat } = restart;
   const id = newId("run");
   const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
   const initial = initialStepRuns(plan).map((spec) => continued(spec, known.get(spec.key)));
@@ -115,7 +136,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original },
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
-    noCache: false,
+    noCache: run.noCache || isRepeat,
     ...{ pipelineId, pipelineVersion, params, source, priority, ...wanted },
   });
   const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);

@@ -17,12 +17,13 @@ export interface OriginalRun {
   readonly labels: readonly string[];
   readonly backend: string | null;
   readonly priority: number;
+  readonly noCache: boolean;
 }
 
 export async function originalRun(db: Queryable, project: string, run: string): Promise<OriginalRun> {
   const { rows } = await db.query<OriginalRun>(
     `SELECT p.name AS pipeline, r.pipeline_id AS "pipelineId", r.pipeline_version AS "pipelineVersion", r.number, r.state,
-            r.params, r.pool, r.labels, r.backend, r.priority,
+            r.params, r.pool, r.labels, r.backend, r.priority, r.no_cache AS "noCache",
             CASE WHEN r.source_digest IS NULL THEN NULL
                  ELSE json_build_object('digest', r.source_digest, 'size', r.source_size) END AS source
      FROM runs r JOIN pipelines p ON p.id = r.pipeline_id WHERE r.project_id = $1 AND r.id = $2`,

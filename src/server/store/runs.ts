@@ -3,6 +3,7 @@ import type { Params, SourceRef } from "../../protocol/plan.ts";
 import type { Needs, Run } from "../../protocol/resources.ts";
 import { RUN_TRANSITIONS, type RunState, statesBefore } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
+import { jsonParameter } from "./json-parameter.ts";
 
 export interface NewRun {
   readonly id: string;
@@ -194,6 +195,9 @@ export async function advanceRun(
   await client.query(
     `UPDATE runs SET agent_seq = $2, stream_seq = $3, state = $4, fault = $5, finished_at = now(), lease_expires_at = NULL
      WHERE id = $1 AND state = ANY ($6)`,
-    [run, agentSeq, streamSeq, end.state, end.fault, statesBefore(RUN_TRANSITIONS, end.state)],
+    [
+      ...[run, agentSeq, streamSeq, end.state, end.fault === null ? null : jsonParameter(end.fault)],
+      statesBefore(RUN_TRANSITIONS, end.state),
+    ],
   );
 }
