@@ -71,7 +71,10 @@ export function isDatabaseAway(error: unknown): boolean {
   if (typeof code === "string") {
     return /^(08|57P)/.test(code) || ["ECONNREFUSED", "ECONNRESET", "EPIPE", "53300", "57014", "40P01"].includes(code);
   }
-  return typeof message === "string" && /Connection terminated|timeout exceeded when trying to connect/.test(message);
+  return (
+    typeof message === "string" &&
+    /Connection terminated|timeout exceeded when trying to connect|is not queryable/.test(message)
+  );
 }
 
 export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: string) => readonly string[]): void {

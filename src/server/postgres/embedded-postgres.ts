@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import type { Logger } from "pino";
 import { BerthError } from "../../protocol/errors.ts";
 import { type Cluster, clusterUrl, isInitialised, keptPort, openCluster } from "./cluster.ts";
+import { connect } from "./connect.ts";
 import { initialise } from "./initialise.ts";
 import { adopt, launch, type Postmaster, stopPostmaster } from "./postmaster.ts";
 import { type Programs, programs } from "./program.ts";
@@ -144,8 +144,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
 }
 
 async function createDatabase(url: string, name: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await connect({ connectionString: url });
   try {
     const { rowCount } = await client.query("SELECT 1 FROM pg_database WHERE datname = $1", [name]);
     if (rowCount === 0) await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);

@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import pg from "pg";
+import type pg from "pg";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
+import { connect } from "../postgres/connect.ts";
 
 /** One numbered file: `0001_foundation.sql`. */
 export interface Migration {
@@ -48,12 +49,11 @@ function readMigration(folder: string, file: string): Migration {
  */
 export async function migrate(url: string, migrations: readonly Migration[] = readMigrations()): Promise<string> {
   // No statement time-out, unlike the pool: building an index may take long.
-  const client = new pg.Client({
+  const client = await connect({
     connectionString: url,
     application_name: "berth-migrations",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
-  await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [ADVISORY_LOCK]);
     const applied = await appliedMigrations(client);
