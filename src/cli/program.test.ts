@@ -117,6 +117,22 @@ test("a valid pipeline file is named with its steps", async () => {
   assert.equal(stdout, `✓ ${path}: pipeline hello, 1 step\n`);
 });
 
+test("a file with schedules is named with when each would be due", async () => {
+  const path = file(
+    "scheduled.yaml",
+    `schedules: { nightly: 0 3 * * *, off: { cron: "@daily", enabled: false } }\n${VALID}`,
+  );
+  const { exitCode, stdout } = await runCaptured(["validate", path]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^ {2}schedule nightly: 0 3 \* \* \* UTC, next \d{4}-\d\d-\d\d 03:00$/m);
+  assert.match(stdout, /^ {2}schedule off: @daily UTC, disabled$/m);
+  const json = await runCaptured(["validate", "--json", path]);
+  assert.deepEqual(
+    JSON.parse(json.stdout).schedules.map(({ name }: { name: string }) => name),
+    ["nightly", "off"],
+  );
+});
+
 test("an invalid pipeline file gives exit code 2 and every problem with its position", async () => {
   const path = file(
     "invalid.yaml",

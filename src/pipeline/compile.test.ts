@@ -63,7 +63,9 @@ test("every example compiles without a warning", () => {
 });
 
 test("the whole pipelines of the reference compile without a warning", () => {
-  const text = readFileSync(resolve(import.meta.dirname, "../../docs/pipeline-file.md"), "utf8");
+  const pages = ["pipeline-file.md", "schedules-and-triggers.md"];
+  const read = (page: string) => readFileSync(resolve(import.meta.dirname, "../../docs", page), "utf8");
+  const text = pages.map(read).join("\n");
   const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map((match) => match[1]!);
   const whole = blocks.filter((block) => /^name:/m.test(block) && /^steps:/m.test(block));
   assert.ok(whole.length > 0);

@@ -19,18 +19,32 @@ export type ExpressionNode = ParseResult["ast"] & { op: string; args: unknown; p
 
 /** Whether a node is a call that is not available, and whether what is below it is inside of a macro. */
 export function checkCall(
-  { op, args, pos }: ExpressionNode,
+  node: ExpressionNode,
   inMacro: boolean,
 ): { readonly refused: Refused | null; readonly inMacro: boolean } {
-  const isCall = (op === "call" || op === "rcall") && Array.isArray(args);
-  const name: string = isCall ? args[0] : "";
-  if (REFUSED_CALLS.has(name)) {
-    const message = `${name}() is not available in conditions and mappings; use ==, startsWith(), endsWith() or contains()`;
-    return { refused: { message, at: pos }, inMacro };
+  const name = calledBy(node);
+  const refused = refusedCall(name, node.pos);
+  if (refused !== null || !MACROS.has(name)) return { refused, inMacro };
+  const message = `${name}() inside another such call is not available in conditions`;
+  return { refused: inMacro ? { message, at: node.pos } : null, inMacro: true };
+}
+
+/**
+ * The first call below a node that is not available to an expression over what strangers send: they decide how long a
+ * list is, and how much each step of a walk over it costs.
+ */
+export function findRefused(node: ASTNode): Refused | null {
+  const called = calledBy(node);
+  if (MACROS.has(called)) {
+    return { message: `${called}() is not available for messages; use in, ==, startsWith() and such`, at: node.pos };
   }
-  if (!MACROS.has(name)) return { refused: null, inMacro };
-  const message = `${name}() inside another such call is not available in conditions and mappings`;
-  return { refused: inMacro ? { message, at: pos } : null, inMacro: true };
+  const refused = refusedCall(called, node.pos);
+  if (refused !== null) return refused;
+  for (const child of childrenOf(node.args)) {
+    const below = findRefused(child);
+    if (below !== null) return below;
+  }
+  return null;
 }
 
 export function childrenOf(args: unknown): ASTNode[] {
@@ -38,13 +52,12 @@ export function childrenOf(args: unknown): ASTNode[] {
   return typeof args === "object" && args !== null && "op" in args ? [args as ASTNode] : [];
 }
 
-/** The first call below a node that is not available. */
-export function findRefused(node: ASTNode, inMacro = false): Refused | null {
-  const checked = checkCall(node, inMacro);
-  if (checked.refused !== null) return checked.refused;
-  for (const child of childrenOf((node as ExpressionNode).args)) {
-    const refused = findRefused(child, checked.inMacro);
-    if (refused !== null) return refused;
-  }
-  return null;
+function refusedCall(name: string, at: number): Refused | null {
+  if (!REFUSED_CALLS.has(name)) return null;
+  return { message: `${name}() is not available in conditions; use ==, startsWith(), endsWith() or contains()`, at };
+}
+
+function calledBy({ op, args }: Pick<ExpressionNode, "op" | "args">): string {
+  if ((op !== "call" && op !== "rcall") || !Array.isArray(args)) return "";
+  return typeof args[0] === "string" ? args[0] : "";
 }

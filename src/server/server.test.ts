@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { z } from "zod";
 import { testDatabase } from "../../test/setup/database.ts";
+import { signWebhook } from "../protocol/webhook-signature.ts";
 import { readServerConfig } from "./config.ts";
 import { processStart } from "./process-identity.ts";
 import { type RunningServer, startServer } from "./server.ts";
@@ -104,7 +106,8 @@ test("the first start makes a private home, a database and an administrator's to
   atEnd(t, () => stopPostgres(home));
   const first = await start(t, environment(home));
   assert.equal(statSync(home).mode & 0o777, 0o700);
-  for (const file of ["admin-token", "server.json"]) assert.equal(statSync(join(home, file)).mode & 0o777, 0o600);
+  for (const file of ["admin-token", "secret-key", "server.json"])
+    assert.equal(statSync(join(home, file)).mode & 0o777, 0o600);
   const { url, pid, version } = JSON.parse(readFileSync(join(home, "server.json"), "utf8"));
   assert.deepEqual({ url, pid, version }, { url: first.url, pid: process.pid, version: VERSION });
 
@@ -269,3 +272,42 @@ test(
     );
   },
 );
+
+test("servers that share a database keep no secrets without a key, and share those under the one they are given", async (t) => {
+  const { url } = await testDatabase(t);
+  const trigger = { name: "push", pipeline: "name: p\nenvironment: { image: x }\nsteps: { a: { run: x } }" };
+  const create = async (server: RunningServer, token: string) =>
+    fetch(`${server.url}/api/v1/triggers`, {
+      ...{ method: "POST", body: JSON.stringify(trigger) },
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    });
+  const home = await folderOf(t);
+  const without = await start(t, environment(home, { DATABASE_URL: url }));
+  const refused = await create(without, tokenOf(home));
+  assert.equal(refused.status, 409);
+  assert.match(await refused.text(), /no key to keep secrets with.*BERTH_SECRET_KEY_FILE/);
+  assert.equal(existsSync(join(home, "secret-key")), false);
+  await without.close();
+
+  const keyFile = join(await folderOf(t), "key");
+  const missing = environment(home, { DATABASE_URL: url, BERTH_SECRET_KEY_FILE: keyFile });
+  await assert.rejects(start(t, missing), /The key file .* cannot be read/);
+  writeFileSync(keyFile, `${randomBytes(32).toString("base64")}\n`);
+  const servers = [await start(t, missing), await start(t, { ...missing, BERTH_HOME: await folderOf(t) })];
+  const made = await create(servers[0]!, tokenOf(home));
+  const { path, secret } = (await made.json()) as { path: string; secret: string };
+  for (const server of servers) {
+    const message = { id: "msg_1", timestamp: Math.floor(Date.now() / 1000) };
+    const answer = await fetch(new URL(path, server.url), {
+      ...{ method: "POST", body: "{}" },
+      headers: {
+        "content-type": "application/json",
+        "webhook-id": message.id,
+        "webhook-timestamp": String(message.timestamp),
+        "webhook-signature": signWebhook(secret, message, Buffer.from("{}")),
+      },
+    });
+    assert.equal(answer.status, 200, await answer.text());
+    await server.close();
+  }
+});

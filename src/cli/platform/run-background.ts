@@ -1,7 +1,3 @@
-import { ApiClient } from "../api/client.ts";
-import { countLiveRuns } from "../api/runs.ts";
-import { hasActiveSchedules } from "../api/schedules.ts";
-import { hasActiveTriggers } from "../api/triggers.ts";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { onInterrupt } from "../on-interrupt.ts";
@@ -9,7 +5,7 @@ import type { BackgroundMessage } from "./background.ts";
 import { embeddedEndpoint } from "./embedded-endpoint.ts";
 import { berthHome } from "./home.ts";
 import { IDLE_STOP_MS, IdleWatch } from "./idle-watch.ts";
-import { SUPERVISOR_USER_AGENT } from "./request-activity.ts";
+import { isNeeded } from "./is-needed.ts";
 import { AlreadyUp, supervise } from "./supervisor.ts";
 
 /** The platform as another command started it: tells that one when it is ready, and ends when nobody needs it. */
@@ -19,7 +15,7 @@ export async function runBackgroundPlatform(context: CliContext): Promise<void> 
   const log = (line: string) => context.console.note(`${new Date().toISOString()} ${line}`);
   using _interrupt = onInterrupt(() => stop.abort());
   using idle = new IdleWatch({
-    isNeeded: () => isNeeded(home),
+    isNeeded: () => isNeeded(() => embeddedEndpoint(home)),
     onIdle: () => {
       log(`nobody needed Berth for ${IDLE_STOP_MS / 60_000} minutes; stopping`);
       stop.abort();
@@ -56,13 +52,4 @@ function tellStarter(message: BackgroundMessage): void {
   process.send?.(message, undefined, undefined, () => {
     if (process.connected) process.disconnect();
   });
-}
-
-/** Whether there is something to do, or something that only a server that is up can see coming. */
-async function isNeeded(home: string): Promise<boolean> {
-  const endpoint = embeddedEndpoint(home);
-  if (endpoint === null) return false;
-  const api = new ApiClient(() => endpoint, SUPERVISOR_USER_AGENT);
-  if ((await countLiveRuns(api)) > 0) return true;
-  return (await hasActiveSchedules(api)) || (await hasActiveTriggers(api));
 }

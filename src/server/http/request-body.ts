@@ -38,7 +38,8 @@ export function checkContentType(request: FastifyRequest, route: Route): void {
 
 /** For a request without a body, which no parser sees. */
 export function checkAbsentBody(request: FastifyRequest): void {
-  if (request.body !== undefined && request.body !== null) return;
+  // `null` is a body too.
+  if ((request.body !== undefined && request.body !== null) || request.checkedBody !== null) return;
   const wrong = mismatch(request, Buffer.alloc(0));
   if (wrong !== null) throw wrong;
 }

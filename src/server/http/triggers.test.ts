@@ -92,6 +92,8 @@ test("a body that is too large, of another type or no JSON is refused", async (t
   assert.ok(chunked.statusCode >= 400 && chunked.statusCode < 500, String(chunked.statusCode));
   const typed = await callHook(server, trigger, { headers: { "content-type": "text/plain" } });
   assert.equal(typed.statusCode, 415);
+  const nothing = await callHook(server, trigger, { body: null });
+  assert.equal(nothing.statusCode, 422, "what is signed is understood, and lacks a ref");
   const fits = await callHook(server, trigger, { body: { ref: "a", more: "x".repeat(WEBHOOK_BODY_MAX_BYTES - 100) } });
   assert.equal(fits.statusCode, 200, fits.body);
 });
