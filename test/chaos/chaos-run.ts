@@ -37,6 +37,8 @@ export interface ChaosResult {
   readonly faults: Readonly<Record<string, number>>;
   readonly verdict: Verdict;
   readonly leftovers: readonly string[];
+  /** Programs that ended by themselves, and requests that were answered as a defect. */
+  readonly defects: readonly string[];
 }
 
 const SUBMIT_INTERVAL_MS = 400;
@@ -76,6 +78,7 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
     faults,
     verdict: judge(evidence, ledger.read()),
     leftovers,
+    defects: fleet.defects(),
   };
 
   async function submitUntil(end: AbortSignal): Promise<void> {

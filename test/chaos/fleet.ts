@@ -16,6 +16,12 @@ const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 /** A worker that is gone is given up as soon as its lease ran out, so that a chaos run sees it happen. */
 const RECOVERY_AFTER_SECONDS = "0";
 
+/** What a server logs when it answers 500: see http/errors.ts. */
+const INTERNAL_ERROR = "The server failed at this request";
+const DEFECT_SHOWN_MAX_CHARS = 400;
+/** A server that finds no database when it starts says so and ends; an agent waits. */
+const SERVER_MAY_EXIT_WITH = [3];
+
 export interface FleetOptions {
   readonly folder: string;
   readonly agents: number;
@@ -95,6 +101,18 @@ export class Fleet implements AsyncDisposable {
     return leftoversOf(this.#folder);
   }
 
+  /** What no outage excuses: programs that ended by themselves, and requests that failed as by a defect. */
+  defects(): string[] {
+    const failed = this.servers.flatMap(({ name }) =>
+      readFileSync(join(this.#folder, `${name}.log`), "utf8")
+        .split("\n")
+        .filter((line) => line.includes(INTERNAL_ERROR))
+        .map((line) => `${name}: ${line.slice(0, DEFECT_SHOWN_MAX_CHARS)}`),
+    );
+    const crashes = [...this.servers, ...this.agents.map((agent) => agent.part)].flatMap((one) => one.crashes);
+    return [...crashes, ...failed];
+  }
+
   /** Nobody is cut off any more: what waits is to come to its end. */
   heal(): void {
     for (const agent of this.agents) agent.network?.heal();
@@ -147,7 +165,8 @@ function part(
   env: Record<string, string>,
   through: readonly string[] = [],
 ): Part {
-  return new Part({ name, args, env, through, logFile: join(folder, `${name}.log`) });
+  const mayExitWith = args[0] === "server" ? SERVER_MAY_EXIT_WITH : [];
+  return new Part({ name, args, env, through, mayExitWith, logFile: join(folder, `${name}.log`) });
 }
 
 function makeHome(folder: string, name: string): string {

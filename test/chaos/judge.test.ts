@@ -261,9 +261,18 @@ test("bytes that their producer did not have, and a cached result that nobody ma
 });
 
 test("the summary has a line for each count, and one left-over alone is enough to fail", () => {
-  const result = { runs: 3, attempts: 9, handOvers: 1, faults: { b: 2, a: 5 }, verdict: CLEAN, leftovers: [] };
+  const result = {
+    runs: 3,
+    attempts: 9,
+    handOvers: 1,
+    faults: { b: 2, a: 5 },
+    verdict: CLEAN,
+    leftovers: [],
+    defects: [],
+  };
   assert.equal(isClean(result), true);
   assert.equal(isClean({ ...result, leftovers: ["container 1"] }), false);
+  assert.equal(isClean({ ...result, defects: ["server-0 ended with 1"] }), false);
   for (const name of Object.keys(CLEAN) as (keyof Verdict)[]) {
     assert.equal(isClean({ ...result, verdict: { ...CLEAN, [name]: ["one"] } }), false, name);
   }
@@ -280,6 +289,7 @@ test("the summary has a line for each count, and one left-over alone is enough t
         "wrong bytes 0",
         "leftovers 1",
         "container 1",
+        "crashes and internal errors 0",
       ],
     ],
   );

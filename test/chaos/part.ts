@@ -15,6 +15,8 @@ export interface PartOptions {
   /** What the process is started through, such as a namespace; it has to become the process. */
   readonly through?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Exit codes by which it may end by itself, to be started again. */
+  readonly mayExitWith: readonly number[];
   /** What it says, over all its lives. */
   readonly logFile: string;
 }
@@ -24,7 +26,7 @@ export class Part {
   readonly name: string;
   readonly #options: PartOptions;
   #child: ChildProcess | null = null;
-  #lives = 0;
+  readonly #crashes: string[] = [];
   #goneUntil = 0;
   readonly #stopping = new AbortController();
   #heldDown: Promise<unknown> = Promise.resolve();
@@ -36,9 +38,9 @@ export class Part {
     this.#life = this.#live();
   }
 
-  /** How often it was started. */
-  get lives(): number {
-    return this.#lives;
+  /** Each time that it ended although nobody had ended it. */
+  get crashes(): readonly string[] {
+    return this.#crashes;
   }
 
   /** False when there is none to kill just now, or when it is left to itself: see `goneFor`. */
@@ -92,16 +94,17 @@ export class Part {
   }
 
   async #live(): Promise<void> {
-    const { args, env, logFile, through = [] } = this.#options;
+    const { name, args, env, logFile, through = [], mayExitWith } = this.#options;
     const [program, ...rest] = [...through, process.execPath, MAIN, ...args];
     while (!this.#stopping.signal.aborted) {
       const log = openSync(logFile, "a");
       // By the channel it hears when this process is gone, and then ends too: see serve-until-stopped.ts.
       this.#child = spawn(program!, rest, { env, stdio: ["ignore", log, log, "ipc"] });
       closeSync(log);
-      this.#lives += 1;
-      await once(this.#child, "exit");
+      const [code, signal] = (await once(this.#child, "exit")) as [number | null, NodeJS.Signals | null];
       this.#child = null;
+      const isOurs = this.#stopping.signal.aborted || signal === "SIGKILL";
+      if (!isOurs && !mayExitWith.includes(code ?? -1)) this.#crashes.push(`${name} ended with ${code ?? signal}`);
       await this.#heldDown;
       await sleep(RESTART_DELAY_MS, undefined, { signal: this.#stopping.signal }).catch(() => {});
     }

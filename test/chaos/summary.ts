@@ -11,11 +11,12 @@ const TITLES = {
   logGaps: "log gaps",
   wrongBytes: "wrong bytes",
   leftovers: "leftovers",
+  defects: "crashes and internal errors",
 } as const;
 
 /** Every count that the promise is about, each with what was found. */
-export function summary({ runs, attempts, handOvers, faults, verdict, leftovers }: ChaosResult): string {
-  const found = { ...verdict, leftovers };
+export function summary({ runs, attempts, handOvers, faults, verdict, leftovers, defects }: ChaosResult): string {
+  const found = { ...verdict, leftovers, defects };
   const injected = Object.entries(faults).toSorted(([left], [right]) => left.localeCompare(right));
   return [
     row("runs", runs),
@@ -34,8 +35,10 @@ export function summary({ runs, attempts, handOvers, faults, verdict, leftovers 
 }
 
 /** Whether anything was found that must not be. */
-export function isClean({ verdict, leftovers }: ChaosResult): boolean {
-  return leftovers.length === 0 && Object.values(verdict).every((entries) => entries.length === 0);
+export function isClean({ verdict, leftovers, defects }: ChaosResult): boolean {
+  return (
+    leftovers.length === 0 && defects.length === 0 && Object.values(verdict).every((entries) => entries.length === 0)
+  );
 }
 
 function row(title: string, count: number): string {
