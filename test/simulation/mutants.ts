@@ -1,0 +1,189 @@
+/** A past failure, put back: in a file each text, which occurs once in it, is replaced by another. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly edits: readonly (readonly [find: string, replace: string])[];
+  /** Where it shows: in the agent, or in what the real server does with a real PostgreSQL. */
+  readonly store: "memory" | "postgres";
+}
+
+/** Of the agent: with the memory model, which is fast. */
+const AGENT: readonly Omit<Mutant, "store">[] = [
+  {
+    name: "after a restart the end of a batch is reported before those of its items",
+    file: "src/agent/run-steps.ts",
+    edits: [
+      ["    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);\n", ""],
+      [
+        "    this.#resume();\n    if (stop",
+        "    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);\n    this.#resume();\n    if (stop",
+      ],
+    ],
+  },
+  {
+    name: "after a restart ends are reported in the order in which their steps were made ready",
+    file: "src/agent/run-history.ts",
+    edits: [
+      [
+        "const ended = this.#results.map(",
+        "const ended = [...this.attempts.values()].flatMap((one) => one.map(({ result, work }) => ({ ...work.ref, result }))).filter(({ result }) => result !== null).map(",
+      ],
+    ],
+  },
+  {
+    name: "an item that runs is skipped when its sibling fails after a restart",
+    file: "src/pipeline/run-graph-node.ts",
+    edits: [["return !wasRunning && (", "return ("]],
+  },
+  {
+    name: "an object of an earlier lease is taken for that of this one",
+    file: "src/backends/object-name.ts",
+    edits: [
+      [
+        "hashName(installation, run, scope, stepRun, String(attempt))",
+        "hashName(installation, run, stepRun, String(attempt))",
+      ],
+    ],
+  },
+  {
+    name: "after a power cut an attempt goes on with the inputs of one that was forgotten",
+    file: "src/agent/run-attempts.ts",
+    edits: [["if (!isSealed(spec.folder)) return;", "if (isSealed(spec.folder) || true) return;"]],
+  },
+  {
+    name: "a batch is reported as split before its input is committed",
+    file: "src/agent/run-steps.ts",
+    edits: [["    await this.#needsCommitted(batch);\n", ""]],
+  },
+  {
+    name: "what a condition decides is reported before what it looked at is committed",
+    file: "src/agent/run-steps.ts",
+    edits: [
+      [
+        "isMet(stepRun, this.#stops.all);\n    await this.#needsCommitted(stepRun);\n",
+        "isMet(stepRun, this.#stops.all);\n",
+      ],
+    ],
+  },
+  {
+    name: "a success is reported before those of what it read",
+    file: "src/agent/commits.ts",
+    edits: [["outputs.every(isInline) && this.#pendingAmong(reads).length === 0", "outputs.every(isInline)"]],
+  },
+  {
+    name: "an agent goes on with leases that the server gave up",
+    file: "src/agent/held-runs.ts",
+    edits: [['if (held?.lease.epoch === epoch) held.fence("the server gave the lease up");', ""]],
+  },
+  {
+    name: "a process that may not speak for its worker any more keeps its containers",
+    file: "src/agent/agent.ts",
+    edits: [['for (const held of this.#held.all()) held.fence("this process of the agent may not go on");', ""]],
+  },
+  {
+    name: "containers run on when their lease is lost",
+    file: "src/agent/run-driver.ts",
+    edits: [['    this.#stopAll({ kind: "cancel", reason: "fenced", fault: null });\n', ""]],
+  },
+  {
+    name: "what is left of a lost lease is not removed",
+    file: "src/agent/run-driver.ts",
+    edits: [
+      [
+        "if (!(await this.#attempts.releaseAll())) throw",
+        'if (this.#state !== "fenced" && !(await this.#attempts.releaseAll())) throw',
+      ],
+    ],
+  },
+  {
+    name: "a process that starts goes on with runs that were given up while it was away",
+    file: "src/agent/recovery.ts",
+    edits: [["if (ackedSeq < 0 && !history.fenced) {", "if (ackedSeq < -1) {"]],
+  },
+  {
+    name: "a run begins again on a worker that is still stopping what ran under an earlier lease",
+    file: "src/agent/agent.ts",
+    edits: [["Promise.all(before).then(() => {}),", "Promise.resolve(),"]],
+  },
+  {
+    name: "the intent to run an attempt is not journaled",
+    file: "src/agent/run-attempts.ts",
+    edits: [['link.outbox.record({ type: "intent", work }, started)', "link.outbox.report(started)"]],
+  },
+  {
+    name: "a run is begun before it is journaled",
+    file: "src/agent/run-driver.ts",
+    edits: [["    journal.append(assigned);\n", ""]],
+  },
+  {
+    name: "how an attempt ended is reported and not journaled",
+    file: "src/agent/run-attempts.ts",
+    edits: [
+      [
+        "return durably(() => link.outbox.record(record, finished), wait);",
+        "return durably(() => link.outbox.report(finished), wait);",
+      ],
+    ],
+  },
+  {
+    name: "a journal that lost its end in a power cut is continued",
+    file: "src/agent/recovery.ts",
+    edits: [["if (shortened.length === 0) return", "if (shortened.length >= 0) return"]],
+  },
+  {
+    name: "an object that is gone counts as a success",
+    file: "src/backends/outcomes.ts",
+    edits: [
+      [
+        'return { state: "lost", fault: why, ...NO_FACTS };',
+        'return { state: "succeeded", fault: null, ...NO_FACTS, exitCode: 0 };',
+      ],
+    ],
+  },
+  {
+    name: "an attempt that was lost sight of runs on beside the next one",
+    file: "src/agent/run-attempts.ts",
+    edits: [['if (outcome.state !== "lost") return;', 'if (outcome.state !== "cancelled") return;']],
+  },
+  {
+    name: "the pause between reports is measured by the wall clock",
+    file: "src/agent/outbox.ts",
+    edits: [
+      ["sentAtMs = performance.now();", "sentAtMs = Date.now();"],
+      ["sentAtMs + SPACING_MS - performance.now()", "sentAtMs + SPACING_MS - Date.now()"],
+    ],
+  },
+  {
+    name: "time limits are kept by the wall clock",
+    file: "src/runtime/run-deadline.ts",
+    edits: [
+      ["const endsAt = performance.now() + ms;", "const endsAt = Date.now() + ms;"],
+      ["const left = endsAt - performance.now();", "const left = endsAt - Date.now();"],
+    ],
+  },
+  {
+    name: "an event whose answer was lost is sent under a new number",
+    file: "src/agent/outbox.ts",
+    edits: [
+      ["          return expected - 1;\n", "          throw error;\n"],
+      ["this.#lastSeq = options.lastSeq;", "this.#lastSeq = options.pending.at(-1)?.seq ?? options.lastSeq + 1;"],
+    ],
+  },
+  {
+    name: "what is still being made ready is removed before it is there",
+    file: "src/agent/run-attempts.ts",
+    edits: [["    await this.#preparing.get(handle.name);\n", ""]],
+  },
+  {
+    name: "logs of an attempt are not waited for before it is removed",
+    file: "src/agent/run-attempts.ts",
+    edits: [["if (!link.signal.aborted && this.#submitted.has(handle.name)) {", "if (link.signal.aborted) {"]],
+  },
+  {
+    name: "a blob is hashed without end in the first minute of a machine",
+    file: "src/runtime/blob-cache.ts",
+    edits: [["    while (present === null) {", "    while (present === null || !this.#folder.isProven(present)) {"]],
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = AGENT.map((mutant) => ({ ...mutant, store: "memory" as const }));
