@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CATCH_UP_MAX, dueTimes, LATE_MS } from "./due-times.ts";
-import { decideOverlap, QUEUE_MAX } from "./overlap.ts";
+import { decideOverlap, QUEUE_MAX, STARTS_MAX } from "./overlap.ts";
 
 const MINUTE = 60_000;
 const NOON = Date.parse("2026-05-01T12:00:00Z");
@@ -53,6 +53,7 @@ test("a year of minutes is caught up within bounds, and the rest is one entry", 
 
 test("what an overlap leads to is decided for all that waits at once", () => {
   assert.deepEqual(decideOverlap("allow", 2, 3), ["start", "start"]);
+  assert.deepEqual(decideOverlap("allow", STARTS_MAX + 1, 0).slice(-2), ["start", "wait"]);
   assert.deepEqual(decideOverlap("skip", 1, 0), ["start"]);
   assert.deepEqual(decideOverlap("skip", 2, 0), ["start", "overlap"]);
   assert.deepEqual(decideOverlap("skip", 2, 1), ["overlap", "overlap"]);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { chainEvents, runServer, showRun, takeRun } from "../../../test/setup/run-fixture.ts";
 import {
@@ -13,6 +14,7 @@ import {
 import { type TestServer, testWorker } from "../../../test/setup/server.ts";
 import type { Run } from "../../protocol/resources.ts";
 import { fireSchedules } from "./fire-schedules.ts";
+import { STARTS_MAX } from "./overlap.ts";
 
 async function listRuns(server: TestServer): Promise<Run[]> {
   return (await server.call("viewer", { url: "/runs" })).json().items;
@@ -74,6 +76,34 @@ test("what was missed is caught up as the policy says, and what is not is writte
     const hours = missed === undefined ? 0 : (Date.parse(missed.untilAt!) - Date.parse(missed.dueAt)) / 3_600_000;
     assert.equal(hours, { none: 2, last: 1, all: 0 }[catchUp]);
   }
+});
+
+test("many due times are started over several passes, also where runs of the schedule go on", async (t) => {
+  const server = await runServer(t);
+  await apply(server, nightly("overlap: allow, catchUp: all", EACH_HOUR));
+  await letBeDue(server, STARTS_MAX + 5);
+  const count = async () => (await server.services.database.pool.query("SELECT FROM runs")).rowCount;
+  await fireSchedules(server.services);
+  assert.equal(await count(), STARTS_MAX);
+  await fireSchedules(server.services);
+  await fireSchedules(server.services);
+  assert.equal(await count(), STARTS_MAX + 5);
+});
+
+test("runs have the source that was applied", async (t) => {
+  const server = await runServer(t);
+  const source = { digest: createHash("sha256").update("source").digest("hex"), size: 6 };
+  const payload = { pipeline: nightly("", EACH_HOUR), source };
+  const post = { method: "POST", url: "/schedules/apply", payload } as const;
+  assert.equal((await server.call("developer", post)).statusCode, 409, "it has to be there");
+  await server.services.blobs.put(server.project, source.digest, source.size, Buffer.from("source"));
+  assert.equal((await server.call("developer", post)).statusCode, 200);
+  await letBeDue(server);
+  await fireSchedules(server.services);
+  assert.deepEqual(
+    (await listRuns(server)).map((run) => run.source),
+    [source],
+  );
 });
 
 test("skip: a time at which its last run goes on makes none, and names the run that was in the way", async (t) => {

@@ -69,8 +69,9 @@ export async function schedulesWithWork(db: Queryable, limit: number): Promise<s
     name: "schedules-with-work",
     text: `SELECT id FROM schedules WHERE next_at <= now()
            UNION
-           SELECT schedule_id FROM schedule_firings f WHERE state = 'waiting' AND NOT EXISTS (
-             SELECT FROM runs r WHERE r.schedule_id = f.schedule_id AND r.state IN ('queued', 'running', 'cancelling'))
+           SELECT f.schedule_id FROM schedule_firings f JOIN schedules s ON s.id = f.schedule_id
+           WHERE f.state = 'waiting' AND (s.overlap = 'allow' OR NOT EXISTS (
+             SELECT FROM runs r WHERE r.schedule_id = s.id AND r.state IN ('queued', 'running', 'cancelling')))
            LIMIT $1`,
     values: [limit],
   });
