@@ -7,6 +7,8 @@ export const EXIT = {
   usage: 2,
   /** Berth could not do its job. */
   broken: 3,
+  /** The group of the run is busy, and its policy is to refuse: the same may work later, as in sysexits.h. */
+  busy: 75,
   /** Ctrl-C: 128 + SIGINT, as shells have it. */
   interrupted: 130,
 } as const;

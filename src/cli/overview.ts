@@ -10,5 +10,5 @@ Where a command needs a server, it takes --server and --token, else BERTH_SERVER
 config.json in BERTH_HOME, else it starts Berth on this machine and uses that. BERTH_HOME is ~/.berth by default.
 
 Exit codes: 0 success · 1 the run failed or was cancelled · 2 wrong usage or an invalid pipeline ·
-            3 Berth could not do its job · 130 Ctrl-C
+            3 Berth could not do its job · 75 the run's group is busy, try later · 130 Ctrl-C
 `;

@@ -45,7 +45,7 @@ function explain(error: unknown): Explanation {
       message: error.message,
       advice: error.advice === undefined ? [] : [error.advice],
       problems: error.problems ?? [],
-      exitCode: USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.broken,
+      exitCode: exitCodeOf(error.code),
     };
   }
   if (error instanceof ServerUnreachable) {
@@ -57,6 +57,11 @@ function explain(error: unknown): Explanation {
     };
   }
   return { ...explainUnexpected(error), problems: [], exitCode: EXIT.broken };
+}
+
+function exitCodeOf(code: ErrorCode): ExitCode {
+  if (code === "group_busy") return EXIT.busy;
+  return USAGE_CODES.has(code) ? EXIT.usage : EXIT.broken;
 }
 
 function explainUnexpected(error: unknown): Pick<Explanation, "message" | "advice"> {

@@ -21,7 +21,7 @@ const ABSENT: Partial<Record<Scope, string>> = {
 /** Reports templates that are broken or name what is not there. */
 export function checkTemplates(text: string, path: Path, known: Known, { problems }: Compilation): void {
   const { parts, problems: broken } = parseTemplate(text);
-  for (const message of broken) problems.add(path, message);
+  for (const { message } of broken) problems.add(path, message);
   for (const part of parts) {
     if (typeof part === "string" || known.isDamaged(part)) continue;
     const { scope, name } = part;

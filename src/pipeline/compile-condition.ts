@@ -5,9 +5,7 @@ import { type ConditionName, checkCondition } from "./condition.ts";
 import { quote } from "./problem.ts";
 import type { StepSpec } from "./schema.ts";
 import { didYouMean } from "./suggest.ts";
-
-/** Columns of the condition that are shown around the place of a problem. */
-const SHOWN_CHARS = 60;
+import { withCaret } from "./with-caret.ts";
 
 const UNREADABLE = new Set<string>(["folder", "pickle", "bytes"]);
 
@@ -89,14 +87,4 @@ function problemOfStep(
 function unknownIn(name: string, known: object | undefined, damaged: boolean, what: string): string | null {
   if (damaged || Object.hasOwn(known ?? {}, name)) return null;
   return `there is no ${what} ${quote(name)}${didYouMean(name, Object.keys(known ?? {}))}`;
-}
-
-/** The message, and below it the line of the condition with a mark under the place. */
-function withCaret(expression: string, message: string, at: number): string {
-  const start = expression.lastIndexOf("\n", at - 1) + 1;
-  const end = expression.indexOf("\n", at);
-  const line = expression.slice(start, end < 0 ? undefined : end);
-  const from = Math.max(0, at - start - SHOWN_CHARS / 2);
-  const shown = line.slice(from, from + SHOWN_CHARS);
-  return `${message}\n    ${shown}\n    ${" ".repeat(at - start - from)}^`;
 }

@@ -4,6 +4,7 @@ import type { ScheduleDefinition } from "../protocol/schedules.ts";
 import { checkShape } from "./check-shape.ts";
 import { checkTemplates } from "./check-templates.ts";
 import { type Compilation, newCompilation } from "./compilation.ts";
+import { compileConcurrency } from "./compile-concurrency.ts";
 import { compileEnvironments } from "./compile-environments.ts";
 import { checkCombinations } from "./compile-matrix.ts";
 import { checkCycles, checkPhases, checkSerialOrder } from "./compile-needs.ts";
@@ -51,6 +52,7 @@ function compilePlan(compilation: Compilation): Plan {
   const { file } = compilation;
   const mode = file.mode ?? "parallel";
   const params = compileParams(compilation);
+  const concurrency = compileConcurrency(compilation);
   const environments = compileEnvironments(compilation);
   const env = compilePipelineEnv(compilation);
   checkPipelineRetry(compilation);
@@ -73,6 +75,7 @@ function compilePlan(compilation: Compilation): Plan {
   return {
     schema: 1,
     priority: file.priority ?? 0,
+    concurrency,
     name: file.name,
     description: file.description ?? null,
     params,

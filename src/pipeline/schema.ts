@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Scalar } from "../protocol/names.ts";
-import { ArtifactType, Priority } from "../protocol/plan.ts";
+import { ArtifactType, GROUP_LIMIT_MAX, GROUP_MAX_CHARS, Priority } from "../protocol/plan.ts";
 import { DURATION_PATTERN, MEMORY_PATTERN, parseDuration, parseMemory } from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
@@ -142,6 +142,23 @@ export const RetrySpec = z
   .describe("How often, and for what, a step is tried again. A number is max.");
 export type RetrySpec = z.infer<typeof RetrySpec>;
 
+const GroupName = text(GROUP_MAX_CHARS);
+const ConcurrencySpec = z
+  .union([
+    GroupName,
+    mapping({
+      group: GroupName.describe(
+        "What the runs have in common; parameters may be put in, such as ${{ params.target }}.",
+      ),
+      limit: z.int().min(1).max(GROUP_LIMIT_MAX).optional().describe("Runs at work at once. Default: 1."),
+      policy: z
+        .enum(["queue", "cancel_older", "refuse"])
+        .optional()
+        .describe("What happens when a run comes and no place is free. Default: queue."),
+    }),
+  ])
+  .describe("Runs of this group, of whatever pipeline, are at work one at a time, or as many as limit says.");
+
 const EnvironmentChoice = z.union([NameText, EnvironmentSpec]);
 
 export const StepSpec = mapping({
@@ -209,6 +226,7 @@ export const PipelineFile = mapping({
     .describe("parallel: each step as soon as what it needs succeeded. serial: one after another, in file order."),
   fail_fast: z.boolean().optional().describe("true: the first step that fails ends all others. Default: false."),
   priority: Priority.optional().describe("Runs of higher priority are taken first: -100 to 100. Default: 0."),
+  concurrency: ConcurrencySpec.optional(),
   timeout: Duration.optional().describe("How long a run may take, from when a worker takes it."),
   queueTimeout: Duration.optional().describe("How long a run may wait for a worker."),
   env: Variables.optional().describe("Environment variables of every step."),

@@ -46,8 +46,8 @@ test("a parameter that was not given is empty; anything else without a value is 
 test("a broken template is named, each for itself", () => {
   const { problems } = parseTemplate("${{ seed }} ${{ parms.x }} ${{ params.a.b }} ${{ params.seed");
   assert.equal(problems.length, 4);
-  assert.match(problems[1]!, /did you mean "params"/);
-  assert.match(problems[3]!, /is not closed/);
+  assert.match(problems[1]!.message, /did you mean "params"/);
+  assert.match(problems[3]!.message, /is not closed/);
 });
 
 test("in a script a template becomes a variable, and the variable's value is a template again", () => {

@@ -47,14 +47,15 @@ export interface TemplateValues {
   readonly batch: { readonly index: number; readonly count: number } | null;
 }
 
+/** `at`: where in the text the template begins. */
 export interface ParsedTemplate {
-  readonly parts: readonly (string | Reference)[];
-  readonly problems: readonly string[];
+  readonly parts: readonly (string | (Reference & { readonly at: number }))[];
+  readonly problems: readonly { readonly message: string; readonly at: number }[];
 }
 
 export function parseTemplate(text: string): ParsedTemplate {
-  const parts: (string | Reference)[] = [];
-  const problems: string[] = [];
+  const parts: ParsedTemplate["parts"][number][] = [];
+  const problems: ParsedTemplate["problems"][number][] = [];
   let done = 0;
   for (let open = text.indexOf("${{"); open !== -1; open = text.indexOf("${{", done)) {
     if (open > done && text[open - 1] === "$") {
@@ -64,15 +65,14 @@ export function parseTemplate(text: string): ParsedTemplate {
     }
     const close = text.indexOf("}}", open);
     if (close === -1) {
-      problems.push(
-        `the template ${quote(text.slice(open, open + 40))} is not closed by }} (for a plain \${{ write $\${{)`,
-      );
+      const begun = quote(text.slice(open, open + 40));
+      problems.push({ message: `the template ${begun} is not closed by }} (for a plain \${{ write $\${{)`, at: open });
       break;
     }
     parts.push(text.slice(done, open));
     const reference = parseReference(text.slice(open + 3, close).trim());
-    if (typeof reference === "string") problems.push(reference);
-    else parts.push(reference);
+    if (typeof reference === "string") problems.push({ message: reference, at: open });
+    else parts.push({ ...reference, at: open });
     done = close + 2;
   }
   parts.push(text.slice(done));
@@ -134,7 +134,9 @@ export function templateVariables(values: TemplateValues): Record<string, string
 
 function partsOf(template: string): ParsedTemplate["parts"] {
   const { parts, problems } = parseTemplate(template);
-  if (problems.length > 0) throw new TypeError(`the plan holds a bad template: ${problems.join("; ")}`);
+  if (problems.length > 0) {
+    throw new TypeError(`the plan holds a bad template: ${problems.map(({ message }) => message).join("; ")}`);
+  }
   return parts;
 }
 

@@ -15,6 +15,7 @@ export const ERROR_STATUS = {
   stale_epoch: 409,
   stale_boot: 409,
   sequence_gap: 409,
+  group_busy: 409,
   missing_blobs: 409,
   unschedulable: 409,
   gone: 410,

@@ -115,6 +115,9 @@ export type AgentEvent = z.infer<typeof AgentEvent>;
 /** Events that the server adds by itself to a run's stream. */
 export const ServerEventBody = z.discriminatedUnion("type", [
   z.object({ type: z.literal("run.created"), by: z.string() }),
+  /** It waits for a place in its group, and later gets it. */
+  z.object({ type: z.literal("run.held_back"), group: z.string(), limit: z.int() }),
+  z.object({ type: z.literal("run.admitted"), group: z.string() }),
   z.object({ type: z.literal("run.leased"), worker: z.string(), workerName: z.string(), epoch: z.int() }),
   z.object({ type: z.literal("run.released"), epoch: z.int(), reason: z.string() }),
   z.object({ type: z.literal("run.cancel_requested"), by: z.string(), reason: z.string().nullable() }),

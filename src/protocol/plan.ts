@@ -186,9 +186,28 @@ export const PRIORITY_MIN = -100;
 export const PRIORITY_MAX = 100;
 export const Priority = z.int().min(PRIORITY_MIN).max(PRIORITY_MAX);
 
+export const GROUP_LIMIT_MAX = 1_000;
+/** Of a group's name, with its parameters put in. */
+export const GROUP_MAX_CHARS = 200;
+
+/** Runs of which only so many may be at work at once, across all pipelines of the project. */
+export const Concurrency = z.object({
+  /** What they have in common. In a plan `${{ params.… }}` in it is still a template. */
+  group: z.string(),
+  /** Places of the group. A run holds one from when it gets it until it ends, also while it waits for a worker. */
+  limit: z.int().min(1).max(GROUP_LIMIT_MAX),
+  /**
+   * What happens when a run comes and all places are taken. `queue`: it is held back until one is free; `cancel_older`:
+   * those before it are cancelled, so that it gets one; `refuse`: the run is not made.
+   */
+  policy: z.enum(["queue", "cancel_older", "refuse"]),
+});
+export type Concurrency = z.infer<typeof Concurrency>;
+
 export const Plan = z.object({
   schema: z.literal(1),
   priority: Priority.default(0),
+  concurrency: Concurrency.nullable().default(null),
   name: Name,
   description: z.string().nullable(),
   params: z.record(Name, ParamSpec),

@@ -5,7 +5,7 @@ import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name, Scalar } from "./names.ts";
-import { Params, Plan, Priority, SourceRef } from "./plan.ts";
+import { Concurrency, Params, Plan, Priority, SourceRef } from "./plan.ts";
 import { ScheduleDefinition } from "./schedules.ts";
 import { StartedBy } from "./started-by.ts";
 import { AttemptState, RunState, StepState } from "./states.ts";
@@ -128,6 +128,8 @@ export const Run = z.object({
   /** Of two runs that a worker could take, it takes the one with the higher priority; of equals, the older one. */
   priority: Priority,
   needs: Needs,
+  /** The group that it belongs to; `heldBack` while it waits for a place there, before it may wait for a worker. */
+  concurrency: Concurrency.pick({ group: true, limit: true }).extend({ heldBack: z.boolean() }).nullable(),
   fault: Fault.nullable(),
   cancel: z.object({ at: Time, by: z.string(), reason: z.string().nullable() }).nullable(),
   /** Who holds the run, or held it when it ended. `unreachable` when its lease was not renewed in time. */
@@ -154,12 +156,23 @@ export const WaitReason = z.object({
 });
 export type WaitReason = z.infer<typeof WaitReason>;
 
+/** What a run waits for that is held back by its group. */
+export const WaitingForPlace = Concurrency.pick({ group: true, limit: true }).extend({
+  /** The runs that hold the places, the oldest first. */
+  holders: z.array(z.object({ id: idOf("run"), name: z.string(), state: RunState })),
+  /** Runs that get a place before this one. */
+  before: z.int(),
+});
+export type WaitingForPlace = z.infer<typeof WaitingForPlace>;
+
 /** Why a queued run waits. */
 export const Waiting = z.object({
   /** One sentence for people. */
   summary: z.string(),
   /** False when no registered worker could ever take the run as it is: something has to change. */
   possible: z.boolean(),
+  /** Only of a run that is held back: workers look at it when it has its place. */
+  place: WaitingForPlace.nullable(),
   /** The workers nearest to taking it come first; one without reasons is about to. */
   workers: z.array(z.object({ id: idOf("worker"), name: Name, reasons: z.array(WaitReason) })),
 });

@@ -29,6 +29,7 @@ function order(
   const plan: Plan = {
     schema: 1,
     priority: 0,
+    concurrency: null,
     name: "wine",
     description: null,
     params: {},

@@ -34,6 +34,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
   const plan: Plan = {
     schema: 1,
     priority: 0,
+    concurrency: null,
     name: "wine",
     description: null,
     params: {},

@@ -66,6 +66,7 @@ function attemptLines(steps: readonly StepRun[]): string[] {
 
 function waitingLines({ waiting }: RunDetail): string[] {
   if (waiting === null) return [];
+  if (waiting.place !== null && waiting.possible) return [`  waiting: ${plainText(waiting.summary)}`, ""];
   const perWorker = waiting.workers.map(({ name, reasons }) => {
     const why = reasons.length === 0 ? "is about to take it" : reasons.map((reason) => reason.message).join("; ");
     const verdict =

@@ -49,12 +49,16 @@ function cells(run: Run, style: Style): string[] {
   const paint = { succeeded: style.green, failed: style.red, cancelled: style.yellow }[run.state as string];
   return [
     runName(run),
-    paint === undefined ? run.state : paint(run.state),
+    paint === undefined ? stateText(run) : paint(run.state),
     formatAge(Date.now() - Date.parse(run.createdAt)),
     tookText(run),
     run.worker === null ? "-" : plainText(run.worker.name),
     plainText(run.createdBy),
   ];
+}
+
+function stateText({ state, concurrency }: Run): string {
+  return concurrency?.heldBack ? `${state}, held back` : state;
 }
 
 function tookText(run: Run): string {

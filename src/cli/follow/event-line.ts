@@ -19,6 +19,12 @@ export function eventLine(event: RunEvent, view: RunView): string | null {
       return stepLine(event, view);
     case "step.cached":
       return `${plainText(body.stepRun)} taken from the cache: made by run #${body.from.number}`;
+    case "run.held_back": {
+      const places = body.limit === 1 ? "1 place" : `${body.limit} places`;
+      return `run held back: the group ${plainText(body.group)} has ${places}, and none is free`;
+    }
+    case "run.admitted":
+      return `run has its place in the group ${plainText(body.group)}`;
     case "run.leased":
       return `run taken by worker ${plainText(body.workerName)}`;
     case "run.released":

@@ -90,6 +90,8 @@ export function applyEvent(view: RunView, event: RunEvent): void {
   const atMs = Date.parse(event.at);
   switch (body.type) {
     case "run.created":
+    case "run.held_back":
+    case "run.admitted":
     case "image.ready":
       break;
     case "run.leased":

@@ -19,7 +19,11 @@ function summaryOf(state: Run["state"]): string[] {
       fault: fault("exit-nonzero", "It exited with 3."),
     },
   ]);
-  const data = { run: { ...run, restartOf: null, priority: 0, fault: null } as unknown as Run, view, artifacts: [] };
+  const data = {
+    run: { ...run, restartOf: null, priority: 0, concurrency: null, fault: null } as unknown as Run,
+    view,
+    artifacts: [],
+  };
   return renderSummary(data, createStyle(false));
 }
 

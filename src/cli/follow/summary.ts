@@ -23,7 +23,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
     "",
     headline(run, style),
     ...cancelLine(run),
-    ...priorityLine(run),
+    ...orderLines(run),
     "",
     ...stepsTable(run, [...view.rows.values()], style),
     ...artifactsTable(artifacts, style),
@@ -57,8 +57,12 @@ function cancelLine({ state, cancel }: Run): string[] {
   ];
 }
 
-function priorityLine({ priority }: Run): string[] {
-  return priority === 0 ? [] : [`  priority ${priority}`];
+/** What decided, or decides, when the run's turn comes. */
+function orderLines({ priority, concurrency }: Run): string[] {
+  return [
+    ...(priority === 0 ? [] : [`  priority ${priority}`]),
+    ...(concurrency === null ? [] : [`  group ${plainText(concurrency.group)}, ${concurrency.limit} at a time`]),
+  ];
 }
 
 function stepsTable(run: Run, rows: readonly Row[], style: Style): string[] {

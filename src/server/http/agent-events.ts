@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EventsRequest, EventsResponse } from "../../protocol/agent-api.ts";
 import { idOf } from "../../protocol/ids.ts";
+import { passPlacesOn } from "../scheduling/places.ts";
 import { recordEvents } from "../scheduling/record-events.ts";
 import type { ContractCache } from "../scheduling/step-contracts.ts";
 import type { Services } from "../services.ts";
@@ -25,6 +26,7 @@ export function agentEventsRoute(services: Services, contracts: ContractCache): 
         events,
       );
       services.wakeups.notify(`run:${run}`);
+      if (ended) await passPlacesOn(services, [run]);
       // The worker has a slot more; its own poll may be the one that waits.
       if (ended) services.wakeups.notify("queue");
       return { ackedSeq, cancel };

@@ -7,7 +7,7 @@ import type { Services } from "../services.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 /** The one route that starts runs without an API token: by a message that is signed with the secret of its trigger. */
-export function hookRoute({ database, wakeups }: Services): Route {
+export function hookRoute(services: Services): Route {
   return defineRoute({
     method: "POST",
     path: "/hooks/:trigger",
@@ -16,7 +16,7 @@ export function hookRoute({ database, wakeups }: Services): Route {
     tag: "triggers",
     schemas: { params: z.object({ trigger: idOf("trigger") }), body: z.unknown(), response: HookAnswer },
     maxBodyBytes: WEBHOOK_BODY_MAX_BYTES,
-    errors: ["invalid_params", "missing_blobs", "conflict", "too_many_requests"],
+    errors: ["invalid_params", "missing_blobs", "conflict", "group_busy", "too_many_requests"],
     handler: async ({ body, principal, project, request }) => {
       if (principal.kind !== "webhook" || request.checkedBody === null) {
         throw new Error("a webhook reached its handler without its signature having been checked");
@@ -24,9 +24,7 @@ export function hookRoute({ database, wakeups }: Services): Route {
       const { trigger, message } = principal;
       const { id, timestamp } = message;
       const delivery = { project, trigger, digest: request.checkedBody, body, webhook: { id, timestamp } };
-      const answer = await deliverWebhook(database, delivery);
-      if (answer.run !== null && !answer.repeated) wakeups.notify("queue");
-      return answer;
+      return deliverWebhook(services, delivery);
     },
   });
 }

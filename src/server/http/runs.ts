@@ -15,7 +15,7 @@ import { RunState, STEP_TRANSITIONS, StepState } from "../../protocol/states.ts"
 import { cancelRun } from "../scheduling/cancel.ts";
 import { createRun } from "../scheduling/create-run.ts";
 import { restartRun } from "../scheduling/restart-run.ts";
-import { explainWaiting } from "../scheduling/waiting.ts";
+import { explainQueued } from "../scheduling/waiting-for-place.ts";
 import type { Services } from "../services.ts";
 import { listAttempts } from "../store/attempts.ts";
 import type { Database, Queryable } from "../store/database.ts";
@@ -37,10 +37,9 @@ export function runsRoutes(services: Services): Route[] {
       tag: "runs",
       schemas: { body: CreateRunRequest, response: RunDetail },
       status: 201,
-      errors: ["invalid_pipeline", "invalid_params", "missing_blobs", "not_found", "unschedulable"],
+      errors: ["invalid_pipeline", "invalid_params", "missing_blobs", "group_busy", "not_found", "unschedulable"],
       handler: async ({ body, project, principal }) => {
-        const run = await createRun(database, { project, by: nameOf(principal) }, body);
-        wakeups.notify("queue");
+        const run = await createRun(services, { project, by: nameOf(principal) }, body);
         return runDetail(database, project, run);
       },
     }),
@@ -109,7 +108,7 @@ export function runsRoutes(services: Services): Route[] {
       errors: ["conflict"],
       handler: async ({ params, body, project, principal }) => {
         const run = await runIdOf(database.pool, project, params.run);
-        const { worker } = await cancelRun(database, {
+        const { worker } = await cancelRun(services, {
           ...{ project, run },
           facts: { by: nameOf(principal), reason: body?.reason ?? null, code: "cancelled" },
         });
@@ -126,11 +125,10 @@ export function runsRoutes(services: Services): Route[] {
       tag: "runs",
       schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RunDetail },
       status: 201,
-      errors: ["conflict", "gone", "invalid_params", "missing_blobs", "unschedulable"],
+      errors: ["conflict", "group_busy", "gone", "invalid_params", "missing_blobs", "unschedulable"],
       handler: async ({ params, body, project, principal }) => {
         const original = await runIdOf(database.pool, project, params.run);
-        const run = await restartRun(database, { project, by: nameOf(principal) }, original, body ?? {});
-        wakeups.notify("queue");
+        const run = await restartRun(services, { project, by: nameOf(principal) }, original, body ?? {});
         return runDetail(database, project, run);
       },
     }),
@@ -146,7 +144,7 @@ export async function runDetail(database: Database, project: string, id: string)
   const stepCounts = Object.fromEntries(
     (Object.keys(STEP_TRANSITIONS) as StepState[]).map((state) => [state, counts[state] ?? 0]),
   ) as Record<StepState, number>;
-  const waiting = run.state === "queued" ? await explainWaiting(database.pool, project, run) : null;
+  const waiting = run.state === "queued" ? await explainQueued(database.pool, project, run) : null;
   return { ...run, stepCounts, waiting };
 }
 

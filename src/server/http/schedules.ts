@@ -32,7 +32,8 @@ const ScheduleParams = z.object({ pipeline: Name, schedule: Name });
 const NEXT_SHOWN = 5;
 const FIRINGS_SHOWN = 20;
 
-export function scheduleRoutes({ database, wakeups }: Services): Route[] {
+export function scheduleRoutes(services: Services): Route[] {
+  const { database } = services;
   const find = async (project: string, ref: ScheduleRef): Promise<Schedule> => {
     const found = await listSchedules(database.pool, project, { ...ref, state: null, after: null, limit: 1 });
     return found[0] ?? noSchedule(ref);
@@ -130,10 +131,9 @@ export function scheduleRoutes({ database, wakeups }: Services): Route[] {
       tag: "schedules",
       schemas: { params: ScheduleParams, response: RunDetail },
       status: 201,
-      errors: ["invalid_params", "missing_blobs"],
+      errors: ["invalid_params", "missing_blobs", "group_busy"],
       handler: async ({ params, project, principal }) => {
-        const run = await runSchedule(database, { project, by: nameOf(principal) }, refOf(params));
-        wakeups.notify("queue");
+        const run = await runSchedule(services, { project, by: nameOf(principal) }, refOf(params));
         return runDetail(database, project, run);
       },
     }),

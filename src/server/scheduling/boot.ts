@@ -3,6 +3,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { Services } from "../services.ts";
 import { recordBoot } from "../store/boots.ts";
 import { activeRunsOf, extendLeases, grantedLeases, leasesWithout } from "../store/leases.ts";
+import { passPlacesOn } from "./places.ts";
 import { releaseRun } from "./release.ts";
 
 /**
@@ -10,7 +11,7 @@ import { releaseRun } from "./release.ts";
  * this process does not hold are known to be lost, and given up at once.
  */
 export async function bootWorker(
-  { database, wakeups, installation }: Pick<Services, "database" | "wakeups" | "installation">,
+  { database, wakeups, log, installation }: Pick<Services, "database" | "wakeups" | "log" | "installation">,
   worker: string,
   request: BootRequest,
 ): Promise<BootResponse> {
@@ -32,6 +33,10 @@ export async function bootWorker(
   });
   for (const { run } of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
+  await passPlacesOn(
+    { database, wakeups, log },
+    released.map(({ run }) => run),
+  );
   return response;
 }
 

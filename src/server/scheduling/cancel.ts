@@ -1,9 +1,11 @@
 import { type CancelFacts, cancelFault, endOfCancelled } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { RunState } from "../../protocol/states.ts";
-import type { Database, Queryable } from "../store/database.ts";
+import type { Services } from "../services.ts";
+import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { closeRun } from "./close-run.ts";
+import { passPlacesOn } from "./places.ts";
 
 export interface CancelRequest {
   readonly project: string;
@@ -22,11 +24,26 @@ export interface Cancelled {
  * Stops a run: at once while it waits; while it runs, its agent stops what runs and reports the end. Asking again
  * changes nothing. A run that ended by itself stays as it ended: 409.
  */
-export async function cancelRun(database: Database, request: CancelRequest): Promise<Cancelled> {
-  return database.transaction((client) => cancelRunWithin(client, request));
+export async function cancelRun(
+  services: Pick<Services, "database" | "wakeups" | "log">,
+  request: CancelRequest,
+): Promise<Cancelled> {
+  const cancelled = await services.database.transaction((client) => cancelRunWithin(client, request));
+  if (cancelled.changed && cancelled.state !== "cancelling") await passPlacesOn(services, [request.run]);
+  return cancelled;
 }
 
-/** The same within a transaction of the caller. */
+/** The same within a transaction of the caller, for one of several runs: null where it has ended in the meantime. */
+export async function cancelUnlessEnded(client: Queryable, request: CancelRequest): Promise<Cancelled | null> {
+  try {
+    return await cancelRunWithin(client, request);
+  } catch (error) {
+    if (error instanceof BerthError && error.code === "conflict") return null;
+    throw error;
+  }
+}
+
+/** The same within a transaction of the caller, who passes the place of the run on after that. */
 export async function cancelRunWithin(client: Queryable, { project, run, facts }: CancelRequest): Promise<Cancelled> {
   const { rows } = await client.query<{ state: RunState; worker: string | null }>(
     `SELECT state, worker_id AS worker FROM runs WHERE id = $1 AND project_id = $2 FOR NO KEY UPDATE`,

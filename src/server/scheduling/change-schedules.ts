@@ -4,6 +4,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { SourceRef } from "../../protocol/plan.ts";
 import type { AppliedSchedules, ApplySchedulesRequest, ScheduleDefinition } from "../../protocol/schedules.ts";
+import type { Services } from "../services.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { firingsSkipped, insertManualFiring, waitingFirings } from "../store/firings.ts";
 import { ensureVersion, takePipeline } from "../store/pipelines.ts";
@@ -18,6 +19,7 @@ import {
   setPaused,
 } from "../store/schedules.ts";
 import { requireSource, type Submitter } from "./create-run.ts";
+import { announce } from "./enter-group.ts";
 import { createScheduledRun } from "./fire-schedules.ts";
 
 /**
@@ -121,13 +123,19 @@ export async function resumeSchedule(database: Database, project: string, ref: S
 }
 
 /** A run of it at once, whatever else runs or is paused; returns its id. */
-export async function runSchedule(database: Database, { project, by }: Submitter, ref: ScheduleRef): Promise<string> {
-  return database.transaction(async (client) => {
+export async function runSchedule(
+  services: Pick<Services, "database" | "wakeups">,
+  { project, by }: Submitter,
+  ref: ScheduleRef,
+): Promise<string> {
+  const entered = await services.database.transaction(async (client) => {
     const schedule = await lockedOrNotFound(client, project, ref);
-    const run = await createScheduledRun(client, schedule, { dueMs: null, by });
-    await insertManualFiring(client, { schedule: schedule.id, project, by, run });
-    return run;
+    const made = await createScheduledRun(client, schedule, { dueMs: null, by });
+    await insertManualFiring(client, { schedule: schedule.id, project, by, run: made.id });
+    return made;
   });
+  announce(services, entered);
+  return entered.id;
 }
 
 export async function removeSchedule(database: Database, project: string, ref: ScheduleRef): Promise<void> {

@@ -1,19 +1,23 @@
 import { compilePipeline } from "../../pipeline/compile.ts";
+import { resolveConcurrency } from "../../pipeline/concurrency-group.ts";
 import { resolveParams } from "../../pipeline/params.ts";
 import { runNeeds } from "../../pipeline/run-need.ts";
 import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { Plan, SourceRef } from "../../protocol/plan.ts";
+import type { Concurrency, Params, Plan, SourceRef } from "../../protocol/plan.ts";
 import type { CreateRunRequest } from "../../protocol/resources.ts";
 import type { StartedBy } from "../../protocol/started-by.ts";
+import type { Services } from "../services.ts";
 import { blobSizes } from "../store/commit-blobs.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { noteStart } from "../store/firings.ts";
+import { lockGroup } from "../store/groups.ts";
 import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
 import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
+import { announce, type Entered, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requirePossible } from "./waiting.ts";
 
 export interface Submitter {
@@ -27,9 +31,18 @@ export interface Submitter {
 }
 
 /** Makes a run, with all its step runs, and answers its id; the earlier one's where the request key was used before. */
-export async function createRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
-  const { project } = submitter;
-  return oncePerKey(database, project, request.requestKey ?? null, () => makeRun(database, submitter, request));
+export async function createRun(
+  services: Pick<Services, "database" | "wakeups">,
+  submitter: Submitter,
+  request: CreateRunRequest,
+): Promise<string> {
+  const { database } = services;
+  return oncePerKey(database, submitter.project, request.requestKey ?? null, async () => {
+    const checked = await checkRequest(database.pool, submitter, request);
+    const entered = await database.transaction((client) => makeRun(client, submitter, request, checked));
+    announce(services, entered);
+    return entered.id;
+  });
 }
 
 /** Makes a run unless one with this key exists, and answers the id of the one that there is. */
@@ -45,28 +58,53 @@ export async function oncePerKey(
   try {
     return await make();
   } catch (error) {
-    // Somebody else used the same key at the same time.
-    const first = isDuplicateKey(error) ? await findRunByRequestKey(database.pool, project, requestKey) : null;
+    // Somebody else used the same key at the same time; the place that is taken may be that very run's.
+    const first =
+      isDuplicateKey(error) || isGroupBusy(error)
+        ? await findRunByRequestKey(database.pool, project, requestKey)
+        : null;
     if (first === null) throw error;
     return first;
   }
 }
 
-async function makeRun(database: Database, submitter: Submitter, request: CreateRunRequest): Promise<string> {
-  const checked = await checkRequest(database.pool, submitter, request);
-  return database.transaction((client) => writeRun(client, submitter, request, checked));
+/**
+ * For a caller that locks runs in the same transaction before it makes one: takes the lock of the group that the new run
+ * enters. A request that is refused enters none, and is refused again when the run is made.
+ */
+export async function lockGroupFor(client: Queryable, submitter: Submitter, request: CreateRunRequest): Promise<void> {
+  const { project } = submitter;
+  try {
+    const { concurrency } = await checkRequest(client, submitter, request);
+    if (concurrency !== null) await lockGroup(client, { project, group: concurrency.group });
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+  }
 }
 
-/** Makes a run within a transaction of the caller. Throws a BerthError before anything is written. */
+/** Makes a run within a transaction of the caller, who announces it. Throws a BerthError before anything is written. */
 export async function createRunWithin(
   client: Queryable,
   submitter: Submitter,
   request: CreateRunRequest,
-): Promise<string> {
-  return writeRun(client, submitter, request, await checkRequest(client, submitter, request));
+): Promise<Entered> {
+  return makeRun(client, submitter, request, await checkRequest(client, submitter, request));
 }
 
-type CheckedRequest = Definition & Pick<Parameters<typeof insertRun>[1], "params" | "source">;
+function makeRun(
+  client: Queryable,
+  submitter: Submitter,
+  request: CreateRunRequest,
+  checked: CheckedRequest,
+): Promise<Entered> {
+  return enterGroup(client, submitter.project, checked.concurrency, () =>
+    writeRun(client, submitter, request, checked),
+  );
+}
+
+interface CheckedRequest extends Definition, Pick<Parameters<typeof insertRun>[1], "params" | "source"> {
+  readonly concurrency: Concurrency | null;
+}
 
 async function checkRequest(db: Queryable, { project }: Submitter, request: CreateRunRequest): Promise<CheckedRequest> {
   const definition = await definitionOf(db, project, request);
@@ -76,7 +114,15 @@ async function checkRequest(db: Queryable, { project }: Submitter, request: Crea
   }
   const source = request.source ?? null;
   if (source !== null) await requireSource(db, project, source);
-  return { ...definition, params: params.params, source };
+  return { ...definition, params: params.params, source, concurrency: concurrencyOf(definition.plan, params.params) };
+}
+
+/** The group that a run with these parameters belongs to. */
+export function concurrencyOf(plan: Plan, params: Params): Concurrency | null {
+  const resolved = resolveConcurrency(plan, params);
+  if (resolved.ok) return resolved.concurrency;
+  const { problems } = resolved;
+  throw new BerthError("invalid_params", "The parameters do not name a group of runs.", { problems });
 }
 
 interface Definition {
@@ -120,8 +166,8 @@ async function writeRun(
   client: Queryable,
   { project, by, startedBy, schedule }: Submitter,
   request: CreateRunRequest,
-  { text, plan, version, params, source }: CheckedRequest,
-): Promise<string> {
+  { text, plan, version, params, source, concurrency }: CheckedRequest,
+): Promise<WrittenRun> {
   const id = newId("run");
   const wanted = {
     pool: request.pool ?? plan.worker.pool,
@@ -132,7 +178,7 @@ async function writeRun(
   if (request.failIfImpossible) await requirePossible(client, project, wanted);
   const pipeline = await takeRunNumber(client, project, plan.name);
   await insertRun(client, {
-    ...{ id, project, by, params, source, ...wanted },
+    ...{ id, project, by, params, source, concurrency, ...wanted },
     pipelineId: pipeline.id,
     pipelineVersion: version ?? (await ensureVersion(client, pipeline, { project, by, source: text!, plan })),
     number: pipeline.number,
@@ -145,7 +191,11 @@ async function writeRun(
   if (startedBy !== undefined) await noteStart(client, id, startedBy, schedule ?? null);
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
-  return id;
+  return { id, name: `${plan.name}#${pipeline.number}` };
+}
+
+function isGroupBusy(error: unknown): boolean {
+  return error instanceof BerthError && error.code === "group_busy";
 }
 
 function isDuplicateKey(error: unknown): boolean {

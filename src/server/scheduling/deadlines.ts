@@ -7,6 +7,7 @@ import type { Database } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { cancelRun } from "./cancel.ts";
 import { closeRun } from "./close-run.ts";
+import { passPlacesOn } from "./places.ts";
 import { releaseRun } from "./release.ts";
 
 /** An agent stops a run whose time is up by itself; the server is there for one that does not. */
@@ -27,18 +28,19 @@ const PER_PASS = 200;
  * compare-and-swap of its own, so that replicas may look at the same time. The worker has to be alive: what a lost
  * worker holds is for reap.ts.
  */
-export async function enforceDeadlines({
-  database,
-  wakeups,
-  log,
-}: Pick<Services, "database" | "wakeups" | "log">): Promise<void> {
+export async function enforceDeadlines(services: Parts): Promise<void> {
+  const { database, wakeups, log } = services;
   if (!(await isSteady(database))) return;
-  for (const { run, project, ms } of await dueRuns(database, QUEUED_TOO_LONG)) {
-    if (await failQueued(database, run, project, ms)) log.info({ run }, "a run waited too long for a worker");
+  for (const due of await dueRuns(database, QUEUED_TOO_LONG)) {
+    const { run } = due;
+    if (await failQueued(database, due)) {
+      log.info({ run }, "a run waited too long");
+      await passPlacesOn(services, [run]);
+    }
     wakeups.notify(`run:${run}`);
   }
   for (const { run, project, ms } of await dueRuns(database, RAN_TOO_LONG)) {
-    const worker = await stopRun(database, run, project, ms);
+    const worker = await stopRun(services, run, project, ms);
     wakeups.notify(`run:${run}`);
     if (worker !== null) wakeups.notify(`worker:${worker}`);
   }
@@ -49,6 +51,7 @@ export async function enforceDeadlines({
       log.warn(lease, `gave a run up: ${why}`);
       wakeups.notify(`run:${lease.run}`);
       if (released === "queued") wakeups.notify("queue");
+      else await passPlacesOn(services, [lease.run]);
     }
   }
 }
@@ -60,14 +63,19 @@ async function isSteady(database: Database): Promise<boolean> {
   return rows[0]!.steady;
 }
 
+type Parts = Pick<Services, "database" | "wakeups" | "log">;
+
 interface DueRun {
   readonly run: string;
   readonly project: string;
   /** The limit that is over. */
   readonly ms: number;
+  /** The group that it waits for a place in; null for one that waits for a worker. */
+  readonly heldBackBy?: string | null;
 }
 
-const QUEUED_TOO_LONG = `SELECT id AS run, project_id AS project, queue_timeout_ms AS ms FROM runs
+const QUEUED_TOO_LONG = `SELECT id AS run, project_id AS project, queue_timeout_ms AS ms,
+    CASE WHEN held_back THEN concurrency_group END AS "heldBackBy" FROM runs
   WHERE state = 'queued' AND started_at IS NULL AND created_at < now() - queue_timeout_ms * interval '1 ms'`;
 
 const RAN_TOO_LONG = `SELECT id AS run, project_id AS project, timeout_ms AS ms FROM runs
@@ -99,17 +107,24 @@ async function dueLeases(database: Database, query: string): Promise<LeaseRef[]>
 }
 
 /** Who has to hear of it; null where nobody has, as for a run that ended by itself in the meantime. */
-async function stopRun(database: Database, run: string, project: string, ms: number): Promise<string | null> {
+async function stopRun(services: Parts, run: string, project: string, ms: number): Promise<string | null> {
   try {
-    return (await cancelRun(database, { project, run, facts: timeUp("the server", ms) })).worker;
+    return (await cancelRun(services, { project, run, facts: timeUp("the server", ms) })).worker;
   } catch (error) {
     if (error instanceof BerthError && error.code === "conflict") return null;
     throw error;
   }
 }
 
-async function failQueued(database: Database, run: string, project: string, ms: number): Promise<boolean> {
-  const why = fault("deadline-queue", `No worker took the run within its queueTimeout of ${ms / 1000} s.`);
+async function failQueued(database: Database, { run, project, ms, heldBackBy }: DueRun): Promise<boolean> {
+  const limit = `within its queueTimeout of ${ms / 1000} s`;
+  const why =
+    heldBackBy == null
+      ? fault("deadline-queue", `No worker took the run ${limit}.`)
+      : fault("deadline-queue", `The run got no place in the group "${heldBackBy}" ${limit}.`, {
+          advice:
+            "Raise queueTimeout or the limit of the group, or find out why the runs that hold its places take long.",
+        });
   return database.transaction(async (client) => {
     const { rowCount } = await client.query(
       `UPDATE runs SET state = 'failed', fault = $2, finished_at = now()

@@ -1,11 +1,13 @@
 import { type MappedPayload, mapPayload, type Payload } from "../../pipeline/payload-mapping.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { Delivery, HookAnswer, Trigger } from "../../protocol/triggers.ts";
-import type { Database, Queryable } from "../store/database.ts";
+import type { Services } from "../services.ts";
+import type { Queryable } from "../store/database.ts";
 import { deliveriesPerMinute, findDelivery, type NewDelivery, putDelivery } from "../store/deliveries.ts";
 import { findRun } from "../store/runs.ts";
 import { lockTrigger } from "../store/triggers.ts";
 import { createRunWithin } from "./create-run.ts";
+import { announce, type Entered } from "./enter-group.ts";
 
 /** Messages of one trigger, repeated ones aside: far more than pipelines are started by, far less than a flood. */
 export const DELIVERIES_PER_MINUTE_MAX = 60;
@@ -23,13 +25,19 @@ export interface SignedDelivery extends Payload {
  * of the trigger, and in one transaction with what is noted of the message. What is refused is noted too, so that the
  * trigger's owner sees it, and looked at anew when it is sent again.
  */
-export async function deliverWebhook(database: Database, delivery: SignedDelivery): Promise<HookAnswer> {
-  const answer = await database.transaction((client) => deliver(client, delivery));
+export async function deliverWebhook(
+  services: Pick<Services, "database" | "wakeups">,
+  delivery: SignedDelivery,
+): Promise<HookAnswer> {
+  const made: Entered[] = [];
+  const answer = await services.database.transaction((client) => deliver(client, delivery, made));
+  for (const entered of made) announce(services, entered);
   if (answer instanceof BerthError) throw answer;
   return answer;
 }
 
-async function deliver(client: Queryable, delivery: SignedDelivery): Promise<HookAnswer | BerthError> {
+/** `made` gets the run that is to be announced once all of this is committed. */
+async function deliver(client: Queryable, delivery: SignedDelivery, made: Entered[]): Promise<HookAnswer | BerthError> {
   const { project, digest, webhook } = delivery;
   const trigger = await lockTrigger(client, project, delivery.trigger);
   if (trigger === null) return new BerthError("unauthenticated", "The trigger was removed.");
@@ -51,7 +59,9 @@ async function deliver(client: Queryable, delivery: SignedDelivery): Promise<Hoo
       await note("ignored");
       return { outcome: "ignored", repeated: false, run: null };
     }
-    const run = await makeRun(client, trigger, delivery, mapped.params);
+    const entered = await makeRun(client, trigger, delivery, mapped.params);
+    made.push(entered);
+    const run = entered.id;
     await note("started", { run });
     return { outcome: "started", repeated: false, run: await shownRun(client, project, run) };
   } catch (error) {
@@ -93,7 +103,7 @@ function makeRun(
   { name, pipeline, pipelineVersion, source }: Trigger,
   { project, webhook }: SignedDelivery,
   params: Extract<MappedPayload, { ok: true }>["params"],
-): Promise<string> {
+): Promise<Entered> {
   const startedBy = { kind: "trigger", name, delivery: webhook.id } as const;
   const request = { pipeline: { name: pipeline, version: pipelineVersion }, params, source };
   return createRunWithin(client, { project, by: `trigger ${name}`, startedBy }, request);

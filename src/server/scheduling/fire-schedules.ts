@@ -1,4 +1,5 @@
 import { BerthError } from "../../protocol/errors.ts";
+import type { CreateRunRequest } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
 import type { Queryable } from "../store/database.ts";
 import {
@@ -10,17 +11,19 @@ import {
   waitingFirings,
 } from "../store/firings.ts";
 import { type LockedSchedule, schedulesWithWork, setNextAt, tryLockSchedule } from "../store/schedules.ts";
-import { cancelRunWithin } from "./cancel.ts";
-import { createRunWithin } from "./create-run.ts";
+import { cancelUnlessEnded } from "./cancel.ts";
+import { createRunWithin, lockGroupFor, type Submitter } from "./create-run.ts";
 import { dueTimes } from "./due-times.ts";
+import { announce, type Entered } from "./enter-group.ts";
 import { decideOverlap, QUEUE_MAX, type Verdict } from "./overlap.ts";
+import { passPlacesOn } from "./places.ts";
 
 /** In one pass; the next comes within a second. */
 const PER_PASS = 200;
 
 /** What others have to hear of. */
 interface Changes {
-  started: number;
+  readonly started: Entered[];
   readonly cancelled: { readonly run: string; readonly worker: string | null }[];
 }
 
@@ -36,11 +39,13 @@ export async function fireSchedules({
   for (const id of await schedulesWithWork(database.pool, PER_PASS)) {
     try {
       const changes: Changes = await database.transaction((client) => fireSchedule(client, id));
-      if (changes.started > 0) wakeups.notify("queue");
+      for (const entered of changes.started) announce({ wakeups }, entered);
       for (const { run, worker } of changes.cancelled) {
         wakeups.notify(`run:${run}`);
         if (worker !== null) wakeups.notify(`worker:${worker}`);
       }
+      const ended = changes.cancelled.map(({ run }) => run);
+      await passPlacesOn({ database, wakeups, log }, ended);
     } catch (error) {
       // The others are not to wait for this one.
       log.warn({ err: error, schedule: id }, "a schedule could not be looked at; it is tried again");
@@ -49,7 +54,7 @@ export async function fireSchedules({
 }
 
 async function fireSchedule(client: Queryable, id: string): Promise<Changes> {
-  const changes: Changes = { started: 0, cancelled: [] };
+  const changes: Changes = { started: [], cancelled: [] };
   const schedule = await tryLockSchedule(client, id);
   if (schedule === null) return changes;
   await noteDueTimes(client, schedule);
@@ -58,7 +63,7 @@ async function fireSchedule(client: Queryable, id: string): Promise<Changes> {
   const active = await activeRunsOf(client, id);
   const verdicts = decideOverlap(schedule.overlap, waiting.length, active.length);
   for (const [index, dueMs] of waiting.entries()) {
-    if (verdicts[index] === "start" && (await start(client, schedule, dueMs))) changes.started++;
+    if (verdicts[index] === "start") changes.started.push(...(await start(client, schedule, dueMs)));
   }
   const { pipeline } = schedule;
   const running = active.map(({ number }) => `${pipeline}#${number}`).join(", ");
@@ -96,29 +101,25 @@ async function noteDueTimes(client: Queryable, schedule: LockedSchedule): Promis
 async function cancelOlder(client: Queryable, schedule: LockedSchedule, changes: Changes): Promise<void> {
   const name = `${schedule.pipeline}/${schedule.name}`;
   const facts = { by: `schedule ${name}`, reason: "It was due again.", code: "cancelled" } as const;
+  await lockGroupFor(client, { project: schedule.project, by: facts.by }, requestOf(schedule));
   for (const { id: run, state } of await activeRunsOf(client, schedule.id)) {
     if (state === "cancelling") continue;
-    try {
-      const { worker } = await cancelRunWithin(client, { project: schedule.project, run, facts });
-      changes.cancelled.push({ run, worker });
-    } catch (error) {
-      // It ended in the meantime.
-      if (!(error instanceof BerthError && error.code === "conflict")) throw error;
-    }
+    const cancelled = await cancelUnlessEnded(client, { project: schedule.project, run, facts });
+    if (cancelled !== null) changes.cancelled.push({ run, worker: cancelled.worker });
   }
 }
 
-/** Whether a run was made. What cannot be made is written down, and does not keep the next due time from coming. */
-async function start(client: Queryable, schedule: LockedSchedule, dueMs: number): Promise<boolean> {
+/** The run that was made. What cannot be made is written down, and does not keep the next due time from coming. */
+async function start(client: Queryable, schedule: LockedSchedule, dueMs: number): Promise<Entered[]> {
   try {
-    const run = await createScheduledRun(client, schedule, { dueMs, by: null });
-    await firingStarted(client, schedule.id, dueMs, run);
-    return true;
+    const entered = await createScheduledRun(client, schedule, { dueMs, by: null });
+    await firingStarted(client, schedule.id, dueMs, entered.id);
+    return [entered];
   } catch (error) {
     if (!(error instanceof BerthError)) throw error;
     const problems = (error.problems ?? []).map(({ path, message }) => ` ${path} ${message}.`).join("");
     await firingsSkipped(client, schedule.id, [dueMs], "refused", `${error.message}${problems}`);
-    return false;
+    return [];
   }
 }
 
@@ -127,13 +128,17 @@ export async function createScheduledRun(
   client: Queryable,
   schedule: LockedSchedule,
   { dueMs, by }: { readonly dueMs: number | null; readonly by: string | null },
-): Promise<string> {
-  const { id, project, pipeline, pipelineVersion, params, source } = schedule;
+): Promise<Entered> {
+  const { id, project, pipeline } = schedule;
   const name = `${pipeline}/${schedule.name}`;
   const dueAt = dueMs === null ? null : new Date(dueMs).toISOString();
-  const submitter = {
+  const submitter: Submitter = {
     ...{ project, by: by ?? `schedule ${name}`, schedule: id },
     startedBy: { kind: "schedule", name, dueAt, by } as const,
   };
-  return createRunWithin(client, submitter, { pipeline: { name: pipeline, version: pipelineVersion }, params, source });
+  return createRunWithin(client, submitter, requestOf(schedule));
+}
+
+function requestOf({ pipeline, pipelineVersion, params, source }: LockedSchedule): CreateRunRequest {
+  return { pipeline: { name: pipeline, version: pipelineVersion }, params, source };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Services } from "../services.ts";
 import { enforceDeadlines } from "./deadlines.ts";
 import { fireSchedules } from "./fire-schedules.ts";
+import { giveAllPlaces } from "./places.ts";
 import { RECOVERY_AFTER_MS, reap } from "./reap.ts";
 
 /** Far below OUTAGE_MS, so that one slow pass is not taken for an outage. */
@@ -34,6 +35,7 @@ async function reapLoop(services: Services, recoveryAfterMs: number, signal: Abo
     try {
       await reap(services, { recoveryAfterMs });
       await enforceDeadlines(services);
+      await giveAllPlaces(services);
     } catch (error) {
       // The database may be away for a while; the passes that are missed are what tells of the outage afterwards.
       services.log.warn(

@@ -64,12 +64,12 @@ test("a priority out of its range is refused, and makes no run", async (t) => {
   assert.deepEqual((await server.call("viewer", { url: "/runs" })).json().items, []);
 });
 
-test("a pipeline that says nothing of priority keeps the version that it got before there were priorities", async (t) => {
+test("a pipeline that says nothing of priorities and groups keeps the version that it got before there were any", async (t) => {
   const server = await runServer(t);
   const { pool } = server.services.database;
   await submit(server);
   const { rows } = await pool.query<{ plan: object; digest: string }>("SELECT plan, digest FROM pipeline_versions");
-  const { priority: _, ...before } = rows[0]!.plan as { priority?: number };
+  const { priority: _, concurrency: __, ...before } = rows[0]!.plan as { priority?: number; concurrency?: object };
   await pool.query("UPDATE pipeline_versions SET plan = $1, digest = encode(sha256($2), 'hex')", [
     before,
     Buffer.from(JSON.stringify(before)),

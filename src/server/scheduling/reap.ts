@@ -1,6 +1,7 @@
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
 import type { Services } from "../services.ts";
 import type { Database, Queryable } from "../store/database.ts";
+import { passPlacesOn } from "./places.ts";
 import { releaseRun } from "./release.ts";
 
 /** A worker that is away this long after its lease ran out is given up, if it does not come back before. */
@@ -38,6 +39,10 @@ export async function reap(
     wakeups.notify(`run:${run}`);
   }
   if (released.length > 0) wakeups.notify("queue");
+  await passPlacesOn(
+    { database, wakeups, log },
+    released.map(({ run }) => run),
+  );
   if (pass.extended > 0) log.info({ leases: pass.extended }, "extended all leases after an outage of the server");
   return { extended: pass.extended, released };
 }

@@ -3,6 +3,7 @@ import type { Services } from "../services.ts";
 import { lockWorker } from "../store/boots.ts";
 import { unheardLeases } from "../store/leases.ts";
 import type { Poller } from "./claim.ts";
+import { passPlacesOn } from "./places.ts";
 import { releaseRun } from "./release.ts";
 
 /**
@@ -11,7 +12,7 @@ import { releaseRun } from "./release.ts";
  * back to the queue, and comes again under the next epoch.
  */
 export async function releaseUnheard(
-  { database, wakeups }: Pick<Services, "database" | "wakeups">,
+  { database, wakeups, log }: Pick<Services, "database" | "wakeups" | "log">,
   { worker, boot }: Poller,
   held: readonly LeaseRef[],
 ): Promise<void> {
@@ -25,4 +26,8 @@ export async function releaseUnheard(
   });
   for (const { run } of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
+  await passPlacesOn(
+    { database, wakeups, log },
+    released.map(({ run }) => run),
+  );
 }

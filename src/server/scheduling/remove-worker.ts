@@ -3,6 +3,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { Services } from "../services.ts";
 import { leasesOfWorker } from "../store/leases.ts";
 import { lockWorkerToRemove, markRemoved } from "../store/workers.ts";
+import { passPlacesOn } from "./places.ts";
 import { releaseRun } from "./release.ts";
 
 /** Runs named in a refusal; there may be a thousand. */
@@ -24,13 +25,13 @@ export interface RemoveRequest {
  * @returns the runs that went back to the queue; one that was being cancelled is cancelled
  */
 export async function removeWorker(
-  { database, wakeups }: Pick<Services, "database" | "wakeups">,
+  { database, wakeups, log }: Pick<Services, "database" | "wakeups" | "log">,
   { project, worker, force }: RemoveRequest,
 ): Promise<string[]> {
-  const { id, released } = await database.transaction(async (client) => {
+  const { id, taken, released } = await database.transaction(async (client) => {
     const found = await lockWorkerToRemove(client, project, worker);
     if (found === null) throw new BerthError("not_found", `There is no worker ${worker}.`);
-    if (found.isRemoved) return { id: found.id, released: [] };
+    if (found.isRemoved) return { id: found.id, taken: [], released: [] };
     const held = await leasesOfWorker(client, found.id);
     if (held.length > 0 && !force) throw stillHolds(found.name, held);
     const requeued: string[] = [];
@@ -38,11 +39,15 @@ export async function removeWorker(
       if ((await releaseRun(client, lease, "its worker was removed")) === "queued") requeued.push(lease.run);
     }
     await markRemoved(client, found.id);
-    return { id: found.id, released: requeued };
+    return { id: found.id, taken: held, released: requeued };
   });
   for (const run of released) wakeups.notify(`run:${run}`);
   if (released.length > 0) wakeups.notify("queue");
   wakeups.notify(`worker:${id}`);
+  await passPlacesOn(
+    { database, wakeups, log },
+    taken.map(({ run }) => run),
+  );
   return released;
 }
 

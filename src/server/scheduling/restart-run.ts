@@ -4,11 +4,12 @@ import { stepsFrom } from "../../pipeline/steps-from.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { Plan, StepPlan } from "../../protocol/plan.ts";
+import type { Concurrency, Plan, StepPlan } from "../../protocol/plan.ts";
 import type { RestartRunRequest } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
+import type { Services } from "../services.ts";
 import { artifactsInRun } from "../store/artifact-commit.ts";
-import type { Database, Queryable } from "../store/database.ts";
+import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { findVersion, takeRunNumber } from "../store/pipelines.ts";
 import {
@@ -21,7 +22,8 @@ import {
 } from "../store/restarts.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
-import { oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+import { concurrencyOf, oncePerKey, requireSource, type Submitter } from "./create-run.ts";
+import { announce, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requirePossible } from "./waiting.ts";
 
 /** Artifacts named in the error that says that they are gone. */
@@ -32,7 +34,7 @@ const GONE_NAMED = 20;
  * there are taken over with the versions that they made; with `from`, not that step nor what needs it.
  */
 export async function restartRun(
-  database: Database,
+  services: Pick<Services, "database" | "wakeups">,
   submitter: Submitter,
   original: string,
   {
@@ -42,9 +44,10 @@ export async function restartRun(
   }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
 ): Promise<string> {
   const { project } = submitter;
-  return oncePerKey(database, project, requestKey, () =>
+  const { database } = services;
+  return oncePerKey(database, project, requestKey, async () => {
     // In one transaction, so that what is taken over cannot go away between the look and the reference to it.
-    database.transaction(async (client) => {
+    const entered = await database.transaction(async (client) => {
       const run = await originalRun(client, project, original);
       const plan = (await findVersion(client, project, run.pipeline, run.pipelineVersion))!.plan;
       checkRestart(run, plan, from ?? null);
@@ -59,17 +62,14 @@ export async function restartRun(
       ]);
       const ended = all.filter(({ step }) => !again.has(step));
       await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
-      return writeRestart(client, submitter, {
-        original,
-        run,
-        plan,
-        ended,
-        requestKey,
-        failIfImpossible,
-        isRepeat: from != null,
-      });
-    }),
-  );
+      const concurrency = concurrencyOf(plan, run.params);
+      const isRepeat = from != null;
+      const restart = { original, run, plan, ended, requestKey, failIfImpossible, isRepeat, concurrency };
+      return enterGroup(client, project, concurrency, () => writeRestart(client, submitter, restart));
+    });
+    announce(services, entered);
+    return entered.id;
+  });
 }
 
 function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
@@ -121,10 +121,11 @@ interface Restart {
   readonly failIfImpossible: boolean | null | undefined;
   /** What was asked to run again is not taken from the run that it repeats. */
   readonly isRepeat: boolean;
+  readonly concurrency: Concurrency | null;
 }
 
-async function writeRestart(client: Queryable, { project, by }: Submitter, restart: Restart): Promise<string> {
-  const { original, run, plan, ended, requestKey, isRepeat } = restart;
+async function writeRestart(client: Queryable, { project, by }: Submitter, restart: Restart): Promise<WrittenRun> {
+  const { original, run, plan, ended, requestKey, isRepeat, concurrency } = restart;
   const id = newId("run");
   const known = new Map(ended.map((stepRun) => [stepRun.key, stepRun]));
   const initial = initialStepRuns(plan).map((spec) => continued(spec, known.get(spec.key)));
@@ -134,7 +135,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const { number } = await takeRunNumber(client, project, run.pipeline);
   const { pipelineId, pipelineVersion, params, source, priority } = run;
   await insertRun(client, {
-    ...{ id, project, by, number, requestKey, restartOf: original },
+    ...{ id, project, by, number, requestKey, restartOf: original, concurrency },
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: run.noCache || isRepeat,
     ...{ pipelineId, pipelineVersion, params, source, priority, ...wanted },
@@ -144,7 +145,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const committer = { project, run: id, pipelineId, worker: "" };
   await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
-  return id;
+  return { id, name: `${run.pipeline}#${number}` };
 }
 
 /** The step run of the restart: as it ended, where it succeeded; a batch that was split stays so; else from the start. */

@@ -95,5 +95,7 @@ test("one worker that could take it is enough, and is named before those that ne
   );
   assert.equal(possible, true);
   assert.equal(summary, "It waits for a worker: here takes no further runs, and holds 2 of 2 runs.");
-  assert.deepEqual(explain(WANTED, []), { summary: "No worker is registered.", possible: false, workers: [] });
+  assert.deepEqual(explain(WANTED, []), {
+    ...{ summary: "No worker is registered.", possible: false, place: null, workers: [] },
+  });
 });

@@ -35,6 +35,7 @@ export function explain(run: Wanted, candidates: readonly Candidate[]): Waiting 
     .sort((a, b) => distance(a.reasons) - distance(b.reasons));
   return {
     summary: summarise(run, workers),
+    place: null,
     possible: workers.some(({ reasons }) => reasons.every(passes)),
     workers: workers.slice(0, WORKERS_LISTED),
   };

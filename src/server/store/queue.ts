@@ -18,7 +18,7 @@ export interface Offer {
 }
 
 /** The predicate of a claim; see wait-reasons.ts, which says in words which part of it fails. */
-const FITS = `project_id = $1 AND pool = $2 AND labels <@ $3::text[]
+const FITS = `state = 'queued' AND NOT held_back AND project_id = $1 AND pool = $2 AND labels <@ $3::text[]
   AND CASE WHEN backend IS NULL THEN cardinality($4::text[]) > 0 ELSE backend = ANY ($4) END
   AND needed_cpus <= $5 AND needed_memory_bytes <= $6 AND needed_gpus <= $7 AND needed_disk_bytes <= $8`;
 
@@ -30,7 +30,7 @@ function offered({ project, pool, labels, backends, cpus, memoryBytes, gpus, dis
 export async function isRunWaiting(db: Queryable, offer: Offer): Promise<boolean> {
   const { rows } = await db.query<{ waiting: boolean }>({
     name: "is-run-waiting",
-    text: `SELECT EXISTS (SELECT FROM runs WHERE state = 'queued' AND ${FITS}) AS waiting`,
+    text: `SELECT EXISTS (SELECT FROM runs WHERE ${FITS}) AS waiting`,
     values: offered(offer),
   });
   return rows[0]!.waiting;
@@ -57,14 +57,14 @@ export async function claimQueuedRuns(
   const { rows } = await client.query<ClaimedRun>(
     `WITH gpu_line AS (
        SELECT id AS line_id, sum(needed_gpus) OVER (ORDER BY ${NEXT_FIRST}) AS gpus
-       FROM runs WHERE state = 'queued' AND needed_gpus > 0 AND ${FITS}
+       FROM runs WHERE needed_gpus > 0 AND ${FITS}
        ORDER BY ${NEXT_FIRST} LIMIT $7),
      gpus_held AS (
        SELECT COALESCE(sum(needed_gpus), 0) AS gpus
        FROM runs WHERE worker_id = $9 AND state IN ('running', 'cancelling')),
      next AS (
        SELECT id AS next_id FROM runs
-       WHERE state = 'queued' AND ${FITS} AND (needed_gpus = 0
+       WHERE ${FITS} AND (needed_gpus = 0
          OR id IN (SELECT line_id FROM gpu_line, gpus_held WHERE gpu_line.gpus <= $7 - gpus_held.gpus))
        ORDER BY ${NEXT_FIRST} LIMIT $10 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (

@@ -1,5 +1,5 @@
 import type { Fault } from "../../protocol/faults.ts";
-import type { Params, SourceRef } from "../../protocol/plan.ts";
+import type { Concurrency, Params, SourceRef } from "../../protocol/plan.ts";
 import type { Needs, Run } from "../../protocol/resources.ts";
 import { RUN_TRANSITIONS, type RunState, statesBefore } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
@@ -18,6 +18,8 @@ export interface NewRun {
   readonly backend: string | null;
   readonly priority: number;
   readonly needs: Needs;
+  /** With one, the run is held back until it is given a place. */
+  readonly concurrency: Pick<Concurrency, "group" | "limit"> | null;
   readonly timeoutMs: number | null;
   readonly queueTimeoutMs: number | null;
   readonly noCache: boolean;
@@ -31,8 +33,10 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
   await client.query(
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
        labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms,
-       no_cache, priority, needed_cpus, needed_memory_bytes, needed_gpus, needed_disk_bytes)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+       no_cache, priority, needed_cpus, needed_memory_bytes, needed_gpus, needed_disk_bytes, concurrency_group,
+       concurrency_limit, held_back)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+       $24, $25)`,
     [
       run.id,
       run.project,
@@ -56,6 +60,9 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.needs.memoryBytes,
       run.needs.gpus,
       run.needs.diskBytes,
+      run.concurrency?.group ?? null,
+      run.concurrency?.limit ?? null,
+      run.concurrency !== null,
     ],
   );
 }
@@ -90,7 +97,8 @@ const RUN = `
   SELECT r.id, p.name AS pipeline, r.pipeline_version AS "pipelineVersion", r.number, r.state, r.params,
          r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.pool, r.labels, r.backend, r.priority,
          json_build_object('cpus', r.needed_cpus, 'memoryBytes', r.needed_memory_bytes, 'gpus', r.needed_gpus,
-           'diskBytes', r.needed_disk_bytes) AS needs, r.fault,
+           'diskBytes', r.needed_disk_bytes) AS needs, r.concurrency_group AS "group",
+         r.concurrency_limit AS "groupLimit", r.held_back AND r.state = 'queued' AS "heldBack", r.fault,
          r.cancel_requested_at AS "cancelAt", r.cancel_requested_by AS "cancelBy", r.cancel_reason AS "cancelReason",
          w.id AS "workerId", w.name AS "workerName",
          COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
@@ -157,6 +165,7 @@ function toRun(row: any): Run {
     backend: row.backend,
     priority: row.priority,
     needs: row.needs,
+    concurrency: row.group === null ? null : { group: row.group, limit: row.groupLimit, heldBack: row.heldBack },
     fault: row.fault,
     cancel:
       row.cancelAt === null ? null : { at: row.cancelAt.toISOString(), by: row.cancelBy, reason: row.cancelReason },
