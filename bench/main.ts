@@ -2,11 +2,15 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { artifactHandOver } from "./artifact-hand-over.ts";
 import { cachedSteps } from "./cached-steps.ts";
+import { cancelled } from "./cancel.ts";
+import { claims } from "./claims.ts";
 import { dockerSteps } from "./docker-steps.ts";
 import { pageWith } from "./page.ts";
 import { platformCost } from "./platform-cost.ts";
 import { processSteps } from "./process-steps.ts";
+import { reattached } from "./reattach.ts";
 import { type Finding, holds, toMarkdown } from "./report.ts";
+import { retried } from "./retry.ts";
 
 /**
  * `npm run bench -- [NAME…] [--rounds=10] [--write]`: measures Berth against the raw tools in the same run. Exits 1
@@ -18,6 +22,10 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   process: processSteps,
   artifact: artifactHandOver,
   cached: cachedSteps,
+  claims,
+  cancel: cancelled,
+  retry: retried,
+  restart: reattached,
   platform: platformCost,
 };
 

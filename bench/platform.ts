@@ -6,6 +6,7 @@ import { text as textOf } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import type { Run, RunDetail } from "../src/protocol/resources.ts";
 import { freePort } from "../test/setup/free-port.ts";
+import { cpuMs } from "./cpu-time.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const START_TIMEOUT_MS = 60_000;
@@ -48,23 +49,41 @@ export class Platform implements AsyncDisposable {
     return new Platform(home, child, url, token, readyMs);
   }
 
+  submit(pipeline: object, backend: "docker" | "process"): Promise<Run> {
+    return this.post("/runs", { pipeline: JSON.stringify(pipeline), backend });
+  }
+
+  /** Resolves with a run when it has ended. */
+  async ended(run: string): Promise<RunDetail> {
+    // The event stream ends with the run: no polling in the figures.
+    for await (const _ of await this.#stream(`/runs/${run}/events`, "text/event-stream")) {
+      // Only its end matters.
+    }
+    return await this.get(`/runs/${run}`);
+  }
+
   /** Runs a pipeline to its end and says how long that took, from the request to the end being known. */
   async run(pipeline: object, backend: "docker" | "process"): Promise<{ run: RunDetail; wallMs: number }> {
     const startedAt = performance.now();
-    const body = { pipeline: JSON.stringify(pipeline), backend };
-    const created = await request<Run>(this.#url, this.#token, "POST", "/runs", body);
-    // The event stream ends with the run: no polling in the figures.
-    const events = await fetch(`${this.#url}/api/v1/runs/${created.id}/events`, {
-      headers: { authorization: `Bearer ${this.#token}`, accept: "text/event-stream" },
-      signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
-    });
-    for await (const _ of events.body!) {
-      // Only its end matters.
-    }
+    const run = await this.ended((await this.submit(pipeline, backend)).id);
     const wallMs = performance.now() - startedAt;
-    const run = await request<RunDetail>(this.#url, this.#token, "GET", `/runs/${created.id}`);
     if (run.state !== "succeeded") throw new Error(`${run.pipeline}#${run.number} ${run.state}: ${run.fault?.message}`);
     return { run, wallMs };
+  }
+
+  /** Resolves when a step of the run has printed this. */
+  async said(run: string, words: string): Promise<void> {
+    let printed = "";
+    for await (const chunk of await this.#stream(`/runs/${run}/logs?follow=true`, "text/plain")) {
+      printed += Buffer.from(chunk).toString();
+      if (printed.includes(words)) return;
+    }
+    throw new Error(`${run} ended without a word of ${words}: ${printed}`);
+  }
+
+  /** All that a run printed. */
+  async logs(run: string): Promise<string> {
+    return Buffer.concat(await Array.fromAsync(await this.#stream(`/runs/${run}/logs`, "text/plain"))).toString();
   }
 
   /** Resolves when nothing of any run is left on the worker: removing it is part of what steps cost. */
@@ -85,16 +104,46 @@ export class Platform implements AsyncDisposable {
     return await out;
   }
 
+  /** Kills the agent, and resolves when the next one is ready. */
+  async killAgent(): Promise<void> {
+    const log = join(this.home, "logs", "agent.log");
+    const starts = () => readFileSync(log, "utf8").split("the agent is ready").length;
+    const before = starts();
+    process.kill(this.#part("agent")!.pid, "SIGKILL");
+    while (starts() === before) await setTimeout(SWEEP_POLL_INTERVAL_MS);
+  }
+
+  post<T>(path: string, body: unknown): Promise<T> {
+    return request<T>(this.#url, this.#token, "POST", path, body);
+  }
+
   get<T>(path: string): Promise<T> {
     return request<T>(this.#url, this.#token, "GET", path);
   }
 
   /** Resident memory of server and agent, in bytes. */
   memory(): { server: number; agent: number } {
-    const processes = descendants(this.#child.pid!);
-    // The program itself, not what it starts.
-    const of = (word: string) => processes.find(({ command }) => command.includes(`main.ts ${word}`)) ?? { rss: 0 };
-    return { server: of("server").rss, agent: of("agent").rss };
+    return { server: this.#part("server")?.rss ?? 0, agent: this.#part("agent")?.rss ?? 0 };
+  }
+
+  /** CPU time that server (with PostgreSQL) and agent used so far, in milliseconds, without what steps used. */
+  cpu(): { server: number; agent: number } {
+    const { server, agent } = { server: this.#part("server"), agent: this.#part("agent") };
+    return { server: cpuMs(server!.pid), agent: cpuMs(agent!.pid) };
+  }
+
+  /** The program itself, not what it starts. */
+  #part(word: "server" | "agent"): Process | undefined {
+    return descendants(this.#child.pid!).find(({ command }) => command.includes(`main.ts ${word}`));
+  }
+
+  async #stream(path: string, accept: string): Promise<ReadableStream<Uint8Array>> {
+    const answer = await fetch(`${this.#url}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${this.#token}`, accept },
+      signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
+    });
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.body!;
   }
 
   async stop(): Promise<void> {

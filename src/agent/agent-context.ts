@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
 import type { BackendSession, Capabilities } from "../backends/execution-backend.ts";
 import type { BlobCache } from "../runtime/blob-cache.ts";
+import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentConfig } from "./config.ts";
 import type { FolderRemover } from "./folder-remover.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import type { JournalSync } from "./journal-sync.ts";
-import type { Permits } from "./permits.ts";
 import type { StepSlots } from "./step-slots.ts";
 
 /** A backend of this worker that could be opened. */

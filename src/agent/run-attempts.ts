@@ -10,12 +10,12 @@ import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/atte
 import { prepareAttempt } from "../runtime/prepare-attempt.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { runAttempt } from "../runtime/run-attempt.ts";
+import type { Permits } from "../std/permits.ts";
 import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
 import { finalStepState, type NextAttempt, nextAttempt, type RetryRules } from "./next-attempt.ts";
-import type { Permits } from "./permits.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 

@@ -8,12 +8,12 @@ import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { BlobSource } from "../runtime/attempt-work.ts";
 import type { BlobCache } from "../runtime/blob-cache.ts";
 import { blobsOf } from "../runtime/folder-manifest.ts";
+import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { Commits, isInline } from "./commits.ts";
 import type { Journal } from "./journal.ts";
 import { LogShipper } from "./log-shipper.ts";
 import { Outbox } from "./outbox.ts";
-import type { Permits } from "./permits.ts";
 import { retrying } from "./retry.ts";
 import { type LocalBlob, Uploads } from "./uploads.ts";
 

@@ -9,9 +9,9 @@ import type { CacheHit, CacheRecord } from "../protocol/cache.ts";
 import type { StepPlan } from "../protocol/plan.ts";
 import type { BlobSource, StagedInput } from "../runtime/attempt-work.ts";
 import { readManifest } from "../runtime/folder-manifest.ts";
+import { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { CacheLookups } from "./cache-lookups.ts";
-import { Permits } from "./permits.ts";
 
 /** Shares of a batch's input that are read at once: of a batch, all items become ready together. */
 const READS_AT_ONCE = 8;

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import type { Logger } from "pino";
+import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
-import type { Permits } from "./permits.ts";
 import { retrying } from "./retry.ts";
 
 /** Attempts that end within this ask together which of their blobs are missing. */

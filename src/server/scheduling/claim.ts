@@ -1,4 +1,5 @@
 import type { Assignment, LeaseRef, PollRequest, PollResponse } from "../../protocol/agent-api.ts";
+import type { Permits } from "../../std/permits.ts";
 import type { Services } from "../services.ts";
 import { lockWorker, type WorkerOffer } from "../store/boots.ts";
 import type { Database, Queryable } from "../store/database.ts";
@@ -15,13 +16,13 @@ export interface Poller {
 
 /** One look at what there is for an agent: runs to take, cancels to hear of, leases that it lost. */
 export async function answerPoll(
-  { database, wakeups }: Pick<Services, "database" | "wakeups">,
+  { database, wakeups, claims }: Pick<Services, "database" | "wakeups"> & { readonly claims: Permits },
   poller: Poller,
   offer: WorkerOffer,
   { freeSlots, held, knownCancels }: PollRequest,
 ): Promise<PollResponse> {
-  const mayClaim = freeSlots > 0 && !offer.draining && (await isRunWaiting(database.pool, toOffer(offer)));
-  const claimed = mayClaim ? await claimRuns(database, poller, freeSlots) : [];
+  const claimed =
+    freeSlots > 0 && !offer.draining ? await claimWaiting(database, claims, poller, offer, freeSlots) : [];
   for (const { run } of claimed) wakeups.notify(`run:${run}`);
   const known = new Set(knownCancels);
   const granted = await grantedLeases(database.pool, poller.worker, held);
@@ -39,6 +40,17 @@ export function isEmptyAnswer({ assignments, cancel, lost }: PollResponse): bool
 /** The cancels among a worker's runs, in the shape in which the agent hears of them. */
 export function cancelsOf(held: readonly HeldRun[]): PollResponse["cancel"] {
   return held.flatMap(({ run, epoch, cancel }) => (cancel === null ? [] : [{ run, epoch, ...cancel }]));
+}
+
+async function claimWaiting(
+  database: Database,
+  claims: Permits,
+  poller: Poller,
+  offer: WorkerOffer,
+  freeSlots: number,
+): Promise<LeaseRef[]> {
+  using _permit = await claims.acquire();
+  return (await isRunWaiting(database.pool, toOffer(offer))) ? claimRuns(database, poller, freeSlots) : [];
 }
 
 /**
