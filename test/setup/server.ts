@@ -46,6 +46,9 @@ const NO_BLOBS: BlobStore = {
   put: async () => {
     throw new Error("this test server has no blob store");
   },
+  faulty: async () => {
+    throw new Error("this test server has no blob store");
+  },
   open: async () => {
     throw new Error("this test server has no blob store");
   },

@@ -7,6 +7,7 @@ import { Name } from "../../protocol/names.ts";
 import { CreateRunRequest } from "../../protocol/resources.ts";
 import { explainCache, planCache } from "../scheduling/cache.ts";
 import { definitionOf } from "../scheduling/create-run.ts";
+import { intactHits } from "../scheduling/intact-hits.ts";
 import type { Services } from "../services.ts";
 import { findCached, forgetKeys } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
@@ -17,7 +18,8 @@ import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 
 /** What was made before from the same: asked by agents, explained to people, and given up by them. */
-export function cacheRoutes({ database }: Pick<Services, "database">): Route[] {
+export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Route[] {
+  const { database } = services;
   return [
     defineRoute({
       method: "POST",
@@ -30,7 +32,8 @@ export function cacheRoutes({ database }: Pick<Services, "database">): Route[] {
       handler: async ({ params: { run }, body: { epoch, lookups }, principal, project }) => {
         const { worker } = workerOf(principal);
         const { pipelineId } = await requireLease(database.pool, { project, worker, run, epoch });
-        return { hits: await findCached(database.pool, { project, pipelineId }, lookups) };
+        const hits = await findCached(database.pool, { project, pipelineId }, lookups);
+        return { hits: await intactHits(services, project, lookups, hits) };
       },
     }),
     defineRoute({

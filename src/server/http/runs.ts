@@ -125,7 +125,7 @@ export function runsRoutes(services: Services): Route[] {
       tag: "runs",
       schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RunDetail },
       status: 201,
-      errors: ["conflict", "group_busy", "gone", "invalid_params", "missing_blobs", "unschedulable"],
+      errors: ["conflict", "group_busy", "invalid_params", "missing_blobs", "unschedulable"],
       handler: async ({ params, body, project, principal }) => {
         const original = await runIdOf(database.pool, project, params.run);
         const run = await restartRun(services, { project, by: nameOf(principal) }, original, body ?? {});

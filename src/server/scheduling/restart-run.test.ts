@@ -54,7 +54,8 @@ test("what a restart takes over comes with the first lease, lineage included; wh
   await server.services.database.pool.query("DELETE FROM artifact_inputs");
   await server.services.database.pool.query("DELETE FROM artifact_versions");
   const gone = await restart("chain#2", { from: "use" });
-  assert.deepEqual([gone.statusCode, errorOf(gone).details], [410, { artifacts: ["make/text"] }]);
+  const artifacts = [{ artifact: "make/text", why: "expired" }];
+  assert.deepEqual([gone.statusCode, errorOf(gone).details], [409, { artifacts, from: "make" }]);
   assert.equal((await restart("chain#2", { from: "make" })).statusCode, 201, "it is made again");
 });
 

@@ -12,29 +12,20 @@ import { artifactsInRun } from "../store/artifact-commit.ts";
 import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { findVersion, takeRunNumber } from "../store/pipelines.ts";
-import {
-  artifactsOf,
-  type EndedStepRun,
-  endedStepRuns,
-  missingOutputs,
-  type OriginalRun,
-  originalRun,
-} from "../store/restarts.ts";
+import { artifactsOf, type EndedStepRun, endedStepRuns, type OriginalRun, originalRun } from "../store/restarts.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
+import { checkBytesRemain, checkVersionsRemain } from "./check-taken-over.ts";
 import { concurrencyOf, oncePerKey, requireSource, type Submitter } from "./create-run.ts";
 import { announce, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requirePossible } from "./waiting.ts";
-
-/** Artifacts named in the error that says that they are gone. */
-const GONE_NAMED = 20;
 
 /**
  * Makes a run of the same pipeline version, parameters and source as another that has ended. Step runs that succeeded
  * there are taken over with the versions that they made; with `from`, not that step nor what needs it.
  */
 export async function restartRun(
-  services: Pick<Services, "database" | "wakeups">,
+  services: Pick<Services, "database" | "blobs" | "wakeups">,
   submitter: Submitter,
   original: string,
   {
@@ -43,33 +34,45 @@ export async function restartRun(
     failIfImpossible,
   }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
 ): Promise<string> {
-  const { project } = submitter;
   const { database } = services;
+  const { project } = submitter;
   return oncePerKey(database, project, requestKey, async () => {
-    // In one transaction, so that what is taken over cannot go away between the look and the reference to it.
+    const look = (db: Queryable) => lookAtRun(db, { project, original, from: from ?? null });
+    const { run, plan, ended } = await look(database.pool);
+    await checkBytesRemain(services, { project, run, plan }, ended.filter(hasSucceeded));
+    // Once more in one transaction, so that what is taken over cannot go away between the look and the reference to it.
     const entered = await database.transaction(async (client) => {
-      const run = await originalRun(client, project, original);
-      const plan = (await findVersion(client, project, run.pipeline, run.pipelineVersion))!.plan;
-      checkRestart(run, plan, from ?? null);
-      if (run.source !== null) await requireSource(client, project, run.source);
-      // What runs after the others runs after these, too.
-      const late = plan.steps.filter(({ phase }) => phase !== "main");
-      const all = await endedStepRuns(client, original);
-      const again = new Set([
-        ...(from == null ? [] : stepsFrom(plan, from)),
-        ...late.map(({ name }) => name),
-        ...readersOfUnfinished(plan, all),
-      ]);
-      const ended = all.filter(({ step }) => !again.has(step));
-      await checkOutputsRemain(client, run, ended.filter(hasSucceeded));
-      const concurrency = concurrencyOf(plan, run.params);
+      const looked = await look(client);
+      const concurrency = concurrencyOf(looked.plan, looked.run.params);
       const isRepeat = from != null;
-      const restart = { original, run, plan, ended, requestKey, failIfImpossible, isRepeat, concurrency };
+      const restart = { original, ...looked, requestKey, failIfImpossible, isRepeat, concurrency };
       return enterGroup(client, project, concurrency, () => writeRestart(client, submitter, restart));
     });
     announce(services, entered);
     return entered.id;
   });
+}
+
+/** What can be taken over of a run; refuses a restart that cannot be. */
+async function lookAtRun(
+  db: Queryable,
+  { project, original, from }: { readonly project: string; readonly original: string; readonly from: string | null },
+): Promise<Pick<Restart, "run" | "plan" | "ended">> {
+  const run = await originalRun(db, project, original);
+  const plan = (await findVersion(db, project, run.pipeline, run.pipelineVersion))!.plan;
+  checkRestart(run, plan, from);
+  if (run.source !== null) await requireSource(db, project, run.source);
+  // What runs after the others runs after these, too.
+  const late = plan.steps.filter(({ phase }) => phase !== "main");
+  const all = await endedStepRuns(db, original);
+  const again = new Set([
+    ...(from === null ? [] : stepsFrom(plan, from)),
+    ...late.map(({ name }) => name),
+    ...readersOfUnfinished(plan, all),
+  ]);
+  const ended = all.filter(({ step }) => !again.has(step));
+  await checkVersionsRemain(db, run, plan, ended.filter(hasSucceeded));
+  return { run, plan, ended };
 }
 
 function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
@@ -81,28 +84,14 @@ function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
   }
   if (!isTerminal(RUN_TRANSITIONS, run.state)) {
     throw new BerthError("conflict", `${name} is ${run.state}: only a run that has ended can be restarted.`, {
-      advice: "Wait for its end, or cancel it.",
+      advice: `Wait for its end (berth logs ${name} -f), or cancel it: berth cancel ${name}`,
     });
   }
   if (run.state === "succeeded" && from === null) {
     throw new BerthError("conflict", `${name} succeeded: there is nothing to run again.`, {
-      advice: "Name the step from which on everything is to run again.",
+      advice: `Name the step from which on everything is to run again: berth restart ${name} --from ${plan.steps[0]!.name}`,
     });
   }
-}
-
-async function checkOutputsRemain(client: Queryable, run: OriginalRun, taken: readonly EndedStepRun[]): Promise<void> {
-  const missing = await missingOutputs(client, taken, GONE_NAMED);
-  if (missing.length === 0) return;
-  const named = missing.map(({ stepRun, name }) => `${stepRun}/${name}`);
-  throw new BerthError(
-    "gone",
-    `Not all that ${run.pipeline}#${run.number} made is there any more: ${named.join(", ")}.`,
-    {
-      advice: "Restart from the step that made it, so that it is made again.",
-      details: { artifacts: named },
-    },
-  );
 }
 
 /** Steps that read what was there of a step that had not wholly succeeded: now there may be more. */

@@ -6,10 +6,11 @@ export interface BlobRow {
   readonly tier: "database" | "object";
 }
 
+/** Null also for one whose bytes were found to be damaged. */
 export async function findBlob(db: Queryable, project: string, digest: string): Promise<BlobRow | null> {
   const { rows } = await db.query<BlobRow>({
     name: "find-blob",
-    text: "SELECT size, tier FROM blobs WHERE project_id = $1 AND digest = $2",
+    text: "SELECT size, tier FROM blobs WHERE project_id = $1 AND digest = $2 AND damaged_at IS NULL",
     values: [project, digest],
   });
   return rows[0] ?? null;
@@ -18,13 +19,16 @@ export async function findBlob(db: Queryable, project: string, digest: string): 
 export async function missingBlobs(db: Queryable, project: string, digests: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ digest: string }>(
     `SELECT DISTINCT wanted.digest FROM unnest($2::text[]) AS wanted (digest)
-      WHERE NOT EXISTS (SELECT FROM blobs b WHERE b.project_id = $1 AND b.digest = wanted.digest)`,
+      WHERE NOT EXISTS (SELECT FROM blobs b WHERE b.project_id = $1 AND b.digest = wanted.digest AND b.damaged_at IS NULL)`,
     [project, digests],
   );
   return rows.map((row) => row.digest);
 }
 
-/** One statement, so that a row without its bytes is never visible; an equal blob stored meanwhile is fine. */
+/**
+ * One statement, so that a row without its bytes is never visible; an equal blob stored meanwhile is fine, and a damaged
+ * one is mended.
+ */
 export async function insertDatabaseBlob(
   db: Queryable,
   project: string,
@@ -34,8 +38,13 @@ export async function insertDatabaseBlob(
   await db.query(
     `WITH stored AS (
        INSERT INTO blobs (project_id, digest, size, tier) VALUES ($1, $2, $3, 'database')
-       ON CONFLICT DO NOTHING RETURNING project_id, digest)
-     INSERT INTO blob_bytes (project_id, digest, data) SELECT project_id, digest, $4 FROM stored`,
+       ON CONFLICT DO NOTHING RETURNING project_id, digest),
+     mended AS (
+       UPDATE blobs SET tier = 'database', damaged_at = NULL
+       WHERE project_id = $1 AND digest = $2 AND damaged_at IS NOT NULL RETURNING project_id, digest)
+     INSERT INTO blob_bytes (project_id, digest, data)
+     SELECT project_id, digest, $4 FROM (TABLE stored UNION TABLE mended) AS due
+     ON CONFLICT (project_id, digest) DO UPDATE SET data = EXCLUDED.data`,
     [project, digest, bytes.length, bytes],
   );
 }
@@ -43,7 +52,10 @@ export async function insertDatabaseBlob(
 /** For a blob whose bytes are durable in the object store by now. */
 export async function insertObjectBlob(db: Queryable, project: string, digest: string, size: number): Promise<void> {
   await db.query(
-    "INSERT INTO blobs (project_id, digest, size, tier) VALUES ($1, $2, $3, 'object') ON CONFLICT DO NOTHING",
+    `WITH mended AS (
+       UPDATE blobs SET tier = 'object', damaged_at = NULL
+       WHERE project_id = $1 AND digest = $2 AND damaged_at IS NOT NULL)
+     INSERT INTO blobs (project_id, digest, size, tier) VALUES ($1, $2, $3, 'object') ON CONFLICT DO NOTHING`,
     [project, digest, size],
   );
 }

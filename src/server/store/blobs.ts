@@ -11,12 +11,19 @@ export interface BlobStore {
    */
   put(project: string, digest: string, size: number, bytes: Readable | Uint8Array): Promise<void>;
   /**
+   * Which of these blobs cannot be read as they were stored. All are looked for; hashed are as many as have at most
+   * `hashedBytesMax` together, the smallest first. What was found is absent from then on, until it is put again.
+   */
+  faulty(project: string, digests: readonly string[], hashedBytesMax: number): Promise<Map<string, BlobFault>>;
+  /**
    * Opens a blob, or the bytes `start` to `end` of it (both included, as in HTTP); null when the project does not hold
    * it. Bytes are checked when read whole: a stream whose bytes are not the blob's fails before its end. Whoever opens
    * reads the stream to its end or destroys it.
    */
   open(project: string, digest: string, range?: ByteRange): Promise<OpenBlob | null>;
 }
+
+export type BlobFault = "missing" | "damaged";
 
 export interface OpenBlob {
   /** Of the whole blob, also when a part is read. */

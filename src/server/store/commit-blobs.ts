@@ -1,7 +1,10 @@
 import { bytesParameter } from "./bytes-parameter.ts";
 import type { Queryable } from "./database.ts";
 
-/** Blobs that travelled inside the events that commit them. Sorted, so that two commits never wait for each other. */
+/**
+ * Blobs that travelled inside the events that commit them; damaged ones are mended by them. Sorted, so that two commits
+ * never wait for each other.
+ */
 export async function insertInlineBlobs(
   client: Queryable,
   project: string,
@@ -18,9 +21,13 @@ export async function insertInlineBlobs(
        stored AS (
          INSERT INTO blobs (project_id, digest, size, tier)
          SELECT $1, digest, length(data), 'database' FROM given ORDER BY digest
-         ON CONFLICT DO NOTHING RETURNING digest)
+         ON CONFLICT DO NOTHING RETURNING digest),
+       mended AS (
+         UPDATE blobs b SET tier = 'database', damaged_at = NULL FROM given g
+         WHERE b.project_id = $1 AND b.digest = g.digest AND b.damaged_at IS NOT NULL RETURNING b.digest)
      INSERT INTO blob_bytes (project_id, digest, data)
-     SELECT $1, digest, data FROM given JOIN stored USING (digest)`,
+     SELECT $1, digest, data FROM given JOIN (TABLE stored UNION TABLE mended) AS due USING (digest)
+     ON CONFLICT (project_id, digest) DO UPDATE SET data = EXCLUDED.data`,
     values: [project, digests, data.bytes, data.starts, data.lengths],
   });
 }
@@ -34,7 +41,7 @@ export async function blobSizes(
   if (digests.length === 0) return new Map();
   const { rows } = await client.query<{ digest: string; size: number }>({
     name: "blob-sizes",
-    text: "SELECT digest, size FROM blobs WHERE project_id = $1 AND digest = ANY ($2)",
+    text: "SELECT digest, size FROM blobs WHERE project_id = $1 AND digest = ANY ($2) AND damaged_at IS NULL",
     values: [project, digests],
   });
   return new Map(rows.map(({ digest, size }) => [digest, size]));

@@ -75,6 +75,23 @@ export async function missingOutputs(
   return rows;
 }
 
+/** Every blob behind what these step runs committed, the files of folders included, with the artifact that needs it. */
+export async function blobsOf(
+  db: Queryable,
+  stepRuns: readonly Pick<EndedStepRun, "key" | "takenFrom">[],
+): Promise<{ readonly stepRun: string; readonly name: string; readonly digest: string }[]> {
+  if (stepRuns.length === 0) return [];
+  const { rows } = await db.query<{ stepRun: string; name: string; digest: string }>(
+    `SELECT v.step_run AS "stepRun", v.name, needed.digest
+     FROM unnest($1::text[], $2::text[]) AS w (run, key)
+     JOIN artifact_versions v ON v.run_id = w.run AND v.step_run = w.key,
+     LATERAL (SELECT v.digest UNION SELECT f.digest FROM artifact_blobs f WHERE f.artifact_version_id = v.id) AS needed
+     ORDER BY v.step_run, v.name`,
+    [stepRuns.map(({ takenFrom }) => takenFrom), stepRuns.map(({ key }) => key)],
+  );
+  return rows;
+}
+
 /** Names of the artifacts that these step runs committed, each with its step. */
 export async function artifactsOf(
   db: Queryable,

@@ -12,6 +12,7 @@ import {
 import type { BlobStore, OpenBlob } from "./blobs.ts";
 import { announcedBytes, damaged, storedBytes } from "./checked-bytes.ts";
 import type { Database } from "./database.ts";
+import { faultyBlobs } from "./faulty-blobs.ts";
 
 /** Below this a blob is a row, committed and backed up with everything else; from here on it is an object. */
 export const OBJECT_TIER_MIN_BYTES = 10 * 1024 * 1024;
@@ -29,6 +30,10 @@ export function tieredBlobStore({ pool }: Database, objects: ObjectStore): BlobS
       // A crash between the two leaves an object that no row names: it is used by the next put of the same bytes.
       await objects.put(objectKey(project, digest), checked);
       await insertObjectBlob(pool, project, digest, size);
+    },
+    faulty: async (project, digests, hashedBytesMax) => {
+      const stored = { store: objects, keyOf: (digest: string) => objectKey(project, digest) };
+      return await faultyBlobs(pool, stored, project, { digests, hashedBytesMax });
     },
     open: async (project, digest, range) => {
       const row = await findBlob(pool, project, digest);

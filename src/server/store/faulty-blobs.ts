@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import type { ObjectStore } from "../objects/object-store.ts";
+import type { BlobFault } from "./blobs.ts";
+import type { Queryable } from "./database.ts";
+
+/** Rows whose bytes the database hashes in one statement. */
+const ROWS_AT_ONCE = 100;
+
+interface Stored {
+  readonly digest: string;
+  readonly size: number;
+  readonly tier: "database" | "object";
+}
+
+/** See BlobStore: what is found is also noted, so that the same bytes are taken again when somebody has them. */
+export async function faultyBlobs(
+  db: Queryable,
+  objects: { readonly store: ObjectStore; readonly keyOf: (digest: string) => string },
+  project: string,
+  { digests, hashedBytesMax }: { readonly digests: readonly string[]; readonly hashedBytesMax: number },
+): Promise<Map<string, BlobFault>> {
+  const { rows } = await db.query<Stored>(
+    `SELECT digest, size, tier FROM blobs
+     WHERE project_id = $1 AND digest = ANY ($2) AND damaged_at IS NULL ORDER BY size, digest`,
+    [project, digests],
+  );
+  const present = new Set(rows.map(({ digest }) => digest));
+  const faults = new Map<string, BlobFault>();
+  for (const digest of digests) if (!present.has(digest)) faults.set(digest, "missing");
+  let leftBytes = hashedBytesMax;
+  const hashed: Stored[] = [];
+  const counted: Stored[] = [];
+  for (const blob of rows) {
+    (blob.size <= leftBytes ? hashed : counted).push(blob);
+    if (blob.size <= leftBytes) leftBytes -= blob.size;
+  }
+  const found = new Map([
+    ...(await inDatabase(db, project, hashed, true)),
+    ...(await inDatabase(db, project, counted, false)),
+    ...(await inObjects(objects, hashed, true)),
+    ...(await inObjects(objects, counted, false)),
+  ]);
+  await noteDamage(db, project, [...found.keys()]);
+  return new Map([...faults, ...found]);
+}
+
+async function inDatabase(
+  db: Queryable,
+  project: string,
+  blobs: readonly Stored[],
+  hash: boolean,
+): Promise<Map<string, BlobFault>> {
+  const faults = new Map<string, BlobFault>();
+  // A blob without bytes has no bytes to lose.
+  const wanted = blobs.filter(({ tier, size }) => tier === "database" && size > 0);
+  for (let start = 0; start < wanted.length; start += ROWS_AT_ONCE) {
+    const part = wanted.slice(start, start + ROWS_AT_ONCE);
+    const { rows } = await db.query<{ digest: string; right: boolean }>(
+      `SELECT b.digest, length(y.data) = b.size AND (NOT $3 OR encode(sha256(y.data), 'hex') = b.digest) AS right
+       FROM blobs b JOIN blob_bytes y USING (project_id, digest) WHERE b.project_id = $1 AND b.digest = ANY ($2)`,
+      [project, part.map(({ digest }) => digest), hash],
+    );
+    const right = new Map(rows.map((row) => [row.digest, row.right]));
+    for (const { digest } of part) {
+      const is = right.get(digest);
+      if (is !== true) faults.set(digest, is === undefined ? "missing" : "damaged");
+    }
+  }
+  return faults;
+}
+
+async function inObjects(
+  { store, keyOf }: { readonly store: ObjectStore; readonly keyOf: (digest: string) => string },
+  blobs: readonly Stored[],
+  hash: boolean,
+): Promise<Map<string, BlobFault>> {
+  const faults = new Map<string, BlobFault>();
+  for (const { digest, size } of blobs.filter(({ tier }) => tier === "object")) {
+    const stat = await store.stat(keyOf(digest));
+    if (stat === null) faults.set(digest, "missing");
+    else if (stat.size !== size || (hash && (await digestOf(store, keyOf(digest))) !== digest)) {
+      faults.set(digest, "damaged");
+    }
+  }
+  return faults;
+}
+
+async function digestOf(store: ObjectStore, key: string): Promise<string | null> {
+  const object = await store.open(key);
+  if (object === null) return null;
+  const hash = createHash("sha256");
+  for await (const chunk of object.stream) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+}
+
+async function noteDamage(db: Queryable, project: string, digests: readonly string[]): Promise<void> {
+  if (digests.length === 0) return;
+  await db.query("UPDATE blobs SET damaged_at = now() WHERE project_id = $1 AND digest = ANY ($2)", [project, digests]);
+}
