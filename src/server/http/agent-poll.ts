@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { PollRequest, PollResponse } from "../../protocol/agent-api.ts";
 import { Permits } from "../../std/permits.ts";
-import { answerPoll, isEmptyAnswer } from "../scheduling/claim.ts";
+import { answerPoll, isEmptyAnswer, type Look, type Poller } from "../scheduling/claim.ts";
+import { YIELD_MS } from "../scheduling/placement.ts";
 import { releaseUnheard } from "../scheduling/release-unheard.ts";
 import type { Services } from "../services.ts";
 import { findOffer } from "../store/boots.ts";
+import { noteAnswered, noteAsking } from "../store/placement.ts";
 import { workerOf } from "./callers.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { watch } from "./watch.ts";
@@ -17,8 +20,10 @@ const CLAIMS_AT_ONCE = 4;
 /** The net under wake-ups that were lost: the longest that a queued run waits for an idle worker. */
 const LOOK_INTERVAL_MS = 1_000;
 
+type Looking = Services & { readonly claims: Permits };
+
 export function agentPollRoute(services: Services): Route {
-  const looking = { ...services, claims: new Permits(CLAIMS_AT_ONCE) };
+  const looking: Looking = { ...services, claims: new Permits(CLAIMS_AT_ONCE) };
   return defineRoute({
     method: "POST",
     path: "/agent/poll",
@@ -31,13 +36,52 @@ export function agentPollRoute(services: Services): Route {
       const poller = workerOf(principal);
       await releaseUnheard(services, poller, body.held);
       const wait = AbortSignal.any([signal, AbortSignal.timeout(body.waitMs)]);
-      let answer: PollResponse = { assignments: [], cancel: [], lost: [] };
-      for await (const _ of watch(services.wakeups, ["queue", `worker:${poller.worker}`], LOOK_INTERVAL_MS, wait)) {
-        // Read each time: the worker may be drained meanwhile, and a newer process ends this poll.
-        answer = await answerPoll(looking, poller, await findOffer(services.database.pool, poller), body);
-        if (!isEmptyAnswer(answer)) break;
-      }
-      return answer;
+      return body.freeSlots > 0 && body.waitMs > YIELD_MS
+        ? await pollWithOthers(looking, poller, body, wait)
+        : await poll(looking, poller, body, wait, false);
     },
   });
+}
+
+/** The same with other workers taken into account, and told to them. */
+async function pollWithOthers(
+  services: Looking,
+  poller: Poller,
+  body: PollRequest,
+  wait: AbortSignal,
+): Promise<PollResponse> {
+  const { pool } = services.database;
+  const { worker } = poller;
+  const mark = await noteAsking(pool, { worker, held: body.held.length, free: body.freeSlots }, body.waitMs);
+  let given = 0;
+  try {
+    const answer = await poll(services, poller, body, wait, true);
+    given = answer.assignments.length;
+    return answer;
+  } finally {
+    if (mark !== null) await noteAnswered(pool, worker, mark, { given, againWithinMs: YIELD_MS });
+  }
+}
+
+async function poll(
+  services: Looking,
+  poller: Poller,
+  body: PollRequest,
+  wait: AbortSignal,
+  yields: boolean,
+): Promise<PollResponse> {
+  // Read each time: the worker may be drained meanwhile, and a newer process ends this poll.
+  const look = async (leaves: boolean): Promise<Look> =>
+    answerPoll(services, poller, await findOffer(services.database.pool, poller), body, leaves);
+  let answer: PollResponse = { assignments: [], cancel: [], lost: [] };
+  for await (const _ of watch(services.wakeups, ["queue", `worker:${poller.worker}`], LOOK_INTERVAL_MS, wait)) {
+    const first = await look(yields);
+    answer = first.answer;
+    if (first.left && isEmptyAnswer(answer)) {
+      await sleep(YIELD_MS, null, { signal: wait }).catch(() => null);
+      if (!wait.aborted) answer = (await look(false)).answer;
+    }
+    if (!isEmptyAnswer(answer)) break;
+  }
+  return answer;
 }

@@ -5,8 +5,10 @@ import { lockWorker, type WorkerOffer } from "../store/boots.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { activeRunsOf, grantedLeases, type HeldRun, leasesWithout } from "../store/leases.ts";
+import type { Asking } from "../store/placement.ts";
 import { priorStepRuns } from "../store/prior.ts";
-import { claimQueuedRuns, isRunWaiting, type Offer, ordersOf, type RunOrder } from "../store/queue.ts";
+import { claimQueuedRuns, isRunWaiting, type Offer, ordersOf, type Placement, type RunOrder } from "../store/queue.ts";
+import { choosePlacement } from "./placement.ts";
 
 /** Who polls: one process of one worker's agent. */
 export interface Poller {
@@ -14,23 +16,38 @@ export interface Poller {
   readonly boot: string;
 }
 
-/** One look at what there is for an agent: runs to take, cancels to hear of, leases that it lost. */
+export interface Look {
+  readonly answer: PollResponse;
+  /** Whether there was something that is left to other workers for a moment. */
+  readonly left: boolean;
+}
+
+/**
+ * One look at what there is for an agent: runs to take, cancels to hear of, leases that it lost. With `leaves`, runs for
+ * which a better worker asks are left to it.
+ */
 export async function answerPoll(
   { database, wakeups, claims }: Pick<Services, "database" | "wakeups"> & { readonly claims: Permits },
   poller: Poller,
   offer: WorkerOffer,
   { freeSlots, held, knownCancels }: PollRequest,
-): Promise<PollResponse> {
-  const claimed =
-    freeSlots > 0 && !offer.draining ? await claimWaiting(database, claims, poller, offer, freeSlots) : [];
+  leaves: boolean,
+): Promise<Look> {
+  const { worker } = poller;
+  const asking = { worker, held: held.length, free: freeSlots };
+  const { claimed, left } =
+    freeSlots > 0 && !offer.draining
+      ? await claimWaiting(database, { claims, leaves }, poller, offer, asking)
+      : { claimed: [], left: false };
   for (const { run } of claimed) wakeups.notify(`run:${run}`);
   const known = new Set(knownCancels);
-  const granted = await grantedLeases(database.pool, poller.worker, held);
-  return {
+  const granted = await grantedLeases(database.pool, worker, held);
+  const answer = {
     assignments: await assign(database.pool, claimed),
     cancel: cancelsOf(granted).filter(({ run }) => !known.has(run)),
     lost: leasesWithout(held, granted),
   };
+  return { answer, left };
 }
 
 export function isEmptyAnswer({ assignments, cancel, lost }: PollResponse): boolean {
@@ -44,27 +61,31 @@ export function cancelsOf(held: readonly HeldRun[]): PollResponse["cancel"] {
 
 async function claimWaiting(
   database: Database,
-  claims: Permits,
+  { claims, leaves }: { readonly claims: Permits; readonly leaves: boolean },
   poller: Poller,
   offer: WorkerOffer,
-  freeSlots: number,
-): Promise<LeaseRef[]> {
+  asking: Asking,
+): Promise<{ readonly claimed: readonly LeaseRef[]; readonly left: boolean }> {
   using _permit = await claims.acquire();
-  return (await isRunWaiting(database.pool, toOffer(offer))) ? claimRuns(database, poller, freeSlots) : [];
+  if (!(await isRunWaiting(database.pool, toOffer(offer)))) return { claimed: [], left: false };
+  const placement: Placement = leaves
+    ? await choosePlacement(database.pool, toOffer(offer), asking)
+    : { limit: asking.free, left: [] };
+  return { claimed: await claimRuns(database, poller, placement), left: placement.left.length > 0 };
 }
 
 /**
  * Grants leases. The worker's row is locked first: a newer process of its agent, or a second poll, comes before or after,
  * so that slots are counted here and never given twice.
  */
-async function claimRuns(database: Database, { worker, boot }: Poller, freeSlots: number): Promise<LeaseRef[]> {
+async function claimRuns(database: Database, { worker, boot }: Poller, placement: Placement): Promise<LeaseRef[]> {
   return database.transaction(async (client) => {
     const offer = await lockWorker(client, worker, boot);
     if (offer.draining) return [];
     const active = await activeRunsOf(client, worker);
-    const limit = Math.min(freeSlots, offer.capabilities.slots - active.length);
+    const limit = Math.min(placement.limit, offer.capabilities.slots - active.length);
     if (limit <= 0) return [];
-    const claimed = await claimQueuedRuns(client, worker, toOffer(offer), limit);
+    const claimed = await claimQueuedRuns(client, worker, toOffer(offer), { ...placement, limit });
     for (const { run, epoch, project } of claimed) {
       await appendServerEvents(client, { id: run, project }, [
         { type: "run.leased", worker, workerName: offer.name, epoch },

@@ -17,12 +17,25 @@ export interface Offer {
   readonly diskBytes: number;
 }
 
-/** The predicate of a claim; see wait-reasons.ts, which says in words which part of it fails. */
-const FITS = `state = 'queued' AND NOT held_back AND project_id = $1 AND pool = $2 AND labels <@ $3::text[]
-  AND CASE WHEN backend IS NULL THEN cardinality($4::text[]) > 0 ELSE backend = ANY ($4) END
-  AND needed_cpus <= $5 AND needed_memory_bytes <= $6 AND needed_gpus <= $7 AND needed_disk_bytes <= $8`;
+/**
+ * Whether a run, by the name of its row, is for a worker that offers this, given as SQL; see wait-reasons.ts, which says
+ * in words which part fails.
+ */
+export function fits(run: string, offer: Readonly<Record<keyof Offer, string>>): string {
+  const { project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes } = offer;
+  return `${run}.project_id = ${project} AND ${run}.pool = ${pool} AND ${run}.labels <@ ${labels}
+  AND CASE WHEN ${run}.backend IS NULL THEN cardinality(${backends}) > 0 ELSE ${run}.backend = ANY (${backends}) END
+  AND ${run}.needed_cpus <= ${cpus} AND ${run}.needed_memory_bytes <= ${memoryBytes} AND ${run}.needed_gpus <= ${gpus}
+  AND ${run}.needed_disk_bytes <= ${diskBytes}`;
+}
 
-function offered({ project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes }: Offer): unknown[] {
+/** The predicate of a claim; the first parameters are what the worker offers. */
+export const FITS = `state = 'queued' AND NOT held_back AND ${fits("runs", {
+  ...{ project: "$1", pool: "$2", labels: "$3::text[]", backends: "$4::text[]" },
+  ...{ cpus: "$5", memoryBytes: "$6", gpus: "$7", diskBytes: "$8" },
+})}`;
+
+export function offered({ project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes }: Offer): unknown[] {
   return [project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes];
 }
 
@@ -41,7 +54,15 @@ export interface ClaimedRun extends LeaseRef {
 }
 
 /** The order of a claim, which is that of the index runs_queue: a look at the front, however long the queue is. */
-const NEXT_FIRST = "priority DESC, created_at, id";
+export const NEXT_FIRST = "priority DESC, created_at, id";
+
+/** What of the queue is taken. */
+export interface Placement {
+  /** Runs at most. */
+  readonly limit: number;
+  /** Runs that are left to other workers. */
+  readonly left: readonly string[];
+}
 
 /**
  * Grants the worker up to `limit` runs in that order. Two claims at once never get the same run, nor wait. Of runs that
@@ -52,7 +73,7 @@ export async function claimQueuedRuns(
   client: Queryable,
   worker: string,
   offer: Offer,
-  limit: number,
+  { limit, left }: Placement,
 ): Promise<ClaimedRun[]> {
   const { rows } = await client.query<ClaimedRun>(
     `WITH gpu_line AS (
@@ -64,7 +85,7 @@ export async function claimQueuedRuns(
        FROM runs WHERE worker_id = $9 AND state IN ('running', 'cancelling')),
      next AS (
        SELECT id AS next_id FROM runs
-       WHERE ${FITS} AND (needed_gpus = 0
+       WHERE ${FITS} AND NOT id = ANY ($11) AND (needed_gpus = 0
          OR id IN (SELECT line_id FROM gpu_line, gpus_held WHERE gpu_line.gpus <= $7 - gpus_held.gpus))
        ORDER BY ${NEXT_FIRST} LIMIT $10 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (
@@ -76,7 +97,7 @@ export async function claimQueuedRuns(
      INSERT INTO run_leases (run_id, epoch, project_id, worker_id)
      SELECT id, epoch, project_id, $9 FROM claimed
      RETURNING run_id AS run, epoch, project_id AS project`,
-    [...offered(offer), worker, limit],
+    [...offered(offer), worker, limit, left],
   );
   return rows;
 }
