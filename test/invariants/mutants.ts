@@ -14,6 +14,7 @@ export interface Mutant {
 
 const LEASES = "src/server/scheduling/leases.test.ts";
 const EVENTS = "src/server/scheduling/record-events.test.ts";
+const GROUPS = "src/server/scheduling/groups.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -201,6 +202,33 @@ export const MUTANTS: readonly Mutant[] = [
       "src/server/http/authorization.test.ts",
       "every route lets in exactly whom its access rule names, and shows nobody another project",
     ],
+  },
+  {
+    invariant: 12,
+    does: "counts the places of a group while another gives them away",
+    file: "src/server/store/groups.ts",
+    find: "SELECT pg_advisory_xact_lock($1, hashtext($2))",
+    replace: "SELECT $1::integer, $2::text",
+    test: [GROUPS, "whoever makes a run of a group waits until another has made its own, also at another server"],
+  },
+  {
+    invariant: 12,
+    does: "hands out a run that has no place in its group",
+    file: "src/server/store/queue.ts",
+    find: "state = 'queued' AND NOT held_back AND",
+    replace: "state = 'queued' AND",
+    test: [
+      GROUPS,
+      "a group lets as many runs be taken as it has places, across pipelines, and passes each place on in order",
+    ],
+  },
+  {
+    invariant: 12,
+    does: "forgets a place that a server which died did not pass on",
+    file: "src/server/scheduling/loops.ts",
+    find: "      await giveAllPlaces(services);\n",
+    replace: "      void giveAllPlaces;\n",
+    test: [GROUPS, "a place that nobody passed on, because a server died, is given by the next pass of any server"],
   },
 ];
 

@@ -7,17 +7,18 @@ import {
   lockIsAwaited,
   poll,
   reapNow,
+  reboot,
   runServer,
   showRun,
   submit,
   takeRun,
 } from "../../../test/setup/run-fixture.ts";
-import { type TestServer, testWorker } from "../../../test/setup/server.ts";
+import { type TestServer, type TestWorker, testWorker } from "../../../test/setup/server.ts";
 import { fault } from "../../protocol/faults.ts";
 import type { CreateRunInput, RunDetail } from "../../protocol/resources.ts";
 import { lockGroup } from "../store/groups.ts";
 import { enforceDeadlines } from "./deadlines.ts";
-import { giveAllPlaces } from "./places.ts";
+import { startRunLoops } from "./loops.ts";
 import { recordEvents } from "./record-events.ts";
 import { ContractCache } from "./step-contracts.ts";
 
@@ -130,6 +131,34 @@ test("a run holds its place until it has ended: while its worker is lost, and wh
   assert.equal(answer.json().state, "cancelled");
   assert.equal(await standing(server, second, third), "cancelled q");
 });
+
+const WAYS_TO_LOSE_A_WORKER = {
+  "its agent is started again without it": async (server: TestServer, worker: TestWorker) => {
+    await reboot(server, worker, []);
+  },
+  "its worker is removed": async (server: TestServer, worker: TestWorker) => {
+    const answer = await server.call("operator", { method: "DELETE", url: `/workers/${worker.id}?force=true` });
+    assert.equal(answer.statusCode, 200, answer.body);
+  },
+  "its worker never heard of it": async ({ services }: TestServer, worker: TestWorker) => {
+    await services.database.pool.query("UPDATE run_leases SET granted_at = granted_at - interval '1 minute'");
+    await poll(worker, { freeSlots: 0 });
+  },
+};
+
+for (const [what, lose] of Object.entries(WAYS_TO_LOSE_A_WORKER)) {
+  test(`a run that is being stopped passes its place on when ${what}`, async (t) => {
+    const server = await runServer(t);
+    const worker = await testWorker(server);
+    const first = await submit(server, { pipeline: grouped("one") });
+    const next = await submit(server, { pipeline: grouped("one") });
+    await takeRun(worker);
+    await cancel(server, first.id);
+    assert.equal(await standing(server, first, next), "cancelling h");
+    await lose(server, worker);
+    assert.equal(await standing(server, first, next), "cancelled q");
+  });
+}
 
 test("a run that is held back is cancelled at once, has a queueTimeout like any other, and gives up no place that it has not", async (t) => {
   const server = await runServer(t);
@@ -245,7 +274,7 @@ test("a restart goes through the same gate", async (t) => {
   assert.equal(await standing(server, again.json()), "q");
 });
 
-test("a place that nobody passed on, because a server died, is given by the next pass", async (t) => {
+test("a place that nobody passed on, because a server died, is given by the next pass of any server", async (t) => {
   const server = await runServer(t);
   const worker = await testWorker(server);
   const first = await submit(server, { pipeline: grouped("one") });
@@ -256,9 +285,9 @@ test("a place that nobody passed on, because a server died, is given by the next
   const events = END.map((body, index) => ({ seq: index + 1, at: new Date().toISOString(), body }));
   assert.equal((await recordEvents(server.services, new ContractCache(), holder, events)).ended, true);
   assert.equal(await standing(server, next), "h");
-  await giveAllPlaces(server.services);
-  assert.equal(await standing(server, next), "q");
-  await giveAllPlaces(server.services);
+  await using _ = startRunLoops(server.services);
+  const deadline = AbortSignal.timeout(20_000);
+  while ((await standing(server, next)) !== "q") deadline.throwIfAborted();
 });
 
 test("whoever makes a run of a group waits until another has made its own, also at another server", async (t) => {
