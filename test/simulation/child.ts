@@ -29,16 +29,31 @@ replaceModules(resolve(import.meta.dirname, "../.."));
 // In memory where there is such a place: a simulated disk needs no real one.
 const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "berth-simulation-"));
 const { simulate } = await import("./simulate.ts");
+const stack = new AsyncDisposableStack();
+const open = values.store === "postgres" ? await openPostgres() : undefined;
 replaceGlobals();
 try {
   const first = Number(values.seed);
   for (let index = 0; index < Number(values.seeds) && !isLate(); index++) {
     const seed = first + index * Number(values.stride);
     const onTrace = (line: string) => process.stderr.write(`${line}\n`);
-    const result = await simulate({ seed, folder, ...(values.trace ? { onTrace } : {}) });
+    const more = { ...(values.trace ? { onTrace } : {}), ...(open === undefined ? {} : { open }) };
+    const result = await simulate({ seed, folder, ...more });
     process.stdout.write(`${JSON.stringify(result)}\n`);
     if (values.first && result.violations.length > 0) break;
   }
 } finally {
+  await stack.disposeAsync();
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** The real server on the cluster whose address is in the environment. */
+async function openPostgres() {
+  const { SimulatedDatabase } = await import("./simulated-database.ts");
+  const { openReal } = await import("./open-real.ts");
+  const { Scheduler, useScheduler } = await import("./world/virtual-time.ts");
+  useScheduler(new Scheduler(0));
+  const simulated = stack.use(await SimulatedDatabase.open(process.env.BERTH_TEST_DATABASE_URL!));
+  return (scenario: Parameters<typeof openReal>[1], scheduler: Parameters<typeof openReal>[2]) =>
+    openReal(simulated, scenario, scheduler);
 }

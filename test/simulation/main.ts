@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { startTestCluster } from "../setup/database.ts";
 import { MUTANTS } from "./mutants.ts";
 import { runChildren } from "./run-children.ts";
 import { runMutants } from "./run-mutants.ts";
@@ -28,6 +29,12 @@ const { values } = parseArgs({
 const root = resolve(import.meta.dirname, "../..");
 if (values.store !== "memory" && values.store !== "postgres") throw new Error("--store is memory or postgres");
 const seeds = Number(values.seeds ?? (values.seed === undefined ? 1_000 : 1));
+// The real store is on a cluster of its own, unless there is one for tests.
+await using cluster =
+  (values.store === "postgres" || values.mutants) && !process.env.BERTH_TEST_DATABASE_URL
+    ? await startTestCluster()
+    : null;
+if (cluster !== null) process.env.BERTH_TEST_DATABASE_URL = cluster.url;
 if (values.mutants) {
   const wanted = MUTANTS.filter(({ name }) => name.includes(values.only));
   process.exitCode = (await runMutants(

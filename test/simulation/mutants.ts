@@ -12,13 +12,7 @@ const AGENT: readonly Omit<Mutant, "store">[] = [
   {
     name: "after a restart the end of a batch is reported before those of its items",
     file: "src/agent/run-steps.ts",
-    edits: [
-      ["    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);\n", ""],
-      [
-        "    this.#resume();\n    if (stop",
-        "    for (const attempt of this.#options.history.unreported) this.#reportUnreported(attempt);\n    this.#resume();\n    if (stop",
-      ],
-    ],
+    edits: [["(graph.restored, this.#reportUnreported());", "(graph.restored);\n    this.#reportUnreported();"]],
   },
   {
     name: "after a restart ends are reported in the order in which their steps were made ready",

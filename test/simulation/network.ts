@@ -170,7 +170,7 @@ export class Network {
         return process?.alive === true ? { value } : null;
       } catch (error) {
         if (!(error instanceof BerthError)) throw error;
-        this.#options.trace(`${server.name} refuses ${call.method} of ${call.poller.boot.slice(-4)}: ${error.message}`);
+        this.#options.trace(`${server.name} refuses ${call.method} of ${call.poller.boot.slice(-4)}: ${error.code}`);
         this.#options.onRefused(call, error);
         return process?.alive === true ? { error } : null;
       }

@@ -149,19 +149,23 @@ class World {
 
   #isDone = false;
 
+  /** Runs are named by their order, so that a story reads the same whatever their ids are. */
   #trace(line: string): void {
-    const full = `${this.#scheduler.nowMs} ${line}`;
+    const named = line.replace(/run_[0-9a-z]{26}/g, (run) => `run-${this.#runs.indexOf(run) + 1}`);
+    const full = `${this.#scheduler.nowMs} ${named}`;
     this.#hash.update(full).update("\n");
     this.#options.onTrace?.(full);
   }
 
   /** Something that the world does by itself. */
   #act(atMs: number, act: () => void | Promise<void>): void {
-    this.#scheduler.schedule(
-      atMs - this.#scheduler.nowMs,
-      () => void this.#scheduler.outside(Promise.resolve(act())),
-      undefined,
-    );
+    this.#scheduler.schedule(atMs - this.#scheduler.nowMs, () => void this.#watched(async () => act()), undefined);
+  }
+
+  /** The world itself makes no mistakes: what goes wrong here is a defect of what is simulated, or of the simulation. */
+  #watched(work: () => Promise<void>): Promise<void> {
+    const watched = work().catch((error: Error) => this.judge.violate(`the world failed: ${error.stack}`));
+    return this.#scheduler.outside(watched);
   }
 
   #openNetwork(): Network {
@@ -207,8 +211,7 @@ class World {
     this.#trace(`${server.name} starts`);
     const pass = () => {
       const { random } = this.#scheduler;
-      const work = this.#network.storeIsUp ? this.#api.pass() : Promise.resolve();
-      void this.#scheduler.outside(work).then(() => this.#network.wake());
+      if (this.#network.storeIsUp) void this.#watched(() => this.#api.pass()).then(() => this.#network.wake());
       this.#scheduler.schedule(random.integer(PASS_MIN_MS, PASS_MAX_MS), pass, serving);
     };
     this.#scheduler.schedule(this.#scheduler.random.integer(0, PASS_MAX_MS), pass, serving);

@@ -87,7 +87,7 @@ function contentOf({ ref, spec }: ScriptedStep, random: Random, epoch: number): 
   return new Map(
     paths.map((path) => {
       if (path === "flag") return [path, random.pick(["yes", "no"])];
-      const padding = random.chance(0.25) ? LARGE : "";
+      const padding = random.chance(0.4) ? LARGE : "";
       if (!path.startsWith("rows")) return [path, `${JSON.stringify(provenance)}\n${padding}`];
       const rows = Array.from({ length: random.integer(0, 3) }, (_, row) => `row ${row} ${provenance.nonce}\n`);
       return [path, `${JSON.stringify(provenance)}${padding}\n${rows.join("")}`];

@@ -24,7 +24,9 @@ export function replaceModules(root: string): void {
     resolve(specifier, context, nextResolve) {
       if (context.parentURL?.startsWith(source) !== true) return nextResolve(specifier, context);
       const node = REPLACED[specifier];
-      if (node !== undefined) return replacement(node);
+      // What the real server waits for is real: the simulation stands still meanwhile.
+      const isServers = context.parentURL.startsWith(`${source}server/`);
+      if (node !== undefined && (!isServers || specifier === "node:crypto")) return replacement(node);
       const resolved = nextResolve(specifier, context);
       return resolved.url.endsWith(AGENT_CLIENT) ? replacement("agent-client.ts") : resolved;
     },

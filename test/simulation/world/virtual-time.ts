@@ -57,11 +57,14 @@ export class Scheduler {
   nowMs = 0;
   events = 0;
   readonly random: Random;
+  /** For what has to be unlike anything else, and decides nothing. */
+  readonly ids: Random;
   readonly #heap: Scheduled[] = [];
   readonly #outside = new Set<Promise<unknown>>();
 
   constructor(seed: number) {
     this.random = new Random(seed);
+    this.ids = new Random(seed ^ 0x1d5);
   }
 
   schedule(afterMs: number, act: () => void, owner = current.getStore()): { cancel(): void } {
