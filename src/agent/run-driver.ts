@@ -240,6 +240,7 @@ export class RunDriver implements HeldRun {
     const stopOf = (phase: Phase) => this.#stops[phase].signal;
     const images = new RunImages({
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
+      pinned: this.#assignment.images ?? {},
       stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
     const { outputs } = known;

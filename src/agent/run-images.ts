@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { BackendSession, Capabilities, ImageResult } from "../backends/execution-backend.ts";
+import type { BackendSession, Capabilities, ImageRequest, ImageResult } from "../backends/execution-backend.ts";
+import type { AttemptImage } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan, SourceRef } from "../protocol/plan.ts";
+import { exactImage } from "../runtime/exact-image.ts";
 import { faultOfError } from "../runtime/fault-of-error.ts";
 import { imageRequest } from "../runtime/image-request.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
@@ -32,6 +34,8 @@ export interface RunImagesOptions {
   readonly folder: string;
   readonly session: BackendSession;
   readonly capabilities: Capabilities;
+  /** The very images to use, by environment. */
+  readonly pinned: Readonly<Record<string, AttemptImage>>;
   /** Where the log of an environment's build is shown. */
   readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
   readonly history: RunHistory;
@@ -108,7 +112,7 @@ export class RunImages {
       buildLog.beginWith(need.warnings);
       if (need.request === null) return { ok: true, image: null, digest: null, source };
       const signal = AbortSignal.any([stop, late.signal]);
-      const result = await this.#tryPatiently(need.request, buildLog, signal);
+      const result = await this.#imageFor(environment, need.request, buildLog, signal);
       if (!result.ok) return result;
       await this.#report(environment, result, performance.now() - startedAtMs);
       return { ok: true, image: result.image, digest: result.digest ?? result.image, source };
@@ -121,17 +125,36 @@ export class RunImages {
     }
   }
 
-  async #tryPatiently(
-    request: Parameters<BackendSession["prepareImage"]>[0],
+  /** As the plan says; of a restart, the very image of the run that it goes on from. */
+  async #imageFor(
+    environment: string,
+    request: ImageRequest,
     buildLog: BuildLog,
     signal: AbortSignal,
   ): Promise<ImageResult> {
-    const { session } = this.#options;
+    const { session, plan, pinned } = this.#options;
+    const onLog = (chunk: Uint8Array) => buildLog.append(chunk);
+    const asPlanned = () => session.prepareImage(request, onLog, signal);
+    const image = pinned[environment];
+    if (image === undefined) return this.#tryPatiently(asPlanned, buildLog, signal);
+    const wanted = { environment: plan.environments[environment]!, image };
+    const exact = await this.#tryPatiently(() => exactImage(session, wanted, onLog, signal), buildLog, signal);
+    if (exact.ok || exact.fault.code !== "image-not-found") return exact;
+    if (request.kind === "ready") {
+      const advice = "Restart with --with-latest to take what its name stands for now.";
+      return { ok: false, fault: { ...exact.fault, advice } };
+    }
+    buildLog.append(Buffer.from(`${exact.fault.message} It is built from the same recipe.\n`));
+    return this.#tryPatiently(asPlanned, buildLog, signal);
+  }
+
+  async #tryPatiently(
+    prepare: () => Promise<ImageResult>,
+    buildLog: BuildLog,
+    signal: AbortSignal,
+  ): Promise<ImageResult> {
     for (let tries = 1; ; tries++) {
-      const result = await retryBackend(
-        () => session.prepareImage(request, (chunk) => buildLog.append(chunk), signal),
-        signal,
-      );
+      const result = await retryBackend(prepare, signal);
       if (result.ok || result.fault.class !== "infrastructure" || tries === TRIES_MAX) return result;
       buildLog.append(Buffer.from(`${result.fault.message} Trying again.\n`));
       await sleep(FIRST_RETRY_MS * 2 ** (tries - 1), undefined, { signal });

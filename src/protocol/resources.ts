@@ -94,6 +94,8 @@ export type CreateRunInput = z.input<typeof CreateRunRequest>;
 /** `POST /runs/:run/restart`. What succeeded is taken over; `from` names a step from which on everything runs again. */
 export const RestartRunRequest = z.strictObject({
   from: Name.optional(),
+  /** By the newest version of the pipeline, with the source of its newest run, in what images' names stand for now. */
+  withLatest: z.boolean().optional(),
   /** As in CreateRunRequest. */
   requestKey: z.string().min(1).max(200).optional(),
   failIfImpossible: z.boolean().optional(),
@@ -185,6 +187,13 @@ export const RunDetail = Run.extend({
   waiting: Waiting.nullable(),
 });
 export type RunDetail = z.infer<typeof RunDetail>;
+
+/** The answer to a restart. */
+export const RestartedRun = RunDetail.extend({
+  /** Steps that run again because they are not what they were, with what changed; with `withLatest`. */
+  changed: z.array(z.object({ step: Name, what: z.array(z.string()) })),
+});
+export type RestartedRun = z.infer<typeof RestartedRun>;
 
 export const Attempt = z.object({
   attempt: z.int(),

@@ -3,6 +3,7 @@ import {
   type CreateRunInput,
   LogLine,
   pageOf,
+  RestartedRun,
   type RestartRunRequest,
   Run,
   RunDetail,
@@ -32,8 +33,8 @@ export function cancelRun(api: ApiClient, run: string, reason: string | null): P
   return api.post(`${runPath(run)}/cancel`, { reason }, Run);
 }
 
-export function restartRun(api: ApiClient, run: string, input: RestartRunRequest): Promise<RunDetail> {
-  return api.post(`${runPath(run)}/restart`, input, RunDetail);
+export function restartRun(api: ApiClient, run: string, input: RestartRunRequest): Promise<RestartedRun> {
+  return api.post(`${runPath(run)}/restart`, input, RestartedRun);
 }
 
 export interface RunFilter {

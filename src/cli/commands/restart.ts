@@ -7,10 +7,12 @@ import { connect, persistently } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
 import { announceSubmitted, runToEnd } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
+import { plainText } from "../terminal/plain-text.ts";
 
 type Options = WithServer<{
   from?: string;
   fromFailed?: boolean;
+  withLatest?: boolean;
   failIfImpossible?: boolean;
   detach?: boolean;
   json?: boolean;
@@ -22,11 +24,18 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .argument("<run>", "like wine#12, or its id")
     .option("--from-failed", "run again what did not succeed, and take over the rest (the default)")
     .option("--from <step>", "run again this step and all that need it, and what did not succeed")
+    .option(
+      "--with-latest",
+      "by the newest version, source and images; what changed runs again, with all that needs it",
+    )
     .option("--fail-if-impossible", "submit nothing that no registered worker could ever run")
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
     .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
-    .addHelpText("after", "\nExamples:\n  berth restart wine#12\n  berth restart wine#12 --from train")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  berth restart wine#12\n  berth restart wine#12 --from train\n  berth restart wine#12 --with-latest",
+    )
     .action((run: string, options: Options) => restart(context, run, options, result));
 }
 
@@ -39,10 +48,18 @@ async function restart(context: CliContext, reference: string, options: Options,
   const input = {
     requestKey: newId("run"),
     ...(from === undefined ? {} : { from }),
+    ...(options.withLatest ? { withLatest: true } : {}),
     ...(options.failIfImpossible ? { failIfImpossible: true } : {}),
   };
   const made = await persistently(connection, () => restartRun(connection.api, reference, input));
   announceSubmitted(context, made, options);
+  if (!quiet)
+    for (const { step, what } of made.changed) context.console.note(plainText(`${step} runs again: ${whatOf(what)}`));
   if (detach) return;
   result.exitCode = await runToEnd(context, connection, made, { json, quiet });
+}
+
+/** `command, env.MODE changed`, or a sentence as it is. */
+function whatOf(what: readonly string[]): string {
+  return what.some((one) => one.includes(" ")) ? what.join(", ") : `${what.join(", ")} changed`;
 }

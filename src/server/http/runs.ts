@@ -5,6 +5,7 @@ import {
   CreateRunRequest,
   PageQuery,
   pageOf,
+  RestartedRun,
   RestartRunRequest,
   Run,
   RunDetail,
@@ -123,13 +124,14 @@ export function runsRoutes(services: Services): Route[] {
       access: { kind: "role", role: "developer" },
       summary: "Run again what did not succeed, as a new run",
       tag: "runs",
-      schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RunDetail },
+      schemas: { params: RunParams, body: RestartRunRequest.nullish(), response: RestartedRun },
       status: 201,
       errors: ["conflict", "group_busy", "invalid_params", "missing_blobs", "unschedulable"],
       handler: async ({ params, body, project, principal }) => {
         const original = await runIdOf(database.pool, project, params.run);
-        const run = await restartRun(services, { project, by: nameOf(principal) }, original, body ?? {});
-        return runDetail(database, project, run);
+        const made = await restartRun(services, { project, by: nameOf(principal) }, original, body ?? {});
+        const changed = [...made.changed].map(([step, what]) => ({ step, what: [...what] }));
+        return { ...(await runDetail(database, project, made.id)), changed };
       },
     }),
   ];

@@ -131,3 +131,73 @@ test("what a restart is to run again is not taken from the run that it repeats",
     `noCache ${again.assignment.noCache}, and the server offers ${lookUp.body}`,
   );
 });
+
+const VERSION = (command: string, more = "") => `
+name: chain
+environment: { image: busybox }
+steps:
+  make:
+    run: echo hello > $BERTH_OUT/text
+    outputs: { text: { path: text } }
+  use:
+    run: ${command}
+    inputs: { text: make.text }
+${more}`;
+
+test("a restart runs in the images of the run that it goes on from, also in turn; with the latest it does not", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const restart = (run: string, payload: object) =>
+    server.call("developer", { method: "POST", url: `/runs/${encodeURIComponent(run)}/restart`, payload });
+  await submit(server);
+  const [begin, ...rest] = chainEvents();
+  const ready = (image: string, digest: string | null) =>
+    ({ type: "image.ready", environment: "default", image, digest, cached: true, durationMs: 1 }) as const;
+  const first = await takeRun(worker);
+  assert.equal(first.assignment.images ?? null, null, "a run of its own takes what the name stands for");
+  assert.equal((await first.report(begin!, ready("sha256:1", "sha256:2"), ...rest)).statusCode, 200);
+
+  assert.equal((await restart("chain#1", { from: "use" })).statusCode, 201);
+  const second = await takeRun(worker);
+  assert.deepEqual(second.assignment.images, { default: { id: "sha256:1", digest: "sha256:2" } });
+  const end = { type: "run.finished", state: "failed", fault: null } as const;
+  assert.equal((await second.report({ type: "run.started", backend: "process" }, end)).statusCode, 200);
+  assert.equal((await restart("chain#2", {})).statusCode, 201, "although it came to no image");
+  assert.deepEqual((await takeRun(worker)).assignment.images, { default: { id: "sha256:1", digest: "sha256:2" } });
+  assert.equal((await restart("chain#1", { from: "use", withLatest: true })).statusCode, 201);
+  assert.equal((await takeRun(worker)).assignment.images, null);
+});
+
+test("with the latest, what changed runs again with all that needs it, and the answer says why", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const restart = (payload: object) =>
+    server.call("developer", { method: "POST", url: `/runs/${encodeURIComponent("chain#1")}/restart`, payload });
+  await submit(server, { pipeline: VERSION("cat") });
+  assert.equal((await (await takeRun(worker)).report(...chainEvents())).statusCode, 200);
+  assert.equal((await restart({ withLatest: true })).statusCode, 409, "nothing is newer");
+
+  const newer = VERSION("wc", "  more: { needs: [use], run: date }");
+  const { id } = await submit(server, { pipeline: newer });
+  await server.call("developer", { method: "POST", url: `/runs/${id}/cancel`, payload: {} });
+  const made = await restart({ withLatest: true });
+  assert.equal(made.statusCode, 201, made.body);
+  assert.deepEqual(made.json().changed, [
+    { step: "use", what: ["command"] },
+    { step: "more", what: ["the step is new"] },
+  ]);
+  assert.equal(made.json().pipelineVersion, 2);
+  const { assignment } = await takeRun(worker);
+  assert.deepEqual(
+    assignment.prior.map(({ stepRun, state }) => [stepRun, state]),
+    [["make", "succeeded"]],
+  );
+  assert.equal(assignment.plan.steps.length, 3);
+  const same = await restart({ from: "use" });
+  assert.deepEqual([same.json().pipelineVersion, same.json().changed], [1, []], "without it nothing is newer");
+
+  const strange = VERSION("cat").replace("steps:", "params: { needed: { type: integer, required: true } }\nsteps:");
+  await submit(server, { pipeline: strange, params: { needed: 1 } });
+  const refused = await restart({ withLatest: true });
+  assert.deepEqual([refused.statusCode, errorOf(refused).code], [422, "invalid_params"]);
+});

@@ -1,8 +1,11 @@
+import { changedSteps } from "../../pipeline/changed-steps.ts";
+import { resolveParams } from "../../pipeline/params.ts";
 import { runNeeds } from "../../pipeline/run-need.ts";
 import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { stepsFrom } from "../../pipeline/steps-from.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import type { AttemptImage } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { Concurrency, Plan, StepPlan } from "../../protocol/plan.ts";
 import type { RestartRunRequest } from "../../protocol/resources.ts";
@@ -12,7 +15,16 @@ import { artifactsInRun } from "../store/artifact-commit.ts";
 import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { findVersion, takeRunNumber } from "../store/pipelines.ts";
-import { artifactsOf, type EndedStepRun, endedStepRuns, type OriginalRun, originalRun } from "../store/restarts.ts";
+import {
+  artifactsOf,
+  type EndedStepRun,
+  endedStepRuns,
+  imagesOf,
+  newestSource,
+  type OriginalRun,
+  originalRun,
+  pinImages,
+} from "../store/restarts.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
 import { checkBytesRemain, checkVersionsRemain } from "./check-taken-over.ts";
@@ -32,17 +44,21 @@ export async function restartRun(
     from,
     requestKey = null,
     failIfImpossible,
+    withLatest,
   }: { [K in keyof RestartRunRequest]: RestartRunRequest[K] | null | undefined },
-): Promise<string> {
+): Promise<RestartedRun> {
   const { database } = services;
   const { project } = submitter;
-  return oncePerKey(database, project, requestKey, async () => {
-    const look = (db: Queryable) => lookAtRun(db, { project, original, from: from ?? null });
+  let changed: ReadonlyMap<string, readonly string[]> = new Map();
+  const id = await oncePerKey(database, project, requestKey, async () => {
+    const wanted = { project, original, from: from ?? null, withLatest: withLatest === true };
+    const look = (db: Queryable) => lookAtRun(db, wanted);
     const { run, plan, ended } = await look(database.pool);
     await checkBytesRemain(services, { project, run, plan }, ended.filter(hasSucceeded));
     // Once more in one transaction, so that what is taken over cannot go away between the look and the reference to it.
     const entered = await database.transaction(async (client) => {
       const looked = await look(client);
+      changed = looked.changed;
       const concurrency = concurrencyOf(looked.plan, looked.run.params);
       const isRepeat = from != null;
       const restart = { original, ...looked, requestKey, failIfImpossible, isRepeat, concurrency };
@@ -51,16 +67,21 @@ export async function restartRun(
     announce(services, entered);
     return entered.id;
   });
+  return { id, changed };
 }
 
 /** What can be taken over of a run; refuses a restart that cannot be. */
 async function lookAtRun(
   db: Queryable,
-  { project, original, from }: { readonly project: string; readonly original: string; readonly from: string | null },
-): Promise<Pick<Restart, "run" | "plan" | "ended">> {
-  const run = await originalRun(db, project, original);
-  const plan = (await findVersion(db, project, run.pipeline, run.pipelineVersion))!.plan;
-  checkRestart(run, plan, from);
+  { project, original, from, withLatest }: Wanted,
+): Promise<Pick<Restart, "run" | "plan" | "ended" | "images"> & Pick<RestartedRun, "changed">> {
+  const before = await originalRun(db, project, original);
+  const made = (await findVersion(db, project, before.pipeline, before.pipelineVersion))!.plan;
+  const { run, plan, changed } = withLatest
+    ? await byLatest(db, project, before, made)
+    : { run: before, plan: made, changed: new Map<string, string[]>() };
+  checkRestart(run, plan, { from, hasChanged: changed.size > 0 });
+  const images = withLatest ? {} : await imagesOf(db, original);
   if (run.source !== null) await requireSource(db, project, run.source);
   // What runs after the others runs after these, too.
   const late = plan.steps.filter(({ phase }) => phase !== "main");
@@ -69,13 +90,41 @@ async function lookAtRun(
     ...(from === null ? [] : stepsFrom(plan, from)),
     ...late.map(({ name }) => name),
     ...readersOfUnfinished(plan, all),
+    ...changed.keys(),
   ]);
-  const ended = all.filter(({ step }) => !again.has(step));
+  const steps = new Set(plan.steps.map(({ name }) => name));
+  const ended = all.filter(({ step }) => steps.has(step) && !again.has(step));
   await checkVersionsRemain(db, run, plan, ended.filter(hasSucceeded));
-  return { run, plan, ended };
+  return { run, plan, ended, images, changed };
 }
 
-function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
+/** The run as it is made by what there is of its pipeline now. */
+async function byLatest(db: Queryable, project: string, before: OriginalRun, made: Plan) {
+  const latest = (await findVersion(db, project, before.pipeline, null))!;
+  const resolved = resolveParams(latest.plan, before.params);
+  if (!resolved.ok) {
+    throw new BerthError("invalid_params", "The parameters do not fit the newest version of the pipeline.", {
+      advice: "Restart without --with-latest, or run the pipeline anew.",
+      problems: resolved.problems,
+    });
+  }
+  const newest = await newestSource(db, before.pipelineId, latest.version);
+  const { params } = resolved;
+  const run = {
+    ...before,
+    pipelineVersion: latest.version,
+    params,
+    source: newest === undefined ? before.source : newest,
+  };
+  const changed = changedSteps({ ...before, plan: made }, { ...run, plan: latest.plan });
+  return { run, plan: latest.plan, changed };
+}
+
+function checkRestart(
+  run: OriginalRun,
+  plan: Plan,
+  { from, hasChanged }: { readonly from: string | null; readonly hasChanged: boolean },
+): void {
   const name = `${run.pipeline}#${run.number}`;
   if (from !== null && !plan.steps.some((step) => step.name === from)) {
     const steps = plan.steps.map((step) => step.name);
@@ -87,7 +136,7 @@ function checkRestart(run: OriginalRun, plan: Plan, from: string | null): void {
       advice: `Wait for its end (berth logs ${name} -f), or cancel it: berth cancel ${name}`,
     });
   }
-  if (run.state === "succeeded" && from === null) {
+  if (run.state === "succeeded" && from === null && !hasChanged) {
     throw new BerthError("conflict", `${name} succeeded: there is nothing to run again.`, {
       advice: `Name the step from which on everything is to run again: berth restart ${name} --from ${plan.steps[0]!.name}`,
     });
@@ -100,7 +149,21 @@ function readersOfUnfinished(plan: Plan, all: readonly EndedStepRun[]): string[]
   return [...unfinished].flatMap((step) => [...stepsFrom(plan, step)].filter((name) => name !== step));
 }
 
+interface Wanted {
+  readonly project: string;
+  readonly original: string;
+  readonly from: string | null;
+  readonly withLatest: boolean;
+}
+
+export interface RestartedRun {
+  readonly id: string;
+  /** Steps that run again because something changed since, with what; empty for a repeated request. */
+  readonly changed: ReadonlyMap<string, readonly string[]>;
+}
+
 interface Restart {
+  readonly images: Readonly<Record<string, AttemptImage>>;
   readonly original: string;
   readonly run: OriginalRun;
   readonly plan: Plan;
@@ -130,6 +193,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
     ...{ pipelineId, pipelineVersion, params, source, priority, ...wanted },
   });
   const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);
+  if (Object.keys(restart.images).length > 0) await pinImages(client, id, restart.images);
   await insertStepRuns(client, { id, project }, [...initial, ...items.map((item) => continued(item, item))]);
   const committer = { project, run: id, pipelineId, worker: "" };
   await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));
@@ -144,7 +208,7 @@ function continued(
 ): Parameters<typeof insertStepRuns>[2][number] {
   const identity = { key, step, position, matrix, item, parent };
   if (ended === undefined) return identity;
-  return hasSucceeded(ended) ? { ...ended } : { ...identity, items: ended.items };
+  return hasSucceeded(ended) ? { ...ended, ...identity } : { ...identity, items: ended.items };
 }
 
 /** What was taken over asks nothing of the worker any more. */

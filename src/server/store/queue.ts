@@ -1,5 +1,6 @@
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
+import type { AttemptImage } from "../../protocol/events.ts";
 import type { Params, Plan, SourceRef } from "../../protocol/plan.ts";
 import type { Queryable } from "./database.ts";
 import { CANCEL_FACTS } from "./leases.ts";
@@ -113,6 +114,7 @@ export interface RunOrder {
   readonly backend: string | null;
   readonly source: SourceRef | null;
   readonly noCache: boolean;
+  readonly images: Readonly<Record<string, AttemptImage>> | null;
   readonly timeLeftMs: number | null;
   readonly cancel: CancelFacts | null;
   /** Whether it took steps over from another run. */
@@ -127,7 +129,7 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
   >({
     name: "orders-of",
     text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
-            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel, r.no_cache AS "noCache",
+            r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel, r.no_cache AS "noCache", r.images,
             CASE WHEN r.timeout_ms IS NOT NULL
               THEN GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 END AS "timeLeftMs",
             r.restart_of IS NOT NULL AS restarted

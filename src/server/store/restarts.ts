@@ -1,4 +1,5 @@
 import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
+import type { AttemptImage } from "../../protocol/events.ts";
 import type { Params, SourceRef } from "../../protocol/plan.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
@@ -30,6 +31,48 @@ export async function originalRun(db: Queryable, project: string, run: string): 
     [project, run],
   );
   return rows[0]!;
+}
+
+/** The images that a run used, by environment, and of those that it did not come to, what it was to use. */
+export async function imagesOf(db: Queryable, run: string): Promise<Record<string, AttemptImage>> {
+  const pinned = await db.query<{ images: Record<string, AttemptImage> | null }>(
+    "SELECT images FROM runs WHERE id = $1",
+    [run],
+  );
+  const { rows } = await db.query<AttemptImage & { environment: string }>(
+    `SELECT DISTINCT ON (environment) environment, id, COALESCE(digest, id) AS digest
+     FROM (SELECT body->>'environment' AS environment, body->>'image' AS id, body->>'digest' AS digest, seq
+       FROM run_events WHERE run_id = $1 AND body->>'type' = 'image.ready') AS ready
+     ORDER BY environment, seq DESC`,
+    [run],
+  );
+  const used = rows.map(({ environment, id, digest }) => [environment, { id, digest }] as const);
+  return { ...pinned.rows[0]?.images, ...Object.fromEntries(used) };
+}
+
+/** Makes a run that was just made run in these images. */
+export async function pinImages(
+  client: Queryable,
+  run: string,
+  images: Readonly<Record<string, AttemptImage>>,
+): Promise<void> {
+  await client.query("UPDATE runs SET images = $2 WHERE id = $1", [run, JSON.stringify(images)]);
+}
+
+/** The source that the newest run of a pipeline version had; undefined when there is no such run. */
+export async function newestSource(
+  db: Queryable,
+  pipelineId: string,
+  version: number,
+): Promise<SourceRef | null | undefined> {
+  const { rows } = await db.query<{ digest: string | null; size: number }>(
+    `SELECT source_digest AS digest, source_size AS size FROM runs
+     WHERE pipeline_id = $1 AND pipeline_version = $2 ORDER BY number DESC LIMIT 1`,
+    [pipelineId, version],
+  );
+  const [newest] = rows;
+  if (newest === undefined) return undefined;
+  return newest.digest === null ? null : { digest: newest.digest, size: newest.size };
 }
 
 /** A step run that ended, and the run whose attempt made what it has. */
