@@ -34,6 +34,8 @@ export interface ChaosResult {
   /** Attempts that all these runs made, and how many leases were granted beyond the first of each run. */
   readonly attempts: number;
   readonly handOvers: number;
+  /** Step runs that took the result of an earlier run. */
+  readonly cached: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly verdict: Verdict;
   readonly leftovers: readonly string[];
@@ -54,7 +56,7 @@ const TIDY_TIMEOUT_MS = 60_000;
 export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   const { folder, durationMs, say, signal } = options;
   const swept = [...AgentNetwork.sweep(), ...(await stopAbandoned(folder))];
-  noteOwner(folder);
+  using _owner = noteOwner(folder);
   if (swept.length > 0) say(`stopped what an earlier chaos run left: ${swept.join(" ")}`);
   const unavailable = AgentNetwork.unavailable();
   if (unavailable !== null) say(`skipped: partitions between agents and servers, as ${unavailable}`);
@@ -74,6 +76,7 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   return {
     runs: runs.length,
     attempts: evidence.reduce((count, { steps }) => count + steps.flatMap(({ attempts }) => attempts).length, 0),
+    cached: evidence.flatMap(({ events }) => events).filter(({ body }) => body.type === "step.cached").length,
     handOvers: evidence.reduce((count, { run }) => count + Math.max(0, run.epoch - 1), 0),
     faults,
     verdict: judge(evidence, ledger.read()),
@@ -90,7 +93,7 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   }
 
   async function submit(count: number): Promise<void> {
-    const backend = options.backends[Math.floor(count / 2) % options.backends.length]!;
+    const backend = options.backends[Math.floor(count / 4) % options.backends.length]!;
     const work = workload({ ledger, backend, image: options.image, count });
     const { params } = work;
     const body = { pipeline: JSON.stringify(work.pipeline), params, backend, requestKey: `chaos-${count}` };
@@ -128,11 +131,11 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
       bag = bag.filter((fault) => fault !== done);
       if (done === undefined || bag.length === 0)
         bag = [
+          ...bag,
           ...shuffled(
             kinds.filter((fault) => !bag.includes(fault)),
             random,
           ),
-          ...bag,
         ];
     }
   }

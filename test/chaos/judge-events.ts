@@ -33,3 +33,8 @@ export function endedByServer({ events }: RunEvidence): boolean {
   }
   return false;
 }
+
+/** Leases that ended because their worker was not heard of: what it had not sent by then, nobody takes any more. */
+export function lostLeases({ events }: Pick<RunEvidence, "events">): ReadonlySet<number> {
+  return new Set(events.flatMap(({ body }) => (body.type === "run.released" ? [body.epoch] : [])));
+}

@@ -45,7 +45,11 @@ function clean(): Case {
       ]),
       logs: [log("make", 2, 2), log("close", 1, 2)],
     },
-    ledger: [...told("make", 1, "life1", null), ...told("make", 2, "life2", "d2"), ...told("close", 1, "life3", "d3")],
+    ledger: [
+      ...told("make", 1, 1, "life1", null),
+      ...told("make", 2, 2, "life2", "d2"),
+      ...told("close", 1, 2, "life3", "d3"),
+    ],
   };
 }
 
@@ -76,8 +80,8 @@ function log(key: string, number: number, epoch: number): AttemptLog {
   return { stepRun: key, attempt: number, epoch, text: WORDS, breaks: 0 };
 }
 
-function told(key: string, number: number, life: string, digest: string | null): LedgerEntry[] {
-  const entry = { run: RUN, stepRun: key, attempt: number, life, digest: null };
+function told(key: string, number: number, epoch: number, life: string, digest: string | null): LedgerEntry[] {
+  const entry = { run: RUN, stepRun: key, attempt: number, epoch, life, digest: null };
   const begun = [
     { ...entry, word: "begin" as const },
     { ...entry, word: "beat" as const },
@@ -169,24 +173,29 @@ test("two successes, two outputs under one name, and an attempt that was execute
   });
   assert.deepEqual(outputs, { duplicated: 1 });
   const executed = counts(({ ledger }) => {
-    ledger.push(...told("make", 1, "life4", null).filter(({ word }) => word === "begin"));
+    ledger.push(...told("make", 1, 1, "life4", null).filter(({ word }) => word === "begin"));
   });
   assert.deepEqual(executed, { duplicated: 1 }, "under one lease an attempt is executed once");
   const handedOver = counts(({ ledger }) => {
-    ledger.unshift(...told("close", 1, "life4", null));
+    ledger.unshift(...told("close", 1, 1, "life4", "d4"));
   });
   assert.deepEqual(handedOver, {}, "what was not reported may be done again under the next lease");
 });
 
 test("an attempt that still works when the next one under the same lease has begun overlaps it", () => {
-  const spoil = (epoch: number) =>
-    counts(({ evidence, ledger }) => {
-      evidence.steps = [stepRun("make", [attempt(1, "lost", epoch), attempt(2, "succeeded", 2)]), closing()];
-      evidence.events = evidence.events.filter(({ body }) => body.type !== "attempt.started" || body.attempt !== 1);
-      ledger.push(...told("make", 1, "life1", null).filter(({ word }) => word === "beat"));
+  const late = (epoch: number) =>
+    counts(({ ledger }) => {
+      ledger.unshift(...told("make", 1, 2, "life0", null));
+      ledger.push(
+        ...told("make", 1, epoch, epoch === 2 ? "life0" : "life1", null).filter(({ word }) => word === "beat"),
+      );
     });
-  assert.deepEqual(spoil(2), { overlapping: 1 });
-  assert.deepEqual(spoil(1), {}, "its worker was given up, and did not know");
+  assert.deepEqual(late(2), { overlapping: 1 });
+  assert.deepEqual(late(1), {}, "its worker was given up, and did not know");
+  const repeated = counts(({ ledger }) => {
+    ledger.unshift(...told("make", 2, 1, "life4", null));
+  });
+  assert.deepEqual(repeated, { overlapping: 2 }, "the first attempt of the first lease begins after the second");
 });
 
 test("a report from a lease that is over, or that was taken from nobody, is a stale write", () => {
@@ -219,6 +228,18 @@ test("a log with lines or bytes missing, repeated or out of order has a gap", ()
   assert.deepEqual(spoil({ text: WORDS.replace("line 7\nline 8\n", "line 8\nline 7\n") }), { logGaps: 1 });
   assert.deepEqual(spoil({ breaks: 1 }), { logGaps: 1 });
   assert.deepEqual(spoil({ epoch: 1 }), { logGaps: 1 }, "the log of another lease");
+  const ofLost = (text: string, breaks = 0) =>
+    counts(({ evidence, ledger }) => {
+      evidence.steps = [
+        stepRun("make", [{ ...attempt(1, "failed", 1), exitCode: 1 }, attempt(2, "succeeded", 2)]),
+        closing(),
+      ];
+      evidence.logs = [...evidence.logs, { ...log("make", 1, 1), text, breaks }];
+      ledger.splice(2, 0, told("make", 1, 1, "life1", "d1").at(-1)!);
+    });
+  assert.deepEqual(ofLost("line 0\nline 1\n"), {}, "a lost lease takes the end of a log with it");
+  assert.deepEqual(ofLost("line 1\n"), { logGaps: 1 }, "and nothing else of it");
+  assert.deepEqual(ofLost("line 0\n", 1), { logGaps: 1 });
 });
 
 test("chunks of a log are put together by their offsets, and what is missing or twice there is a break", () => {
@@ -264,6 +285,7 @@ test("the summary has a line for each count, and one left-over alone is enough t
   const result = {
     runs: 3,
     attempts: 9,
+    cached: 2,
     handOvers: 1,
     faults: { b: 2, a: 5 },
     verdict: CLEAN,
@@ -280,7 +302,16 @@ test("the summary has a line for each count, and one left-over alone is enough t
   assert.deepEqual(
     lines.map((line) => line.trim().replace(/\s{2,}/, " ")),
     [
-      ...["runs 3", "attempts 9", "taken over by another worker 1", "injected faults 7", "a 5", "b 2", "lost 0"],
+      ...[
+        "runs 3",
+        "attempts 9",
+        "results taken from the cache 2",
+        "leased again 1",
+        "injected faults 7",
+        "a 5",
+        "b 2",
+        "lost 0",
+      ],
       ...[
         "duplicated 0",
         "overlapping 0",

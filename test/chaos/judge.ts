@@ -1,7 +1,7 @@
 import type { StepRun } from "../../src/protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS, STEP_TRANSITIONS } from "../../src/protocol/states.ts";
 import type { RunEvidence } from "./evidence.ts";
-import { endedByServer, staleWrites } from "./judge-events.ts";
+import { endedByServer, lostLeases, staleWrites } from "./judge-events.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import { LOG_LINES } from "./workload.ts";
 
@@ -15,7 +15,7 @@ export interface Verdict {
   readonly overlapping: readonly string[];
   /** Reports that were taken from a lease that was over, and successes that the ledger knows nothing of. */
   readonly stale: readonly string[];
-  /** Logs of attempts with bytes or lines missing, repeated or out of order. */
+  /** Logs of attempts with bytes or lines missing, repeated or out of order; under a lease that was lost, but for the end. */
   readonly logGaps: readonly string[];
   /** Artifacts whose bytes are not those that their producer had. */
   readonly wrongBytes: readonly string[];
@@ -79,10 +79,10 @@ function judgeStep(evidence: RunEvidence, step: StepRun, told: readonly LedgerEn
   if (successes.length > 1) verdict.duplicated.push(`${name}: ${successes.length} successes`);
   if (new Set(outputs.map((output) => output.name)).size < outputs.length)
     verdict.duplicated.push(`${name}: one output is there ${outputs.length} times`);
-  verdict.duplicated.push(...executedTwice(step, told, evidence.run.epoch).map((what) => `${name}: ${what}`));
-  verdict.overlapping.push(...overlaps(step, told).map((what) => `${name}: ${what}`));
+  verdict.duplicated.push(...executedTwice(told).map((what) => `${name}: ${what}`));
+  verdict.overlapping.push(...overlaps(told).map((what) => `${name}: ${what}`));
   for (const attempt of step.attempts) {
-    const hasEnded = told.some((entry) => entry.word === "end" && entry.attempt === attempt.attempt);
+    const hasEnded = endsOf(attempt, told).length > 0;
     if (attempt.state === "succeeded" || (attempt.exitCode !== null && hasEnded))
       judgeLog(evidence, step.key, attempt, verdict);
   }
@@ -92,8 +92,7 @@ function judgeStep(evidence: RunEvidence, step: StepRun, told: readonly LedgerEn
       verdict.stale.push(`${name}: succeeded without an attempt that did`);
     return;
   }
-  // Tried again after a hand-over, an attempt may have ended twice under one number: one of them has to be it.
-  const ends = told.filter((entry) => entry.word === "end" && entry.attempt === success.attempt);
+  const ends = endsOf(success, told);
   if (ends.length === 0) verdict.stale.push(`${name}: attempt ${success.attempt} succeeded without having said so`);
   for (const { digest } of outputs) {
     if (!ends.some((entry) => entry.digest === digest)) verdict.wrongBytes.push(`${name}: ${digest}`);
@@ -101,39 +100,48 @@ function judgeStep(evidence: RunEvidence, step: StepRun, told: readonly LedgerEn
   if (outputs.length === 0) verdict.lost.push(`${name}: succeeded, and its output is not there`);
 }
 
-/** An attempt is executed once per lease at most; what was not reported may be repeated under the next one. */
-function executedTwice(step: StepRun, told: readonly LedgerEntry[], lastEpoch: number): string[] {
-  const byAttempt = Map.groupBy(told, ({ attempt }) => attempt);
-  return [...byAttempt].flatMap(([attempt, entries]) => {
+function endsOf(attempt: AttemptName, told: readonly LedgerEntry[]): LedgerEntry[] {
+  return told.filter((entry) => entry.word === "end" && isSame(entry, attempt));
+}
+
+interface AttemptName {
+  readonly attempt: number;
+  readonly epoch: number;
+}
+
+function isSame(left: AttemptName, right: AttemptName): boolean {
+  return left.attempt === right.attempt && left.epoch === right.epoch;
+}
+
+/** What was not reported is done again under the next lease; under one lease an attempt is executed once. */
+function executedTwice(told: readonly LedgerEntry[]): string[] {
+  const byAttempt = Map.groupBy(told, ({ attempt, epoch }) => `attempt ${attempt} of epoch ${epoch}`);
+  return [...byAttempt].flatMap(([name, entries]) => {
     const lives = new Set(entries.map(({ life }) => life)).size;
-    const leases = step.attempts.find((known) => known.attempt === attempt)?.epoch ?? lastEpoch;
-    return lives > leases ? [`attempt ${attempt} was executed ${lives} times within ${leases} leases`] : [];
+    return lives > 1 ? [`${name} was executed ${lives} times`] : [];
   });
 }
 
 /** Under one lease a second attempt begins only when the first is over. */
-function overlaps(step: StepRun, told: readonly LedgerEntry[]): string[] {
-  const epochs = new Map(step.attempts.map(({ attempt, epoch }) => [attempt, epoch]));
-  let newest = 0;
+function overlaps(told: readonly LedgerEntry[]): string[] {
+  const newest = new Map<number, number>();
   const found: string[] = [];
-  for (const { word, attempt } of told) {
-    if (word === "begin") newest = Math.max(newest, attempt);
-    const epoch = epochs.get(attempt);
-    if (attempt < newest && epoch !== undefined && epoch === epochs.get(newest))
-      found.push(`attempt ${attempt} said "${word}" when attempt ${newest} had begun`);
+  for (const { word, attempt, epoch } of told) {
+    const last = newest.get(epoch) ?? 0;
+    if (attempt < last)
+      found.push(`attempt ${attempt} said "${word}" when attempt ${last} of epoch ${epoch} had begun`);
+    newest.set(epoch, Math.max(last, attempt));
   }
   return found;
 }
 
-function judgeLog(
-  { accepted, logs }: RunEvidence,
-  key: string,
-  { attempt, epoch }: { readonly attempt: number; readonly epoch: number },
-  verdict: Findings,
-): void {
-  const log = logs.find((one) => one.stepRun === key && one.attempt === attempt && one.epoch === epoch);
-  const lines = [...(log?.text ?? "").matchAll(/line (\d+)$/gm)].map(([, number]) => Number(number));
-  const isWhole = log?.breaks === 0 && lines.length === LOG_LINES && lines.every((number, index) => number === index);
-  if (!isWhole)
-    verdict.logGaps.push(`${accepted.id} ${key}, attempt ${attempt}: ${lines.length} of ${LOG_LINES} lines`);
+function judgeLog(evidence: RunEvidence, key: string, attempt: AttemptName, verdict: Findings): void {
+  const log = evidence.logs.find((one) => one.stepRun === key && isSame(one, attempt));
+  const lines = [...(log?.text ?? "").matchAll(/^line (\d+)$/gm)].map(([, number]) => Number(number));
+  const isInOrder = (log?.breaks ?? 0) === 0 && lines.every((number, index) => number === index);
+  const isWhole = lines.length === LOG_LINES || lostLeases(evidence).has(attempt.epoch);
+  if (!isInOrder || !isWhole || lines.length > LOG_LINES)
+    verdict.logGaps.push(
+      `${evidence.accepted.id} ${key}, attempt ${attempt.attempt}: ${lines.length} of ${LOG_LINES} lines`,
+    );
 }

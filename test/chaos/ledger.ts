@@ -57,6 +57,8 @@ export interface LedgerEntry {
   readonly run: string;
   readonly stepRun: string;
   readonly attempt: number;
+  /** Number of the lease under which it runs: two leases may give two attempts one number, if none was reported. */
+  readonly epoch: number;
   /** Made by the step's own process when it began: two of them under one attempt are two executions. */
   readonly life: string;
   /** SHA-256 of the output, with `end`; null for a step without one. */
@@ -64,12 +66,13 @@ export interface LedgerEntry {
 }
 
 function parse(line: string): LedgerEntry {
-  const [word, run, stepRun, attempt, life, digest] = line.split(" ");
+  const [word, run, stepRun, attempt, epoch, life, digest] = line.split(" ");
   return {
     word: word as LedgerEntry["word"],
     run: run!,
     stepRun: stepRun!,
     attempt: Number(attempt),
+    epoch: Number(epoch),
     life: life!,
     digest: digest === undefined || digest === "" ? null : digest,
   };

@@ -9,8 +9,10 @@ import { endLeftovers } from "./leftovers.ts";
  * it is made to, and so do its steps; the next run ends both. Whose a folder is, its owner's note says.
  */
 
-export function noteOwner(folder: string): void {
+/** The note goes when this process has tidied up by itself, whatever else stays in the folder. */
+export function noteOwner(folder: string): Disposable {
   writeFileSync(ownerFile(folder), String(process.pid));
+  return { [Symbol.dispose]: () => rmSync(ownerFile(folder), { force: true }) };
 }
 
 /** Stops what chaos runs that are not there any more left running, beside this folder; returns their folders. */

@@ -15,13 +15,23 @@ const TITLES = {
 } as const;
 
 /** Every count that the promise is about, each with what was found. */
-export function summary({ runs, attempts, handOvers, faults, verdict, leftovers, defects }: ChaosResult): string {
+export function summary({
+  runs,
+  attempts,
+  cached,
+  handOvers,
+  faults,
+  verdict,
+  leftovers,
+  defects,
+}: ChaosResult): string {
   const found = { ...verdict, leftovers, defects };
   const injected = Object.entries(faults).toSorted(([left], [right]) => left.localeCompare(right));
   return [
     row("runs", runs),
     row("attempts", attempts),
-    row("taken over by another worker", handOvers),
+    row("results taken from the cache", cached),
+    row("leased again", handOvers),
     row(
       "injected faults",
       injected.reduce((total, [, count]) => total + count, 0),

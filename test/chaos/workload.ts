@@ -12,8 +12,8 @@ export type Backend = "process" | "docker";
 export const LOG_LINES = 40;
 /** Lines of each output; the batch below splits by them. */
 const OUTPUT_LINES = 40;
-/** So many runs in a row share what the cache knows; the next one has to make it again. */
-const RUNS_PER_CACHE_KEY = 6;
+/** Every kind of run on two backends comes again after so many; so each result is made once, and taken once. */
+const RUNS_PER_ROUND = 16;
 
 export interface Workload {
   readonly pipeline: object;
@@ -42,7 +42,7 @@ export interface WorkloadOptions {
 export function workload(options: WorkloadOptions): Workload {
   const { count } = options;
   if (count % 2 === 0) return dataFlow(options);
-  return controlFlow(options, { fails: count % 4 === 3, odd: count % 8 < 4 });
+  return controlFlow(options, { fails: count % 4 === 3, odd: Math.floor(count / RUNS_PER_ROUND) % 2 === 1 });
 }
 
 /** A matrix and a batch, and a step that gathers what both made. */
@@ -82,7 +82,7 @@ function controlFlow(
   });
   return {
     backend,
-    params: { odd, round: Math.floor(count / RUNS_PER_CACHE_KEY) },
+    params: { odd, round: Math.floor(count / RUNS_PER_ROUND) },
     expected: fails ? "failed" : "succeeded",
     steps: {
       ...{ shaky: "succeeded", taken: "succeeded", choice: odd ? "succeeded" : "skipped" },
@@ -108,13 +108,15 @@ function controlFlow(
 
 /** Says that it begins, works while it says that it still does, writes its output, and says what that was. */
 function script(ledger: Ledger, backend: Backend, seconds: number): string {
-  const words = "$1 $BERTH_RUN_ID $BERTH_STEP_RUN $BERTH_ATTEMPT $life $2";
+  const words = "$1 $BERTH_RUN_ID $BERTH_STEP_RUN $BERTH_ATTEMPT $epoch $life $2";
   const tell =
     backend === "process"
       ? `tell() { echo "${words}" >>${ledger.file}; }`
       : `gate=$(ip route | awk '/default/ { print $3 }')
 tell() { until echo "${words}" | nc -w 5 "$gate" ${ledger.port} | grep -q ok; do sleep 0.2; done; }`;
+  // A step is not told its lease; the attempt's folder is named for it, as a path or as what is mounted.
   return `life=$(cat /proc/sys/kernel/random/uuid)
+epoch=$({ echo "$BERTH_OUT"; cat /proc/self/mountinfo; } | grep -o 'attempts/run_[0-9a-z]*\\.[0-9]*' | head -n 1 | sed 's/.*\\.//')
 ${tell}
 tell begin
 i=0; while [ $i -lt ${LOG_LINES} ]; do echo "line $i"; i=$((i + 1)); [ $((i % 10)) != 0 ] || { tell beat; sleep ${seconds / 4}; }; done
