@@ -3,7 +3,7 @@ import type { Permits } from "../../std/permits.ts";
 import type { Services } from "../services.ts";
 import { lockWorker, type WorkerOffer } from "../store/boots.ts";
 import type { Database, Queryable } from "../store/database.ts";
-import { appendServerEvents } from "../store/events.ts";
+import { insertEvents } from "../store/events.ts";
 import { activeRunsOf, grantedLeases, type HeldRun, leasesWithout } from "../store/leases.ts";
 import type { Asking } from "../store/placement.ts";
 import { priorStepRuns } from "../store/prior.ts";
@@ -86,10 +86,9 @@ async function claimRuns(database: Database, { worker, boot }: Poller, placement
     const limit = Math.min(placement.limit, offer.capabilities.slots - active.length);
     if (limit <= 0) return [];
     const claimed = await claimQueuedRuns(client, worker, toOffer(offer), { ...placement, limit });
-    for (const { run, epoch, project } of claimed) {
-      await appendServerEvents(client, { id: run, project }, [
-        { type: "run.leased", worker, workerName: offer.name, epoch },
-      ]);
+    for (const { run, epoch, project, seq } of claimed) {
+      const body = { type: "run.leased", worker, workerName: offer.name, epoch } as const;
+      await insertEvents(client, { id: run, project, lastSeq: seq - 1 }, [{ at: null, body }]);
     }
     return claimed;
   });

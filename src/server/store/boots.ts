@@ -48,10 +48,11 @@ export async function findOffer(
 
 /** Locks the worker's row for a claim; throws `stale_boot` when another process of the agent has taken over. */
 export async function lockWorker(client: Queryable, worker: string, boot: string): Promise<WorkerOffer> {
-  const { rows } = await client.query<WorkerOffer & { boot: string | null }>(
-    `SELECT ${OFFER}, boot_id AS boot FROM workers WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE`,
-    [worker],
-  );
+  const { rows } = await client.query<WorkerOffer & { boot: string | null }>({
+    name: "lock-worker",
+    text: `SELECT ${OFFER}, boot_id AS boot FROM workers WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE`,
+    values: [worker],
+  });
   if (rows[0] === undefined) return workerGone(worker);
   if (rows[0].boot !== boot) throw staleBoot();
   return rows[0];

@@ -94,10 +94,11 @@ const HELD_RUN = `r.id AS run, r.epoch, r.state, r.agent_seq AS "agentSeq", ${CA
 
 /** Every run that the worker holds and that has not ended. */
 export async function activeRunsOf(db: Queryable, worker: string): Promise<HeldRun[]> {
-  const { rows } = await db.query<HeldRun>(
-    `SELECT ${HELD_RUN} FROM runs r WHERE r.worker_id = $1 AND r.state IN ('running', 'cancelling') ORDER BY r.id`,
-    [worker],
-  );
+  const { rows } = await db.query<HeldRun>({
+    name: "active-runs-of",
+    text: `SELECT ${HELD_RUN} FROM runs r WHERE r.worker_id = $1 AND r.state IN ('running', 'cancelling') ORDER BY r.id`,
+    values: [worker],
+  });
   return rows;
 }
 

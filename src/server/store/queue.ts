@@ -40,22 +40,26 @@ export function offered({ project, pool, labels, backends, cpus, memoryBytes, gp
   return [project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes];
 }
 
-/** Whether there is anything to claim: a look without locks, because most polls find nothing. */
+/**
+ * The order of a claim, which is that of the index runs_queue: a look at the front, however long the queue is. What reads
+ * it has no name and is planned each time: a plan for any values expects one row, and sorts the whole queue.
+ */
+export const NEXT_FIRST = "priority DESC, created_at, id";
+
+/**
+ * Whether there is anything to claim: a look without locks, because most polls find nothing. In the order of the claim, so
+ * that it reads the index of the queue: else PostgreSQL looks through all runs that there are, expecting one soon.
+ */
 export async function isRunWaiting(db: Queryable, offer: Offer): Promise<boolean> {
-  const { rows } = await db.query<{ waiting: boolean }>({
-    name: "is-run-waiting",
-    text: `SELECT EXISTS (SELECT FROM runs WHERE ${FITS}) AS waiting`,
-    values: offered(offer),
-  });
-  return rows[0]!.waiting;
+  const { rows } = await db.query(`SELECT id FROM runs WHERE ${FITS} ORDER BY ${NEXT_FIRST} LIMIT 1`, offered(offer));
+  return rows.length > 0;
 }
 
 export interface ClaimedRun extends LeaseRef {
   readonly project: string;
+  /** Of the event that says so: its number is taken with the claim. */
+  readonly seq: number;
 }
-
-/** The order of a claim, which is that of the index runs_queue: a look at the front, however long the queue is. */
-export const NEXT_FIRST = "priority DESC, created_at, id";
 
 /** What of the queue is taken. */
 export interface Placement {
@@ -91,13 +95,13 @@ export async function claimQueuedRuns(
        ORDER BY ${NEXT_FIRST} LIMIT $10 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (
        UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $9, agent_seq = 0,
-         started_at = COALESCE(started_at, now()),
+         started_at = COALESCE(started_at, now()), stream_seq = stream_seq + 1,
          lease_expires_at = now() + make_interval(secs => ${LEASE_DURATION_MS / 1000})
        FROM next WHERE id = next_id
-       RETURNING id, epoch, project_id)
-     INSERT INTO run_leases (run_id, epoch, project_id, worker_id)
-     SELECT id, epoch, project_id, $9 FROM claimed
-     RETURNING run_id AS run, epoch, project_id AS project`,
+       RETURNING id, epoch, project_id, stream_seq),
+     leased AS (
+       INSERT INTO run_leases (run_id, epoch, project_id, worker_id) SELECT id, epoch, project_id, $9 FROM claimed)
+     SELECT id AS run, epoch, project_id AS project, stream_seq AS seq FROM claimed`,
     [...offered(offer), worker, limit, left],
   );
   return rows;
