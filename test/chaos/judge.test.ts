@@ -15,6 +15,8 @@ const RUN = "run_1";
 const CLEAN: Verdict = { lost: [], duplicated: [], overlapping: [], stale: [], logGaps: [], wrongBytes: [] };
 const WORDS = Array.from({ length: LOG_LINES }, (_, index) => `line ${index}\n`).join("");
 
+const ASKED: RunEvent["body"] = { type: "run.cancel_requested", by: "chaos", reason: null };
+
 interface Case {
   evidence: { -readonly [Key in keyof RunEvidence]: RunEvidence[Key] };
   ledger: LedgerEntry[];
@@ -150,10 +152,19 @@ test("a cancelled run has done what it does in any case, unless no worker had it
       evidence.steps = [stepRun("make", [], "cancelled"), stepRun("close", [], "cancelled")];
       evidence.outputs = [];
       const leased = { type: "run.leased", worker: "w", workerName: "w", epoch: 2 } as const;
-      evidence.events = events([leased, ...last, { type: "run.finished", state: "cancelled", fault: null }]);
+      evidence.events = events([leased, ASKED, ...last, { type: "run.finished", state: "cancelled", fault: null }]);
     });
   assert.deepEqual(cancelled([]), { lost: 1 });
   assert.deepEqual(cancelled([{ type: "run.released", epoch: 2, reason: "gone" }]), {});
+  const late = (asked: readonly RunEvent["body"][]) =>
+    counts(({ evidence }) => {
+      evidence.accepted = { ...evidence.accepted, cancelled: true };
+      evidence.steps = [stepRun("make", [], "cancelled"), closing()];
+      evidence.outputs = [output("close", "d3")];
+      evidence.events = events([...asked, ...evidence.events.slice(3).map(({ body }) => body)]);
+    });
+  assert.deepEqual(late([ASKED]), {}, "a cancel at the end of a run may still reach a step");
+  assert.deepEqual(late([]), { lost: 1 }, "one that came after the end changes nothing");
   const unasked = counts(({ evidence }) => {
     evidence.run = { state: "cancelled", epoch: 2, fault: fault("cancelled", "?") };
   });

@@ -53,8 +53,9 @@ export function judge(runs: readonly RunEvidence[], ledger: readonly LedgerEntry
 function judgeEnd(evidence: RunEvidence, verdict: Findings): void {
   const { accepted, run, steps } = evidence;
   const { id, workload, cancelled } = accepted;
-  const isCancelled = cancelled && run.state === "cancelled";
-  if (run.state !== workload.expected && !isCancelled)
+  // One that comes while the run is at its end already changes how the last steps end, and not how the run does.
+  const isCancelled = cancelled && evidence.events.some(({ body }) => body.type === "run.cancel_requested");
+  if (run.state !== workload.expected && !(isCancelled && run.state === "cancelled"))
     verdict.lost.push(`${id} is ${run.state}: ${run.fault?.message}`);
   if (!isTerminal(RUN_TRANSITIONS, run.state)) return;
   const byKey = new Map(steps.map((step) => [step.key, step]));
