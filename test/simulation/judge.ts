@@ -10,7 +10,7 @@ import type { Provenance } from "./steps.ts";
 import type { Scheduler } from "./world/virtual-time.ts";
 
 /** From when an agent has heard that it lost a lease until nothing of it runs: grace, a killed container, a slow engine. */
-const FENCING_MAX_MS = 30_000;
+const FENCING_MAX_MS = 8_000;
 /** What was already on its way to the platform when an agent heard that it lost a lease. */
 const ON_ITS_WAY_MS = 1_000;
 
@@ -105,7 +105,8 @@ export class Judge {
     scheduler.schedule(
       FENCING_MAX_MS,
       () => {
-        if (machine.process !== process || !machine.platform.up) return;
+        const { refusedAtMs } = machine.platform;
+        if (machine.process !== process || refusedAtMs > scheduler.nowMs - 2 * FENCING_MAX_MS) return;
         for (const entry of ledger.running(lease.run))
           if (entry.epoch === lease.epoch && entry.machine === machine.name)
             this.violate(

@@ -34,7 +34,7 @@ export class Machine {
   readonly workerId = newId("worker");
   readonly home: string;
   readonly link: Link = { up: true, down: true };
-  readonly platform: PlatformState = { up: true, lostMoments: false };
+  readonly platform: PlatformState = { up: true, refusedAtMs: Number.NEGATIVE_INFINITY, lostMoments: false };
   readonly clock = { skewMs: 0, bootedAtMs: -UP_BEFORE_MS };
   readonly backend: MemoryBackend;
   readonly #options: MachineOptions;

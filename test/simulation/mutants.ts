@@ -180,4 +180,61 @@ const AGENT: readonly Omit<Mutant, "store">[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = AGENT.map((mutant) => ({ ...mutant, store: "memory" as const }));
+/** Of the server: the real code on a real PostgreSQL. */
+const SERVER: readonly Omit<Mutant, "store">[] = [
+  {
+    name: "reports, logs and blobs are taken from whoever once held the run",
+    file: "src/server/store/leases.ts",
+    edits: [
+      [
+        "r.project_id = $2 AND r.worker_id = $3 AND r.epoch = $4`",
+        "r.project_id = $2 AND $3::text <> '' AND $4::integer > 0`",
+      ],
+    ],
+  },
+  {
+    name: "a heartbeat extends a lease that is another's",
+    file: "src/server/store/leases.ts",
+    edits: [
+      [
+        "WHERE r.id = held.run AND r.epoch = held.epoch AND r.worker_id = $1 AND r.state IN",
+        "WHERE r.id = held.run AND $1::text <> '' AND r.state IN",
+      ],
+    ],
+  },
+  {
+    name: "after an outage of the servers leases are not extended",
+    file: "src/server/scheduling/reap.ts",
+    edits: [["if (rows[0].outage) {", "if (rows[0].outage === null) {"]],
+  },
+  {
+    name: "a run that has ended is cancelled all the same",
+    file: "src/server/scheduling/cancel.ts",
+    edits: [['if (state === "succeeded" || state === "failed") {', 'if (state === ("never" as string)) {']],
+  },
+  {
+    name: "attempts of a worker that was given up count as running",
+    file: "src/server/scheduling/release.ts",
+    edits: [
+      [
+        "    await loseRunningAttempts(client, run.id,",
+        '    if (run.id === "") await loseRunningAttempts(client, run.id,',
+      ],
+    ],
+  },
+  {
+    name: "a success commits no outputs",
+    file: "src/server/scheduling/apply-events.ts",
+    edits: [['if (state === "succeeded" || body.outputs.length > 0) {', 'if (state === "failed") {']],
+  },
+  {
+    name: "a lease is granted under the epoch of the one before",
+    file: "src/server/store/queue.ts",
+    edits: [["epoch = epoch + 1", "epoch = GREATEST(epoch, 1)"]],
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [
+  ...AGENT.map((mutant) => ({ ...mutant, store: "memory" as const })),
+  ...SERVER.map((mutant) => ({ ...mutant, store: "postgres" as const })),
+];

@@ -31,6 +31,8 @@ export interface Scenario {
   /** Of a step to go wrong. */
   readonly stepTrouble: number;
   readonly recoveryAfterMs: number;
+  /** Whether steps take so long that a lease can be lost under one. */
+  readonly longSteps: boolean;
   /** From here on nothing goes wrong any more. */
   readonly quietAtMs: number;
 }
@@ -66,11 +68,18 @@ const OFTEN: readonly Trouble["kind"][] = [
 const KINDS = [...(Object.keys(LASTS_MAX_MS) as Trouble["kind"][]), ...OFTEN];
 
 export function scenarioOf(random: Random): Scenario {
-  const troubles = Array.from({ length: random.integer(1, TROUBLES_MAX) }, () => {
+  // A worker that is cut off until its run was given to another one, while its steps go on.
+  const longSteps = random.chance(0.2);
+  const cutOff: Trouble[] = longSteps
+    ? [{ kind: "partition", atMs: random.integer(5_000, 30_000), forMs: random.integer(90_000, 150_000) }]
+    : [];
+  const others = Array.from({ length: random.integer(1, TROUBLES_MAX) }, () => {
     const kind = random.pick(KINDS);
     return { kind, atMs: random.integer(0, ROUGH_MS), forMs: random.integer(0, LASTS_MAX_MS[kind]) };
   });
+  const troubles = [...cutOff, ...(longSteps ? others.slice(0, 2) : others)];
   return {
+    longSteps,
     machines: Array.from({ length: random.integer(1, 3) }, () => ({
       slots: random.integer(1, 2),
       stepsAtOnce: random.integer(1, 4),

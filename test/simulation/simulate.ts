@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { LEASE_DURATION_MS } from "../../src/protocol/agent-api.ts";
 import { BerthError } from "../../src/protocol/errors.ts";
 import type { AgentEvent } from "../../src/protocol/events.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
+import { OUTAGE_MS } from "../../src/server/scheduling/reap.ts";
 import { Judge } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { Machine } from "./machine.ts";
@@ -92,7 +94,13 @@ class World {
     this.#machines = this.#scenario.machines.map((size, index) => {
       const name = `worker-${index + 1}`;
       const script = scriptOf({
-        ...{ scheduler, ledger: this.#ledger, machine: name, trouble: this.#scenario.stepTrouble },
+        ...{
+          scheduler,
+          ledger: this.#ledger,
+          machine: name,
+          trouble: this.#scenario.stepTrouble,
+          isLong: this.#scenario.longSteps,
+        },
         onStart: ({ ref }) => {
           trace(`${name} runs ${ref.stepRun} #${ref.attempt} of ${ref.scope}`);
           this.judge.started(this.#ledger.entries.at(-1)!);
@@ -148,6 +156,10 @@ class World {
   }
 
   #isDone = false;
+  /** Of any server, by itself. */
+  #passedAtMs = 0;
+  /** When the servers came back from their last outage. */
+  #backAtMs = Number.NEGATIVE_INFINITY;
 
   /** Runs are named by their order, so that a story reads the same whatever their ids are. */
   #trace(line: string): void {
@@ -211,10 +223,25 @@ class World {
     this.#trace(`${server.name} starts`);
     const pass = () => {
       const { random } = this.#scheduler;
-      if (this.#network.storeIsUp) void this.#watched(() => this.#api.pass()).then(() => this.#network.wake());
+      if (this.#network.storeIsUp) void this.#watched(() => this.#pass()).then(() => this.#network.wake());
       this.#scheduler.schedule(random.integer(PASS_MIN_MS, PASS_MAX_MS), pass, serving);
     };
     this.#scheduler.schedule(this.#scheduler.random.integer(0, PASS_MAX_MS), pass, serving);
+  }
+
+  /** Whoever could not renew a lease because the servers were away keeps it for as long as one lasts. */
+  async #pass(): Promise<void> {
+    const { nowMs } = this.#scheduler;
+    if (nowMs - this.#passedAtMs > OUTAGE_MS) this.#backAtMs = nowMs;
+    this.#passedAtMs = nowMs;
+    const leases = () => Promise.all(this.#runs.map((run) => this.#api.lease(run)));
+    const mustKeep = nowMs - this.#backAtMs < LEASE_DURATION_MS;
+    const before = mustKeep ? await leases() : [];
+    await this.#api.pass();
+    const after = mustKeep ? await leases() : [];
+    for (const [index, { worker, epoch }] of before.entries())
+      if (worker !== null && after[index]!.worker === null)
+        this.judge.violate(`epoch ${epoch} of run ${index + 1} was given up right after an outage of the servers`);
   }
 
   async #submit(pipeline: string): Promise<void> {

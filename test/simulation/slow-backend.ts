@@ -19,6 +19,8 @@ const WAY_MAX_MS = 15;
 /** What the platform does to calls at the moment. */
 export interface PlatformState {
   up: boolean;
+  /** When it last did not answer. */
+  refusedAtMs: number;
   /** The machine lost its last moments: an object may be made a second time under the same name. */
   lostMoments: boolean;
 }
@@ -86,5 +88,7 @@ function slowSession(
 
 async function way(state: PlatformState): Promise<void> {
   await sleep(scheduler().random.integer(1, WAY_MAX_MS));
-  if (!state.up) throw new BackendError("unavailable", fault("backend-unavailable", "The platform does not answer."));
+  if (state.up) return;
+  state.refusedAtMs = scheduler().nowMs;
+  throw new BackendError("unavailable", fault("backend-unavailable", "The platform does not answer."));
 }

@@ -11,11 +11,14 @@ const LARGE = "x".repeat(17 * 1024);
 /** Most steps are short; some take longer than it takes to lose a lease. */
 const DURATIONS_MAX_MS = [200, 200, 200, 500, 500, 2_000, 2_000, 10_000, 10_000, 60_000];
 
+const LONG_MAX_MS = 120_000;
+
 export interface StepsOptions {
   readonly scheduler: Scheduler;
   readonly ledger: Ledger;
   readonly machine: string;
   readonly onStart: (step: ScriptedStep) => void;
+  readonly isLong: boolean;
   /** Of anything to go wrong inside a step. */
   readonly trouble: number;
 }
@@ -60,7 +63,7 @@ export function scriptOf(options: StepsOptions): Script {
     };
     if (scheduler.random.chance(0.15)) return end();
     if (scheduler.random.chance(0.2)) step.handleTerm();
-    const ms = scheduler.random.integer(1, scheduler.random.pick(DURATIONS_MAX_MS));
+    const ms = scheduler.random.integer(1, options.isLong ? LONG_MAX_MS : scheduler.random.pick(DURATIONS_MAX_MS));
     return runIn(undefined, () => step.delay(ms).then(end));
   };
 }
