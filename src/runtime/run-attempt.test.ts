@@ -211,6 +211,26 @@ test("detaching leaves the step running, and another process adopts it and reads
   assert.deepEqual(Object.keys(result.outputs), ["model"]);
 });
 
+test("of a step that an earlier process began, and that is cancelled before anybody looks at it again, the logs are followed", async () => {
+  await using fixture = await runtimeFixture(new MemoryBackend());
+  fixture.backend.script("train", waitsThen(exits(0)));
+  const stop = new AbortController();
+  const work = fixture.work();
+  const first = run(fixture.context, work, stop.signal);
+  const attempt = await fixture.backend.started("train");
+  stop.abort({ kind: "detach" });
+  await assert.rejects(first, AttemptDetached);
+  fixture.backend.killSessions();
+
+  const followed: string[] = [];
+  const hooks = { onPhase: () => {}, onSubmitted: ({ name }: { readonly name: string }) => followed.push(name) };
+  const cancelled = AbortSignal.abort({ kind: "cancel", reason: "user", fault: null });
+  attempt.tell();
+  const result = await runAttempt(await fixture.reopen(), work, hooks, cancelled);
+  assert.equal(result.outcome.state, "cancelled");
+  assert.deepEqual(followed, [result.handle?.name]);
+});
+
 test("an attempt that was already collected gives the same result again", async () => {
   await using fixture = await runtimeFixture(new MemoryBackend());
   fixture.backend.script("train", (step) => {

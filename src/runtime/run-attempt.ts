@@ -148,9 +148,15 @@ class AttemptRun implements Disposable {
     const { ref } = this.#work;
     try {
       // A folder that is not new may belong to an object that was prepared, or let go by an earlier process.
+      const isKnown = this.#handle !== null;
       this.#handle ??= await retryBackend(() => session.attach(ref));
       if (this.#handle !== null) {
-        return await cancelToEnd({ session, work: this.#work, handle: this.#handle, stop: this.#stop }, reason);
+        const ending = { session, work: this.#work, handle: this.#handle, stop: this.#stop };
+        const outcome = await cancelToEnd(ending, reason);
+        // One that an earlier process submitted has logs that nobody follows yet; one that never ran has none.
+        const hasRun = outcome.exitCode !== null || outcome.signal !== null;
+        if (!isKnown && hasRun) this.#hooks.onSubmitted?.(this.#handle);
+        return outcome;
       }
     } catch (error) {
       if (error instanceof AttemptDetached) throw error;
