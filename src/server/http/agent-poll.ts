@@ -59,7 +59,10 @@ async function pollWithOthers(
     given = answer.assignments.length;
     return answer;
   } finally {
-    if (mark !== null) await noteAnswered(pool, worker, mark, { given, againWithinMs: YIELD_MS });
+    // A note that is not taken back is good for seconds, and nothing is given to a worker by it.
+    await noteAnswered(pool, worker, mark, { given, againWithinMs: YIELD_MS }).catch((err: unknown) =>
+      services.log.debug({ err, worker }, "what a worker asks for could not be noted"),
+    );
   }
 }
 

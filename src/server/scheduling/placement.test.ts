@@ -25,7 +25,11 @@ async function set({ services }: TestServer, { id }: TestWorker, change: string)
 
 /** As if its poll were held open at another replica, which never looks for it. */
 async function asks(server: TestServer, worker: TestWorker, held = 0): Promise<void> {
-  await set(server, worker, `polls_until = now() + interval '1 minute', polls_held = ${held}, polls_for = ${9 - held}`);
+  await server.services.database.pool.query(
+    `INSERT INTO worker_polls (worker_id, open_until, held, free) VALUES ($1, now() + interval '1 minute', $2, $3)
+     ON CONFLICT (worker_id) DO UPDATE SET open_until = excluded.open_until, held = excluded.held, free = excluded.free`,
+    [worker.id, held, 9 - held],
+  );
 }
 
 function runsIn(answer: Awaited<ReturnType<typeof poll>>): LeaseRef[] {
@@ -70,13 +74,16 @@ test("a worker that asks alone leaves nothing and takes all that it can; so it d
   assert.deepEqual(await choiceOf(server, me, 1), alone);
 
   const cases: [string, string][] = [
-    ["its poll is over", "polls_until = now() - interval '1 s'"],
-    ["it would take none", "polls_for = 0"],
     ["it is draining", "draining = true"],
     ["it was not heard of", "last_seen_at = now() - interval '2 minutes'"],
     ["it was removed", "removed_at = now()"],
     ["it is in another pool", "pool = 'other'"],
   ];
+  for (const change of ["open_until = now() - interval '1 s'", "free = 0"]) {
+    await asks(server, other);
+    await server.services.database.pool.query(`UPDATE worker_polls SET ${change} WHERE worker_id = $1`, [other.id]);
+    assert.deepEqual(await choiceOf(server, me, 1), alone, change);
+  }
   const fresh = "draining = false, last_seen_at = now(), removed_at = NULL, pool = 'default'";
   for (const [why, change] of cases) {
     await asks(server, other);
@@ -210,7 +217,7 @@ test("a worker that was given a run and would take more counts as asking for a m
   const worker = await testWorker(server);
   const asking = async () => {
     const { rows } = await server.services.database.pool.query(
-      "SELECT polls_until IS NOT NULL AS asks, polls_held AS held, polls_for AS free FROM workers WHERE id = $1",
+      "SELECT open_until IS NOT NULL AS asks, held, free FROM worker_polls WHERE worker_id = $1",
       [worker.id],
     );
     return rows[0];

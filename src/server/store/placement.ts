@@ -15,16 +15,18 @@ export interface Asking {
   readonly free: number;
 }
 
-/** Notes that the worker asks; answers the mark by which the note is taken back, null where there is no such worker. */
-export async function noteAsking(db: Queryable, { worker, held, free }: Asking, waitMs: number): Promise<Date | null> {
+/** Notes that the worker asks; answers the mark by which the note is taken back. */
+export async function noteAsking(db: Queryable, { worker, held, free }: Asking, waitMs: number): Promise<Date> {
   const { rows } = await db.query<{ mark: Date }>({
     name: "note-asking",
-    text: `UPDATE workers SET polls_until = date_trunc('milliseconds', now() + make_interval(secs => $4)),
-             polls_held = $2, polls_for = $3
-           WHERE id = $1 AND removed_at IS NULL RETURNING polls_until AS mark`,
+    text: `INSERT INTO worker_polls (worker_id, held, free, open_until)
+           VALUES ($1, $2, $3, date_trunc('milliseconds', now() + make_interval(secs => $4)))
+           ON CONFLICT (worker_id) DO UPDATE
+             SET held = excluded.held, free = excluded.free, open_until = excluded.open_until
+           RETURNING open_until AS mark`,
     values: [worker, held, free, waitMs / 1000],
   });
-  return rows[0]?.mark ?? null;
+  return rows[0]!.mark;
 }
 
 /**
@@ -39,16 +41,16 @@ export async function noteAnswered(
 ): Promise<void> {
   await db.query({
     name: "note-answered",
-    text: `UPDATE workers SET polls_held = polls_held + $3, polls_for = polls_for - $3,
-             polls_until = CASE WHEN $3 > 0 AND polls_for > $3 THEN now() + make_interval(secs => $4) END
-           WHERE id = $1 AND polls_until = $2`,
+    text: `UPDATE worker_polls SET held = held + $3, free = free - $3,
+             open_until = CASE WHEN $3 > 0 AND free > $3 THEN now() + make_interval(secs => $4) END
+           WHERE worker_id = $1 AND open_until = $2`,
     values: [worker, mark, given, againWithinMs / 1000],
   });
 }
 
-/** Workers `o` of the pool that ask now, beside the one that looks. */
-const OTHERS = `o.project_id = $1 AND o.pool = $2 AND o.id <> $9 AND o.removed_at IS NULL AND NOT o.draining
-  AND o.polls_until > now() AND o.polls_for > 0
+/** Workers `o` of the pool that ask now, by their polls `p`, beside the one that looks. */
+const OTHERS = `p.worker_id = o.id AND o.project_id = $1 AND o.pool = $2 AND o.id <> $9 AND o.removed_at IS NULL AND NOT o.draining
+  AND p.open_until > now() AND p.free > 0
   AND o.last_seen_at > now() - make_interval(secs => ${LEASE_DURATION_MS / 1000})`;
 
 const FITS_OTHER = fits("front", {
@@ -69,7 +71,7 @@ const FITS_OTHER = fits("front", {
 export async function isAnotherAsking(db: Queryable, worker: string, { project, pool }: Offer): Promise<boolean> {
   const { rows } = await db.query<{ asking: boolean }>({
     name: "is-another-asking",
-    text: `SELECT EXISTS (SELECT FROM workers o WHERE ${OTHERS.replace("$9", "$3")}) AS asking`,
+    text: `SELECT EXISTS (SELECT FROM workers o, worker_polls p WHERE ${OTHERS.replace("$9", "$3")}) AS asking`,
     values: [project, pool, worker],
   });
   return rows[0]!.asking;
@@ -88,8 +90,8 @@ export async function runsBetterElsewhere(db: Queryable, offer: Offer, asking: A
       FROM front CROSS JOIN LATERAL (SELECT ARRAY(
         SELECT r.worker_id FROM runs r WHERE r.pipeline_id = front.pipeline_id AND r.number < front.number AND r.worker_id IS NOT NULL
         ORDER BY r.number DESC LIMIT ${WARM_RUNS}) AS workers) AS warm
-      WHERE EXISTS (SELECT FROM workers o WHERE ${OTHERS}
-        AND (o.polls_held > 0, NOT o.id = ANY (warm.workers), o.polls_held::float8 / (o.polls_held + o.polls_for))
+      WHERE EXISTS (SELECT FROM workers o, worker_polls p WHERE ${OTHERS}
+        AND (p.held > 0, NOT o.id = ANY (warm.workers), p.held::float8 / (p.held + p.free))
           < ($10::integer > 0, NOT $9 = ANY (warm.workers), $10::float8 / ($10::integer + $11::integer))
         AND ${FITS_OTHER})`,
     values: [...offered(offer), asking.worker, asking.held, asking.free],
