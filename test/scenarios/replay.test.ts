@@ -200,7 +200,8 @@ test("a replay runs in the image that the attempt ran in, whatever its name stan
     environment: { image: TAG },
     steps: { show: { run: "cat /marker" } },
   });
-  assert.equal((await platform.berth("run", file, "--backend", "docker")).code, 0);
+  const run = await platform.berth("run", file, "--backend", "docker");
+  assert.equal(run.code, 0, run.stdout + run.stderr);
   await tagImage("second");
   const exact = await platform.berth("replay", "image#1/show");
   assert.deepEqual([exact.code, exact.stdout], [0, "first\n"]);
