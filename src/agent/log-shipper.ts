@@ -114,10 +114,15 @@ export class LogShipper {
     const allEnded = [...this.#tracked.values()].every((tracked) => tracked.ended);
     if (this.#flushing && allEnded) return;
     const restMs = Math.max(1, startedAtMs + INTERVAL_MS - performance.now());
+    if (this.#flushing) await this.#wokenOrRested(restMs);
+    else await sleep(restMs, undefined, { signal });
+  }
+
+  async #wokenOrRested(restMs: number): Promise<void> {
+    const { signal } = this.#options;
     const rest = new AbortController();
-    const aborted = AbortSignal.any([signal, rest.signal]);
-    const timer = sleep(restMs, undefined, { signal: aborted }).catch(() => {});
-    await (this.#flushing ? Promise.race([timer, this.#woken()]) : timer);
+    const timer = sleep(restMs, undefined, { signal: AbortSignal.any([signal, rest.signal]) }).catch(() => {});
+    await Promise.race([timer, this.#woken()]);
     rest.abort();
     signal.throwIfAborted();
   }

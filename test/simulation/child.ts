@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { MUTANTS } from "./mutants.ts";
 import { replaceGlobals } from "./world/globals.ts";
 import { replaceModules } from "./world/module-hooks.ts";
 
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     seconds: { type: "string" },
     store: { type: "string", default: "memory" },
     trace: { type: "boolean", default: false },
+    /** The name of a past failure, to be put back. */
+    mutant: { type: "string" },
     /** Stops after the first seed with a violation. */
     first: { type: "boolean", default: false },
   },
@@ -25,7 +28,10 @@ const { values } = parseArgs({
 const startedAt = process.hrtime.bigint();
 const isLate = () =>
   Number(process.hrtime.bigint() - startedAt) / 1e9 > Number(values.seconds ?? Number.POSITIVE_INFINITY);
-replaceModules(resolve(import.meta.dirname, "../.."));
+const mutant = values.mutant === undefined ? null : MUTANTS.find(({ name }) => name === values.mutant)!;
+replaceModules(resolve(import.meta.dirname, "../.."), mutant);
+// Where an error came from is of use to those who look at one seed; to find out takes longer than most of what happens.
+if (!values.trace) Error.stackTraceLimit = 2;
 // In memory where there is such a place: a simulated disk needs no real one.
 const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "berth-simulation-"));
 const { simulate } = await import("./simulate.ts");

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { BerthError } from "../../src/protocol/errors.ts";
 import type { AgentEvent } from "../../src/protocol/events.ts";
+import type { Plan } from "../../src/protocol/plan.ts";
 import { isTerminal, RUN_TRANSITIONS, STEP_TRANSITIONS } from "../../src/protocol/states.ts";
+import { saidTooEarly } from "./judge-order.ts";
 import { describe, type Ledger, type LedgerEntry } from "./ledger.ts";
 import type { Machine } from "./machine.ts";
 import { logKey } from "./memory-logs.ts";
@@ -19,6 +21,7 @@ export interface JudgeOptions {
   readonly ledger: Ledger;
   readonly api: () => ServerApi;
   readonly machines: readonly Machine[];
+  readonly plan: (run: string) => Plan;
 }
 
 interface Write {
@@ -113,8 +116,23 @@ export class Judge {
               `${describe(entry)} still runs ${FENCING_MAX_MS} ms after its agent heard that the lease is lost`,
             );
       },
-      undefined,
+      "outside",
     );
+  }
+
+  /** The process of an agent heard that it does not speak for its worker any more: nothing of it may run on. */
+  replaced(machine: Machine): void {
+    const { scheduler, ledger } = this.#options;
+    const { process } = machine;
+    const running = ledger.entries.filter((entry) => entry.machine === machine.name && entry.endedAtMs === null);
+    const look = () => {
+      const { refusedAtMs } = machine.platform;
+      if (machine.process !== process || refusedAtMs > scheduler.nowMs - 2 * FENCING_MAX_MS) return;
+      for (const entry of running)
+        if (entry.endedAtMs === null)
+          this.violate(`${describe(entry)} still runs ${FENCING_MAX_MS} ms after its agent heard of a newer process`);
+    };
+    scheduler.schedule(FENCING_MAX_MS, look, "outside");
   }
 
   /** Terminal states and committed versions stay as they are. */
@@ -161,6 +179,8 @@ export class Judge {
     for (const attempt of view.attempts)
       if (attempt.state === "running") this.violate(`${view.id} ended, an attempt of ${attempt.stepRun} still runs`);
     this.#judgeEvents(view);
+    for (const early of saidTooEarly(this.#options.plan(view.id), view))
+      this.violate(`${view.id}: too early: ${early}`);
     this.#judgeSuccesses(view);
     for (const version of view.versions) this.#judgeVersion(view, version, views);
     this.#judgeLogs(view);

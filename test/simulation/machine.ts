@@ -51,7 +51,7 @@ export class Machine {
       clock: {
         now: () => Date.now(),
         after: (ms, act) => {
-          scheduler.schedule(ms, act, undefined);
+          scheduler.schedule(ms, act, "outside");
         },
       },
     });
@@ -89,7 +89,7 @@ export class Machine {
         agent.closed.catch((error: Error) => {
           trace(`${this.name}'s agent ended: ${error.message}`);
           if (this.#process === process) this.#gone();
-          scheduler.schedule(RESTART_AFTER_MS, () => this.start(), undefined);
+          scheduler.schedule(RESTART_AFTER_MS, () => this.start(), "outside");
         });
       });
     });

@@ -29,14 +29,15 @@ const { values } = parseArgs({
 const root = resolve(import.meta.dirname, "../..");
 if (values.store !== "memory" && values.store !== "postgres") throw new Error("--store is memory or postgres");
 const seeds = Number(values.seeds ?? (values.seed === undefined ? 1_000 : 1));
+const wanted = MUTANTS.filter(({ name }) => name.includes(values.only));
 // The real store is on a cluster of its own, unless there is one for tests.
 await using cluster =
-  (values.store === "postgres" || values.mutants) && !process.env.BERTH_TEST_DATABASE_URL
+  (values.store === "postgres" || (values.mutants && wanted.some(({ store }) => store === "postgres"))) &&
+  !process.env.BERTH_TEST_DATABASE_URL
     ? await startTestCluster()
     : null;
 if (cluster !== null) process.env.BERTH_TEST_DATABASE_URL = cluster.url;
 if (values.mutants) {
-  const wanted = MUTANTS.filter(({ name }) => name.includes(values.only));
   process.exitCode = (await runMutants(
     { root, seedsMax: values.max === undefined ? null : Number(values.max) },
     wanted,

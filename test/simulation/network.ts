@@ -1,7 +1,7 @@
 import { BerthError } from "../../src/protocol/errors.ts";
 import type { Poller } from "../../src/server/scheduling/claim.ts";
 import type { ServerApi } from "./server-api.ts";
-import { runIn, type Scheduler, type SimulatedProcess } from "./world/virtual-time.ts";
+import { currentProcess, runIn, type Scheduler, type SimulatedProcess } from "./world/virtual-time.ts";
 
 /** One request's method and arguments, as they travel. */
 interface Call {
@@ -23,9 +23,11 @@ export interface Weather {
   readonly duplicates: number;
   /** Of a request to take up to LATE_MAX_MS. */
   readonly late: number;
+  /** The longest that the upload of a blob takes. */
+  readonly uploadMaxMs: number;
 }
 
-export const FAIR: Weather = { loss: 0, breaks: 0, duplicates: 0, late: 0 };
+export const FAIR: Weather = { loss: 0, breaks: 0, duplicates: 0, late: 0, uploadMaxMs: 0 };
 
 /** A machine's way to the servers: which directions pass. */
 export interface Link {
@@ -78,6 +80,7 @@ export class Network {
   /** Whether the store answers the servers. */
   storeIsUp = true;
   readonly #options: NetworkOptions;
+  readonly #firstBoots = new Map<string, Call>();
   #wakeups = new Set<() => void>();
 
   constructor(options: NetworkOptions) {
@@ -91,11 +94,20 @@ export class Network {
     for (const wake of waiting) wake();
   }
 
+  /** The first request by which a machine's agent announced itself arrives once more, after all this time. */
+  repeatFirstBoot(machine: string): void {
+    const { random } = this.#options.scheduler;
+    const boot = this.#firstBoots.get(machine);
+    const server = random.pick(this.#options.servers);
+    if (boot !== undefined && server.process !== null) void this.#serve(server, boot);
+  }
+
   call<T>(call: Call): Promise<T> {
     const { scheduler, links } = this.#options;
     const { random } = scheduler;
     const { from, signal } = call;
     const travelling = { ...call, args: call.args.map(copy) };
+    if (call.method === "boot" && !this.#firstBoots.has(from.name)) this.#firstBoots.set(from.name, travelling);
     return new Promise<T>((resolve, reject) => {
       let isOver = false;
       const over = (act: () => void) => {
@@ -153,9 +165,10 @@ export class Network {
         });
       };
       const late = random.chance(this.weather.late) ? random.integer(0, LATE_MAX_MS) : 0;
-      scheduler.schedule(random.integer(1, DELAY_MAX_MS) + late, () => arrive(false), undefined);
+      const upload = call.method === "putBlob" ? random.integer(0, this.weather.uploadMaxMs) : 0;
+      scheduler.schedule(random.integer(1, DELAY_MAX_MS) + late + upload, () => arrive(false), "outside");
       if (random.chance(this.weather.duplicates))
-        scheduler.schedule(random.integer(1, LATE_MAX_MS), () => arrive(true), undefined);
+        scheduler.schedule(random.integer(1, LATE_MAX_MS), () => arrive(true), "outside");
     });
   }
 
@@ -192,11 +205,12 @@ export class Network {
     for (;;) {
       const answer = (await this.#handle(call)) as Record<string, readonly unknown[]>;
       if (scheduler.nowMs >= until || Object.values(answer).some((found) => found.length > 0)) return answer;
+      const waiting = currentProcess();
       await new Promise<void>((resolve) => {
         const timer = scheduler.schedule(Math.min(LOOK_INTERVAL_MS, until - scheduler.nowMs), resolve);
         this.#wakeups.add(() => {
           timer.cancel();
-          scheduler.schedule(1, resolve);
+          scheduler.schedule(1, resolve, waiting);
         });
       });
     }

@@ -4,13 +4,13 @@ import type { Plan } from "../../src/protocol/plan.ts";
 const head = (name: string) => `name: ${name}\nenvironment: { image: any }\nretry: { max: 2, delay: 1s }\nsteps:\n`;
 
 /** Small pipelines that between them use everything that a lease, a restart or a retry can get wrong. */
-export const PIPELINES: readonly string[] = [
-  `${head("chain")}
+export const PIPELINES = {
+  chain: `${head("chain")}
   a: { run: x, outputs: { x: { path: x } } }
   b: { run: x, inputs: { x: a.x }, outputs: { y: { path: y } } }
   c: { run: x, inputs: { y: b.y, x: a.x } }
 `,
-  `${head("matrix")}
+  matrix: `${head("matrix")}
   make: { run: x, outputs: { x: { path: x } } }
   train:
     run: x
@@ -19,7 +19,7 @@ export const PIPELINES: readonly string[] = [
     outputs: { m: { path: m } }
   choose: { run: x, inputs: { all: train.m }, outputs: { best: { path: best } } }
 `,
-  `${head("batch")}
+  batch: `${head("batch")}
   rows: { run: x, outputs: { rows: { path: rows.txt } } }
   score:
     run: x
@@ -27,26 +27,33 @@ export const PIPELINES: readonly string[] = [
     outputs: { s: { path: s } }
   report: { run: x, inputs: { all: { from: score.s } } }
 `,
-  `${head("flow")}
-  flag: { run: x, outputs: { flag: { path: flag, type: text } } }
+  flow: `${head("flow")}
+  flag: { run: x, outputs: { flag: { path: flag, type: text }, more: { path: more } } }
   when: { run: x, when: steps.flag.outputs.flag == "yes", outputs: { w: { path: w } } }
   may: { run: x, allow_failure: true, retry: { max: 1, delay: 0s } }
   after: { run: x, needs: [may, flag] }
   tell: { run: x, phase: on_failure }
   tidy: { run: x, phase: finally }
 `,
-  `${head("cached")}
+  cached: `${head("cached")}
   make: { run: x, cache: true, outputs: { x: { path: x } } }
   use: { run: x, cache: true, inputs: { x: make.x }, outputs: { y: { path: y } } }
   last: { run: x, inputs: { y: use.y } }
 `,
-  `${head("nested")}
+  nested: `${head("nested")}
   rows: { run: x, outputs: { rows: { path: rows.txt } } }
   pick: { run: x, inputs: { rows: rows.rows }, outputs: { rows: { path: rows.txt } } }
   each: { run: x, batch: { over: pick.rows, size: 2 }, fail_fast: true, outputs: { e: { path: e } } }
   other: { run: x, needs: [rows] }
 `,
-];
+  once: `${head("once").replace("max: 2", "max: 0")}
+  rows: { run: x, outputs: { rows: { path: rows.txt } }, retry: { max: 3, delay: 0s } }
+  each: { run: x, batch: { over: rows.rows, size: 1, parallel: 3 }, outputs: { e: { path: e } } }
+  last: { run: x, inputs: { all: { from: each.e } } }
+`,
+} as const;
+
+export type PipelineName = keyof typeof PIPELINES;
 
 const plans = new Map<string, Plan>();
 

@@ -4,8 +4,9 @@ import { createInterface } from "node:readline";
 import type { SimulationResult } from "./simulate.ts";
 
 export interface ChildrenOptions {
-  /** The checkout to simulate; another one than this for a mutant. */
   readonly root: string;
+  /** The name of a past failure, to be put back. */
+  readonly mutant?: string;
   readonly seed: number;
   readonly seeds: number;
   readonly store: "memory" | "postgres";
@@ -20,6 +21,9 @@ export interface ChildrenOptions {
   readonly silentMaxMs?: number;
   onResult?(result: SimulationResult): void;
 }
+
+/** What a seed leaves is collected in one go, more seldom. */
+const NODE_FLAGS = ["--max-semi-space-size=64"];
 
 /** Simulates seeds in processes of their own, and returns what became of each; throws when a process fails. */
 export async function runChildren(options: ChildrenOptions): Promise<SimulationResult[]> {
@@ -39,7 +43,7 @@ export async function runChildren(options: ChildrenOptions): Promise<SimulationR
 }
 
 async function runChild(
-  { root, store, processes, first, trace = false, silentMaxMs = 120_000, secondsMax }: ChildrenOptions,
+  { root, store, processes, first, mutant, trace = false, silentMaxMs = 120_000, secondsMax }: ChildrenOptions,
   { seed, seeds }: { readonly seed: number; readonly seeds: number },
   stop: AbortSignal,
   onResult: (result: SimulationResult) => void,
@@ -47,8 +51,9 @@ async function runChild(
   const args = ["--seed", String(seed), "--seeds", String(seeds), "--stride", String(processes), "--store", store];
   if (first) args.push("--first");
   if (trace) args.push("--trace");
+  if (mutant !== undefined) args.push("--mutant", mutant);
   if (secondsMax !== undefined) args.push("--seconds", String(secondsMax));
-  const child = spawn(process.execPath, [join(root, "test/simulation/child.ts"), ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, join(root, "test/simulation/child.ts"), ...args], {
     stdio: ["ignore", "pipe", trace ? "inherit" : "pipe"],
   });
   const kill = () => child.kill("SIGKILL");

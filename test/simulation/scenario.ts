@@ -1,5 +1,5 @@
 import { FAIR, type Weather } from "./network.ts";
-import { PIPELINES } from "./pipelines.ts";
+import { type Story, storyOf } from "./stories.ts";
 import type { Random } from "./world/random.ts";
 
 /** One thing that goes wrong, and for how long. */
@@ -18,7 +18,8 @@ export interface Trouble {
     | "vanish"
     | "cancel"
     | "drain"
-    | "clock";
+    | "clock"
+    | "old-boot";
   readonly forMs: number;
 }
 
@@ -31,14 +32,11 @@ export interface Scenario {
   /** Of a step to go wrong. */
   readonly stepTrouble: number;
   readonly recoveryAfterMs: number;
-  /** Whether steps take so long that a lease can be lost under one. */
-  readonly longSteps: boolean;
+  /** A step takes up to one of these. */
+  readonly stepMaxMs: readonly number[];
   /** From here on nothing goes wrong any more. */
   readonly quietAtMs: number;
 }
-
-const ROUGH_MS = 60_000;
-const TROUBLES_MAX = 9;
 
 /** The longest that each kind lasts; those of no length happen at once. */
 const LASTS_MAX_MS: Readonly<Record<Trouble["kind"], number>> = {
@@ -55,7 +53,11 @@ const LASTS_MAX_MS: Readonly<Record<Trouble["kind"], number>> = {
   cancel: 0,
   drain: 30_000,
   clock: 60_000,
+  "old-boot": 0,
 };
+/** Most troubles are over soon: many short stories show more than a few long ones. */
+const BRIEF = 0.1;
+const LONG_CHANCE = 0.2;
 
 const OFTEN: readonly Trouble["kind"][] = [
   "kill-agent",
@@ -68,35 +70,36 @@ const OFTEN: readonly Trouble["kind"][] = [
 const KINDS = [...(Object.keys(LASTS_MAX_MS) as Trouble["kind"][]), ...OFTEN];
 
 export function scenarioOf(random: Random): Scenario {
-  // A worker that is cut off until its run was given to another one, while its steps go on.
-  const longSteps = random.chance(0.2);
-  const cutOff: Trouble[] = longSteps
-    ? [{ kind: "partition", atMs: random.integer(5_000, 30_000), forMs: random.integer(90_000, 150_000) }]
-    : [];
-  const others = Array.from({ length: random.integer(1, TROUBLES_MAX) }, () => {
-    const kind = random.pick(KINDS);
-    return { kind, atMs: random.integer(0, ROUGH_MS), forMs: random.integer(0, LASTS_MAX_MS[kind]) };
-  });
-  const troubles = [...cutOff, ...(longSteps ? others.slice(0, 2) : others)];
+  const story = storyOf(random);
+  const troubles = [...story.troubles, ...anyTroubles(random, story)];
+  const lastMs = Math.max(...story.submittedByMs, ...troubles.map(({ atMs, forMs }) => atMs + forMs));
   return {
-    longSteps,
-    machines: Array.from({ length: random.integer(1, 3) }, () => ({
+    machines: Array.from({ length: random.integer(1, story.machinesMax) }, () => ({
       slots: random.integer(1, 2),
-      stepsAtOnce: random.integer(1, 4),
+      stepsAtOnce: random.integer(story.stepsAtOnceMin, 4),
     })),
-    submissions: Array.from({ length: random.integer(1, 4) }, () => ({
-      atMs: random.integer(0, ROUGH_MS / 2),
-      pipeline: random.pick(PIPELINES),
+    submissions: story.submittedByMs.map((ms) => ({
+      atMs: random.integer(0, ms),
+      pipeline: random.pick(story.pipelines),
     })),
     troubles,
-    weather: random.chance(0.3) ? FAIR : weatherOf(random),
-    stepTrouble: random.pick([0, 0.1, 0.25]),
+    weather: { ...(random.chance(0.4) ? FAIR : weatherOf(random)), uploadMaxMs: story.uploadMaxMs },
+    stepTrouble: random.pick(story.stepTrouble),
     recoveryAfterMs: random.pick([5_000, 30_000]),
-    quietAtMs: Math.max(ROUGH_MS, ...troubles.map(({ atMs, forMs }) => atMs + forMs)),
+    stepMaxMs: story.stepMaxMs,
+    quietAtMs: lastMs + 1_000,
   };
+}
+
+function anyTroubles(random: Random, { othersMax, roughMs }: Story): Trouble[] {
+  return Array.from({ length: random.integer(0, othersMax) }, () => {
+    const kind = random.pick(KINDS);
+    const share = random.chance(LONG_CHANCE) ? 1 : BRIEF;
+    return { kind, atMs: random.integer(0, roughMs), forMs: random.integer(0, LASTS_MAX_MS[kind] * share) };
+  });
 }
 
 function weatherOf(random: Random): Weather {
   const some = () => (random.chance(0.5) ? 0 : random.next() * 0.15);
-  return { loss: some() / 3, breaks: some(), duplicates: some(), late: some() / 2 };
+  return { loss: some() / 3, breaks: some(), duplicates: some(), late: some() / 2, uploadMaxMs: 0 };
 }

@@ -8,17 +8,13 @@ import { runIn, type Scheduler } from "./world/virtual-time.ts";
 
 /** So much that it does not travel inside an event. */
 const LARGE = "x".repeat(17 * 1024);
-/** Most steps are short; some take longer than it takes to lose a lease. */
-const DURATIONS_MAX_MS = [200, 200, 200, 500, 500, 2_000, 2_000, 10_000, 10_000, 60_000];
-
-const LONG_MAX_MS = 120_000;
-
 export interface StepsOptions {
   readonly scheduler: Scheduler;
   readonly ledger: Ledger;
   readonly machine: string;
   readonly onStart: (step: ScriptedStep) => void;
-  readonly isLong: boolean;
+  /** A step takes up to one of these. */
+  readonly maxMs: readonly number[];
   /** Of anything to go wrong inside a step. */
   readonly trouble: number;
 }
@@ -63,7 +59,7 @@ export function scriptOf(options: StepsOptions): Script {
     };
     if (scheduler.random.chance(0.15)) return end();
     if (scheduler.random.chance(0.2)) step.handleTerm();
-    const ms = scheduler.random.integer(1, options.isLong ? LONG_MAX_MS : scheduler.random.pick(DURATIONS_MAX_MS));
+    const ms = scheduler.random.integer(1, scheduler.random.pick(options.maxMs));
     return runIn(undefined, () => step.delay(ms).then(end));
   };
 }
@@ -92,7 +88,7 @@ function contentOf({ ref, spec }: ScriptedStep, random: Random, epoch: number): 
       if (path === "flag") return [path, random.pick(["yes", "no"])];
       const padding = random.chance(0.4) ? LARGE : "";
       if (!path.startsWith("rows")) return [path, `${JSON.stringify(provenance)}\n${padding}`];
-      const rows = Array.from({ length: random.integer(0, 3) }, (_, row) => `row ${row} ${provenance.nonce}\n`);
+      const rows = Array.from({ length: random.integer(0, 4) }, (_, row) => `row ${row} ${provenance.nonce}\n`);
       return [path, `${JSON.stringify(provenance)}${padding}\n${rows.join("")}`];
     }),
   );

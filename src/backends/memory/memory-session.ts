@@ -31,6 +31,7 @@ export class MemorySession implements BackendSession {
   readonly #platform: MemoryBackend;
   readonly #options: BackendOptions;
   readonly #hints = new Set<(name: string) => void>();
+  readonly #names = new Map<string, string>();
   #closed: "disposed" | "killed" | null = null;
 
   constructor(platform: MemoryBackend, options: BackendOptions) {
@@ -248,8 +249,14 @@ export class MemorySession implements BackendSession {
     return this.#platform.misuse(message);
   }
 
+  /** A name is a hash, and asked for at every call. */
   #nameOf(ref: AttemptRef): string {
-    return objectName(this.#options.installation, ref);
+    const identity = `${ref.run} ${ref.scope} ${ref.stepRun} ${ref.attempt}`;
+    const known = this.#names.get(identity);
+    if (known !== undefined) return known;
+    const name = objectName(this.#options.installation, ref);
+    this.#names.set(identity, name);
+    return name;
   }
 }
 

@@ -67,8 +67,14 @@ export class Scheduler {
     this.ids = new Random(seed ^ 0x1d5);
   }
 
-  schedule(afterMs: number, act: () => void, owner = current.getStore()): { cancel(): void } {
+  /** What is owned by a process does not happen when that is dead; the default owner is the process that asks for it. */
+  schedule(
+    afterMs: number,
+    act: () => void,
+    by: SimulatedProcess | "outside" = current.getStore() ?? "outside",
+  ): { cancel(): void } {
     const atMs = this.nowMs + Math.max(0, Math.ceil(Number.isFinite(afterMs) ? afterMs : 1));
+    const owner = by === "outside" ? undefined : by;
     const scheduled: Scheduled = { atMs, order: this.random.next(), owner, act };
     push(this.#heap, scheduled);
     return {
