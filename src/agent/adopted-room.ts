@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { AttemptWork } from "../runtime/attempt-work.ts";
 import { type Reservation, readReservation } from "../runtime/reservation.ts";
 import type { OpenBackend } from "./agent-context.ts";
+import { isUnderWay, type RunHistory } from "./run-history.ts";
 import type { StepSlots } from "./step-slots.ts";
 
 /**
@@ -47,10 +48,28 @@ export class AdoptedRoom {
   }
 }
 
+/**
+ * What a run has under way, whether or not its object is there yet: entered for all runs before any of them goes on, or
+ * one could get the GPU that another was about to start with.
+ */
+export function enterUnderWay(
+  slots: StepSlots,
+  { backend, attempts }: Pick<RunHistory, "backend" | "attempts">,
+  backends: ReadonlyMap<string, OpenBackend>,
+): void {
+  // On a backend that is not there any more nobody could be asked whether it has ended.
+  if (backend === null || !backends.has(backend)) return;
+  for (const attempt of [...attempts.values()].flat().filter(isUnderWay)) enter(slots, backend, attempt.work);
+}
+
 /** A run goes on with what an earlier process began; the room is free again when that has ended. */
-export function takeOverRoom(slots: StepSlots, backend: string, { ref, spec }: AttemptWork): Disposable {
+export function takeOverRoom(slots: StepSlots, backend: string, work: AttemptWork): Disposable {
+  enter(slots, backend, work);
+  return slots.drive(work.ref);
+}
+
+function enter(slots: StepSlots, backend: string, { ref, spec }: AttemptWork): void {
   slots.adopt(backend, ref, readReservation(spec.labels) ?? reservedBefore(spec));
-  return slots.drive(ref);
 }
 
 /** Of an attempt that an older agent began. */

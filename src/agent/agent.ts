@@ -6,7 +6,7 @@ import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { BlobCache } from "../runtime/blob-cache.ts";
 import { Permits } from "../std/permits.ts";
-import { AdoptedRoom } from "./adopted-room.ts";
+import { AdoptedRoom, enterUnderWay } from "./adopted-room.ts";
 import { AgentClient } from "./agent-client.ts";
 import type { AgentContext } from "./agent-context.ts";
 import { bootAgent } from "./boot.ts";
@@ -202,6 +202,7 @@ class Agent implements RunningAgent {
     );
     signal.throwIfAborted();
     await this.#adopted.refresh(this.#backends.opened);
+    for (const { history } of leftOvers) enterUnderWay(this.#context.stepSlots, history, this.#backends.opened);
     for (const leftOver of leftOvers) this.#follow(RunDriver.resume(this.#context, leftOver));
     this.#startLoops();
     this.#log.info({ server: this.#server, bootId: this.#bootId, resumed: leftOvers.length }, "the agent is ready");

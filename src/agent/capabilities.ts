@@ -7,6 +7,8 @@ import type { AgentConfig } from "./config.ts";
 
 /** A driver that does not answer within this is reported as absent. */
 const PROBE_TIMEOUT_MS = 5_000;
+/** A driver that has just been started may take its time, and what it does not name is taken for absent. */
+const FIRST_PROBE_TIMEOUT_MS = 30_000;
 
 export interface HostFigures {
   readonly config: Pick<AgentConfig, "slots" | "cpus" | "memoryBytes" | "gpus">;
@@ -56,7 +58,9 @@ function namedByHand(ids: readonly string[]): WorkerCapabilities["gpus"] {
 async function nvidiaGpus(before: WorkerCapabilities["gpus"]): Promise<WorkerCapabilities["gpus"]> {
   const query = ["--query-gpu=uuid,name,memory.total", "--format=csv,noheader,nounits"];
   try {
-    const { stdout } = await promisify(execFile)("nvidia-smi", query, { timeout: PROBE_TIMEOUT_MS });
+    const { stdout } = await promisify(execFile)("nvidia-smi", query, {
+      timeout: before.length === 0 ? FIRST_PROBE_TIMEOUT_MS : PROBE_TIMEOUT_MS,
+    });
     return parseGpus(stdout);
   } catch {
     return before;

@@ -144,7 +144,10 @@ export class RunAttempts {
     const result = await runAttempt(runtime, work, hooks, order.stop);
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
-    if (next.again) await this.#makeSureItEnded(handle, result);
+    const ended = this.#makeSureItEnded(handle, result);
+    await (next.again
+      ? ended
+      : ended.catch((err: unknown) => log.warn({ err, ref: work.ref }, "a lost attempt could not be stopped")));
     void this.release(work);
     return { result, next };
   }
@@ -244,8 +247,8 @@ export class RunAttempts {
   }
 
   /**
-   * Where the platform lost sight of an attempt, its object may still run; a second one must not run beside it. Rejects
-   * when that cannot be had: then the run is not ours to go on with.
+   * Where the platform lost sight of an attempt, its object may still run: nothing else is to have its room, and a second
+   * one must not run beside it. Rejects when that cannot be had: then the run is not ours to go on with.
    */
   async #makeSureItEnded(handle: Handle, { outcome }: AttemptResult): Promise<void> {
     if (outcome.state !== "lost") return;

@@ -19,7 +19,7 @@ import type { RunLink } from "./run-link.ts";
 import { SlotTurn } from "./slot-turn.ts";
 import type { StepCache } from "./step-cache.ts";
 import type { StepConditions } from "./step-conditions.ts";
-import { passedMax, tooLarge } from "./step-need.ts";
+import { passedMax, type StepNeed, tooLarge } from "./step-need.ts";
 import { StepReports } from "./step-reports.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
@@ -172,17 +172,19 @@ export class RunSteps {
   #pump(): void {
     if (this.#queueLimits.any) this.#takeAllReady();
     let passed = 0;
+    const refused: StepNeed[] = [];
     while (!this.#options.stop.aborted && this.#parked < PARKED_MAX) {
       const stepRun = this.#waiting.splice(passed, 1)[0] ?? this.#options.graph.ready(1)[0];
       if (stepRun === undefined) break;
       if (this.#stops.has(stepRun.key)) this.#begin(() => this.#settleStopped(stepRun));
       else if (this.#mustDecide(stepRun)) this.#begin(() => this.#decide(stepRun));
       else if (stepRun.isBatch) this.#begin(() => this.#split(stepRun));
-      else if (!this.#tryStart(stepRun)) {
+      else if (!this.#tryStart(stepRun, refused)) {
         this.#waiting.splice(passed, 0, stepRun);
         if (++passed > this.#passedMax) break;
       }
     }
+    this.#turn.waitFor(refused);
     this.#endIfDone();
   }
 
@@ -247,8 +249,8 @@ export class RunSteps {
     this.#begin(() => this.#settle(stepRun!, "failed", fault("deadline-queue", message), null));
   }
 
-  /** False when there is no room for it now: it starts when its turn has come. */
-  #tryStart(stepRun: StepRunSpec): boolean {
+  /** False when there is no room for it now, and it starts when its turn has come: its need is among those `refused`. */
+  #tryStart(stepRun: StepRunSpec, refused: StepNeed[]): boolean {
     const { works, slots, cache } = this.#options;
     const tries = this.#tries.of(stepRun.key);
     const { notBefore, faults } = tries;
@@ -274,7 +276,7 @@ export class RunSteps {
       const slot = lacks === null ? this.#turn.take(need) : null;
       if (lacks === null && slot === null) {
         this.#queueLimits.begin(stepRun);
-        this.#turn.wait(need);
+        refused.push(need);
         return false;
       }
       this.#queueLimits.end(stepRun.key);

@@ -13,10 +13,15 @@ export interface SlotTurnOptions {
   readonly onTurn: () => void;
 }
 
-/** One run's place among those that wait for room on the worker. */
+interface Awaited {
+  readonly need: StepNeed;
+  readonly wait: Disposable;
+}
+
+/** One run's places among those that wait for room on the worker: one for each need, since room for them comes apart. */
 export class SlotTurn {
   readonly #options: SlotTurnOptions;
-  #awaited: { readonly need: StepNeed; readonly wait: Disposable } | null = null;
+  #awaited: readonly Awaited[] = [];
   #granted: { readonly need: StepNeed; readonly slot: StepSlot } | null = null;
 
   constructor(options: SlotTurnOptions) {
@@ -32,35 +37,41 @@ export class SlotTurn {
     }
     if (this.#options.unsent() >= EVENTS_UNSENT_MAX) return null;
     // Its turn comes: a second way to it would be before those that wait longer.
-    if (this.#awaited !== null && isSameNeed(this.#awaited.need, need)) return null;
+    if (this.#awaited.some((awaited) => isSameNeed(awaited.need, need))) return null;
     return this.#options.slots.take(need);
   }
 
-  /** Waits for its turn with this need, unless it waits already. */
-  wait(need: StepNeed): void {
-    if (this.#awaited !== null) return;
+  /** Waits for its turn with each of these needs, unless it waits already, and with no other any more. */
+  waitFor(needs: readonly StepNeed[]): void {
     const { slots, unsent } = this.#options;
-    this.#awaited = {
-      need,
-      wait: unsent() < EVENTS_UNSENT_MAX ? slots.whenFree(need, (slot) => this.#turn(need, slot)) : this.#later(need),
-    };
+    const left = this.#awaited.filter(({ need }) => !needs.some((kept) => isSameNeed(kept, need)));
+    this.#awaited = this.#awaited.filter((awaited) => !left.includes(awaited));
+    for (const need of needs) {
+      if (this.#awaited.some((awaited) => isSameNeed(awaited.need, need))) continue;
+      const wait =
+        unsent() < EVENTS_UNSENT_MAX
+          ? slots.whenFree(need, (slot) => this.#turn(awaited, slot))
+          : this.#later(() => this.#turn(awaited, null));
+      const awaited: Awaited = { need, wait };
+      this.#awaited = [...this.#awaited, awaited];
+    }
+    // Last: what was kept free for these may be given to this very run at once.
+    for (const { wait } of left) wait[Symbol.dispose]();
   }
 
   /** Nothing of the run waits any more. */
   leave(): void {
-    const { wait } = this.#awaited ?? {};
-    this.#awaited = null;
-    wait?.[Symbol.dispose]();
+    this.waitFor([]);
   }
 
-  #later(need: StepNeed): Disposable {
-    const timer = setTimeout(() => this.#turn(need, null), BACKLOG_RETRY_MS);
+  #later(act: () => void): Disposable {
+    const timer = setTimeout(act, BACKLOG_RETRY_MS);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 
-  #turn(need: StepNeed, slot: StepSlot | null): void {
-    this.#awaited = null;
-    this.#granted = slot === null ? null : { need, slot };
+  #turn(awaited: Awaited, slot: StepSlot | null): void {
+    this.#awaited = this.#awaited.filter((one) => one !== awaited);
+    this.#granted = slot === null ? null : { need: awaited.need, slot };
     this.#options.onTurn();
     this.#granted?.slot[Symbol.dispose]();
     this.#granted = null;

@@ -64,7 +64,10 @@ export class StepSlots {
   resize(size: WorkerSize): void {
     this.#room.resize(size);
     for (const waiter of this.#waiting.filter(({ need }) => this.lacks(need) !== null)) {
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      const index = this.#waiting.indexOf(waiter);
+      // One that was told before may have left with another need of the same run.
+      if (index < 0) continue;
+      this.#waiting.splice(index, 1);
       waiter.take(null);
     }
     this.#offer();
@@ -119,8 +122,11 @@ export class StepSlots {
   #offer(): void {
     if (this.#offering) return;
     this.#offering = true;
-    for (let waiter = this.#next(); waiter !== null; waiter = this.#next()) waiter.take(this.#grant(waiter.need));
-    this.#offering = false;
+    try {
+      for (let waiter = this.#next(); waiter !== null; waiter = this.#next()) waiter.take(this.#grant(waiter.need));
+    } finally {
+      this.#offering = false;
+    }
   }
 
   #next(): Waiter | null {

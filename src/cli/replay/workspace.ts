@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BackendSession } from "../../backends/execution-backend.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -57,7 +57,7 @@ export class ReplayWorkspace implements AsyncDisposable {
   /** Removes everything but the attempt's folder, and returns where that is from now on. */
   async keep(): Promise<string> {
     await this.#leaveBackend();
-    const kept = this.folder.replace(PREFIX, KEPT_PREFIX);
+    const kept = join(dirname(this.folder), basename(this.folder).replace(PREFIX, KEPT_PREFIX));
     mkdirSync(kept, { mode: 0o700 });
     renameSync(this.attemptFolder, join(kept, "attempt"));
     return join(kept, "attempt");

@@ -10,6 +10,7 @@ import {
   insertFiring,
   waitingFirings,
 } from "../store/firings.ts";
+import { lockPipeline } from "../store/pipelines.ts";
 import { type LockedSchedule, schedulesWithWork, setNextAt, tryLockSchedule } from "../store/schedules.ts";
 import { cancelUnlessEnded } from "./cancel.ts";
 import { createRunWithin, lockGroupFor, type Submitter } from "./create-run.ts";
@@ -18,7 +19,7 @@ import { announce, type Entered } from "./enter-group.ts";
 import { decideOverlap, QUEUE_MAX, type Verdict } from "./overlap.ts";
 import { passPlacesOn } from "./places.ts";
 
-/** In one pass; the next comes within a second. */
+/** In one pass, those that are due longest first. */
 const PER_PASS = 200;
 
 /** What others have to hear of. */
@@ -29,14 +30,16 @@ interface Changes {
 
 /**
  * Makes the runs that are due. Only the database's clock counts. Every schedule has a transaction of its own, under the
- * lock of its row: a replica that finds it locked leaves it to the other, so that each due time makes one run.
+ * lock of its row: a replica that finds it locked leaves it to the other, so that each due time makes one run. Answers
+ * whether there may be more to do at once.
  */
 export async function fireSchedules({
   database,
   wakeups,
   log,
-}: Pick<Services, "database" | "wakeups" | "log">): Promise<void> {
-  for (const id of await schedulesWithWork(database.pool, PER_PASS)) {
+}: Pick<Services, "database" | "wakeups" | "log">): Promise<boolean> {
+  const due = await schedulesWithWork(database.pool, PER_PASS);
+  for (const id of due) {
     try {
       const changes: Changes = await database.transaction((client) => fireSchedule(client, id));
       for (const entered of changes.started) announce({ wakeups }, entered);
@@ -51,6 +54,7 @@ export async function fireSchedules({
       log.warn({ err: error, schedule: id }, "a schedule could not be looked at; it is tried again");
     }
   }
+  return due.length === PER_PASS;
 }
 
 async function fireSchedule(client: Queryable, id: string): Promise<Changes> {
@@ -102,6 +106,7 @@ async function cancelOlder(client: Queryable, schedule: LockedSchedule, changes:
   const name = `${schedule.pipeline}/${schedule.name}`;
   const facts = { by: `schedule ${name}`, reason: "It was due again.", code: "cancelled" } as const;
   await lockGroupFor(client, { project: schedule.project, by: facts.by }, requestOf(schedule));
+  await lockPipeline(client, schedule.project, schedule.pipeline);
   for (const { id: run, state } of await activeRunsOf(client, schedule.id)) {
     if (state === "cancelling") continue;
     const cancelled = await cancelUnlessEnded(client, { project: schedule.project, run, facts });

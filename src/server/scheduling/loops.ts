@@ -9,6 +9,8 @@ import { RECOVERY_AFTER_MS, reap } from "./reap.ts";
 const REAP_INTERVAL_MS = 5_000;
 /** How late a schedule may be. */
 const SCHEDULE_INTERVAL_MS = 1_000;
+/** While more are due than one pass looks at. */
+const BUSY_INTERVAL_MS = 20;
 
 export interface RunLoopOptions {
   /** How long after its lease ran out a worker is given up, if it does not come back before. */
@@ -49,14 +51,14 @@ async function reapLoop(services: Services, recoveryAfterMs: number, signal: Abo
 
 async function scheduleLoop(services: Services, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    let failed = false;
+    let waitMs = SCHEDULE_INTERVAL_MS;
     try {
-      await fireSchedules(services);
+      if (await fireSchedules(services)) waitMs = BUSY_INTERVAL_MS;
     } catch (error) {
-      failed = true;
+      waitMs = REAP_INTERVAL_MS;
       services.log.warn({ err: error }, "looking for schedules that are due failed; it is tried again");
     }
-    await pause(failed ? REAP_INTERVAL_MS : SCHEDULE_INTERVAL_MS, signal);
+    await pause(waitMs, signal);
   }
 }
 

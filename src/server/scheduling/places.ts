@@ -7,7 +7,7 @@ import {
   type Front,
   frontOf,
   type GroupRef,
-  groupsWaitingFor,
+  groupsOf,
   groupsWithFreePlaces,
   lockGroup,
 } from "../store/groups.ts";
@@ -59,7 +59,7 @@ type Parts = Pick<Services, "database" | "wakeups" | "log">;
 export async function passPlacesOn(parts: Parts, runs: readonly string[]): Promise<void> {
   if (runs.length === 0) return;
   try {
-    for (const group of await groupsWaitingFor(parts.database.pool, runs)) await giveGroup(parts, group);
+    for (const group of await groupsOf(parts.database.pool, runs)) await giveGroup(parts, group);
   } catch (error) {
     parts.log.warn({ err: error, runs }, "passing the places of a group on failed; the server's next pass does it");
   }

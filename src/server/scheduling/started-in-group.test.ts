@@ -48,7 +48,7 @@ test("a schedule that cancels its last run locks their group before the run, so 
   const { id } = await showRun(server, "chain#1");
   await hoursPass(server);
   await letBeDue(server);
-  let fired: Promise<void> | undefined;
+  let fired: Promise<unknown> | undefined;
   try {
     await database.transaction(async (client) => {
       await lockGroup(client, { project: server.project, group: "g" });

@@ -10,9 +10,14 @@ interface Stored {
   readonly digest: string;
   readonly size: number;
   readonly tier: "database" | "object";
+  /** As it was found before. */
+  readonly isFaulty: boolean;
 }
 
-/** See BlobStore: what is found is also noted, so that the same bytes are taken again when somebody has them. */
+/**
+ * See BlobStore: what is found is also noted, so that the same bytes are taken again when somebody has them. What was
+ * noted before is looked at again, for a disk may only have been away.
+ */
 export async function faultyBlobs(
   db: Queryable,
   objects: { readonly store: ObjectStore; readonly keyOf: (digest: string) => string },
@@ -20,8 +25,8 @@ export async function faultyBlobs(
   { digests, hashedBytesMax }: { readonly digests: readonly string[]; readonly hashedBytesMax: number },
 ): Promise<Map<string, BlobFault>> {
   const { rows } = await db.query<Stored>(
-    `SELECT digest, size, tier FROM blobs
-     WHERE project_id = $1 AND digest = ANY ($2) AND damaged_at IS NULL ORDER BY size, digest`,
+    `SELECT digest, size, tier, damaged_at IS NOT NULL AS "isFaulty" FROM blobs
+     WHERE project_id = $1 AND digest = ANY ($2) ORDER BY size, digest`,
     [project, digests],
   );
   const present = new Set(rows.map(({ digest }) => digest));
@@ -31,8 +36,10 @@ export async function faultyBlobs(
   const hashed: Stored[] = [];
   const counted: Stored[] = [];
   for (const blob of rows) {
-    (blob.size <= leftBytes ? hashed : counted).push(blob);
-    if (blob.size <= leftBytes) leftBytes -= blob.size;
+    // Only every byte of it mends what was found to be damaged.
+    const isHashed = blob.isFaulty || blob.size <= leftBytes;
+    (isHashed ? hashed : counted).push(blob);
+    if (isHashed) leftBytes -= blob.size;
   }
   const found = new Map([
     ...(await inDatabase(db, project, hashed, true)),
@@ -41,6 +48,12 @@ export async function faultyBlobs(
     ...(await inObjects(objects, counted, false)),
   ]);
   await noteDamage(db, project, [...found.keys()]);
+  const mended = rows.filter(({ digest, isFaulty }) => isFaulty && !found.has(digest));
+  await noteMended(
+    db,
+    project,
+    mended.map(({ digest }) => digest),
+  );
   return new Map([...faults, ...found]);
 }
 
@@ -96,4 +109,9 @@ async function digestOf(store: ObjectStore, key: string): Promise<string | null>
 async function noteDamage(db: Queryable, project: string, digests: readonly string[]): Promise<void> {
   if (digests.length === 0) return;
   await db.query("UPDATE blobs SET damaged_at = now() WHERE project_id = $1 AND digest = ANY ($2)", [project, digests]);
+}
+
+async function noteMended(db: Queryable, project: string, digests: readonly string[]): Promise<void> {
+  if (digests.length === 0) return;
+  await db.query("UPDATE blobs SET damaged_at = NULL WHERE project_id = $1 AND digest = ANY ($2)", [project, digests]);
 }

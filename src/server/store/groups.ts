@@ -99,14 +99,15 @@ export async function admitRuns(client: Queryable, runs: readonly string[]): Pro
   return rows.map(({ id }) => id);
 }
 
-/** The groups of these runs in which others are held back. */
-export async function groupsWaitingFor(db: Queryable, runs: readonly string[]): Promise<GroupRef[]> {
+/**
+ * The groups of these runs. Whether anybody waits in them is for the lock to say: a run that is held back may have been
+ * written, and not be committed yet.
+ */
+export async function groupsOf(db: Queryable, runs: readonly string[]): Promise<GroupRef[]> {
   const { rows } = await db.query<GroupRef>({
-    name: "groups-waiting-for",
+    name: "groups-of",
     text: `SELECT DISTINCT r.project_id AS project, r.concurrency_group AS "group" FROM runs r
-     WHERE r.id = ANY ($1) AND r.concurrency_group IS NOT NULL AND EXISTS (
-       SELECT FROM runs h WHERE h.project_id = r.project_id AND h.concurrency_group = r.concurrency_group
-         AND h.state = 'queued' AND h.held_back)`,
+     WHERE r.id = ANY ($1) AND r.concurrency_group IS NOT NULL`,
     values: [runs],
   });
   return rows;

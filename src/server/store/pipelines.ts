@@ -46,6 +46,11 @@ export async function takePipeline(
   return rows[0]!;
 }
 
+/** For whoever locks runs of a pipeline before it makes one: whoever stops runs for a new one has this lock already. */
+export async function lockPipeline(client: Queryable, project: string, name: string): Promise<void> {
+  await client.query("SELECT FROM pipelines WHERE project_id = $1 AND name = $2 FOR NO KEY UPDATE", [project, name]);
+}
+
 export interface NewVersion {
   readonly project: string;
   readonly source: string;

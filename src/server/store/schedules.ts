@@ -67,12 +67,13 @@ export async function lockSchedules(client: Queryable, project: string, pipeline
 export async function schedulesWithWork(db: Queryable, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>({
     name: "schedules-with-work",
-    text: `SELECT id FROM schedules WHERE next_at <= now()
-           UNION
-           SELECT f.schedule_id FROM schedule_firings f JOIN schedules s ON s.id = f.schedule_id
-           WHERE f.state = 'waiting' AND (s.overlap = 'allow' OR NOT EXISTS (
-             SELECT FROM runs r WHERE r.schedule_id = s.id AND r.state IN ('queued', 'running', 'cancelling')))
-           LIMIT $1`,
+    text: `SELECT id FROM (
+             SELECT id, next_at AS due_at FROM schedules WHERE next_at <= now()
+             UNION ALL
+             SELECT f.schedule_id, f.due_at FROM schedule_firings f JOIN schedules s ON s.id = f.schedule_id
+             WHERE f.state = 'waiting' AND (s.overlap = 'allow' OR NOT EXISTS (
+               SELECT FROM runs r WHERE r.schedule_id = s.id AND r.state IN ('queued', 'running', 'cancelling')))) AS work
+           GROUP BY id ORDER BY min(due_at), id LIMIT $1`,
     values: [limit],
   });
   return rows.map(({ id }) => id);

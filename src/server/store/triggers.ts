@@ -155,10 +155,11 @@ export async function listTriggers(
 
 /** By id or name. Null when there is none. */
 export async function findTrigger(db: Queryable, project: string, reference: string): Promise<Trigger | null> {
-  const { rows } = await db.query(`${TRIGGER} WHERE t.project_id = $1 AND (t.id = $2 OR t.name = $2)`, [
-    project,
-    reference,
-  ]);
+  // A name may look like an id: of another trigger, that one is meant.
+  const { rows } = await db.query(
+    `${TRIGGER} WHERE t.project_id = $1 AND (t.id = $2 OR t.name = $2) ORDER BY t.id = $2 DESC LIMIT 1`,
+    [project, reference],
+  );
   return rows[0] === undefined ? null : toTrigger(rows[0]);
 }
 
