@@ -49,7 +49,7 @@ export function stoppedOutcome(stop: CancelOptions["reason"]): Outcome {
 }
 
 const STOPPED_BECAUSE: Record<Exclude<CancelOptions["reason"], "deadline-run">, string> = {
-  user: "The step was stopped because its run was cancelled.",
+  user: "The step was stopped on request.",
   fenced: "The step was stopped because this worker no longer holds its run.",
   shutdown: "The step was stopped because the agent was told to stop its work.",
 };

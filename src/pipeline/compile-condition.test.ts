@@ -24,6 +24,18 @@ test("a condition becomes an expression with the steps that it looks at, which t
   assert.deepEqual(needs.toSorted(), ["many", "score"]);
 });
 
+test("a step whose name holds a - is pointed out where its name was read as a difference", () => {
+  const steps = "a-b: { run: x }, c-1: { run: x }";
+  const wrong = (when: string) => problemsInSteps(`{ ${steps}, z: { run: x, when: '${when}' } }`).join("\n");
+  const advice = (step: string) => new RegExp(`a name with a "-" is written in brackets: steps\\["${step}"\\]`);
+  assert.match(wrong('steps.a-b.state == "failed"'), /Unknown variable: b/);
+  assert.match(wrong('steps.a-b.state == "failed"'), advice("a-b"));
+  assert.match(wrong('steps.c-1.state == "failed"'), advice("c-1"));
+  assert.doesNotMatch(wrong('steps.a-z.state == "failed"'), /brackets/);
+  const right = `{ ${steps}, z: { run: x, when: 'steps["a-b"].state == "failed"' } }`;
+  assert.deepEqual(compile(`name: p\n${ENVIRONMENT}\nsteps: ${right}`).steps.at(-1)!.when?.steps, ["a-b"]);
+});
+
 test("true and false are conditions too", () => {
   const plan = compile(`name: p\n${ENVIRONMENT}\nsteps: { a: { run: x, when: false } }`);
   assert.equal(plan.steps[0]!.when?.expression, "false");
@@ -76,7 +88,7 @@ test("phases: a step needs nothing that runs later, and some step runs in any ru
     problemsInSteps("{ a: { run: x, needs: [z] }, z: { run: x, phase: finally } }").join(),
     /steps\.a: needs "z", which runs later, in the phase finally/,
   );
-  assert.match(problemsInSteps("{ z: { run: x, phase: finally } }").join(), /all steps have a phase/);
+  assert.match(problemsInSteps("{ z: { run: x, phase: finally } }").join(), /no step is of the phase main/);
   const serial = compile(
     `name: p\n${ENVIRONMENT}\nmode: serial\nsteps: { z: { run: x, phase: finally }, a: { run: x }, y: { run: x, phase: finally }, b: { run: x } }`,
   );

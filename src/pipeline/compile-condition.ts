@@ -22,7 +22,10 @@ export function compileCondition(
   const expression = compilation.textOf(when, path);
   const checked = checkCondition(expression);
   if (!checked.ok) {
-    compilation.problems.add(path, withCaret(expression, checked.message, checked.at));
+    compilation.problems.add(
+      path,
+      withCaret(expression, checked.message + bracketsHint(expression, compilation), checked.at),
+    );
     return null;
   }
   const steps = new Set<string>();
@@ -36,6 +39,12 @@ export function compileCondition(
     else if (output !== undefined) reads.set(`${first}.${output}`, { step: first, artifact: output });
   }
   return { expression, steps: [...steps], reads: [...reads.values()] };
+}
+
+/** `steps.a-b.state` is a difference in CEL, which says little to who meant the step `a-b`. */
+function bracketsHint(expression: string, { file }: Compilation): string {
+  const meant = Object.keys(file.steps).find((name) => name.includes("-") && expression.includes(`steps.${name}`));
+  return meant === undefined ? "" : `; a name with a "-" is written in brackets: steps[${quote(meant)}]`;
 }
 
 function problemOf(

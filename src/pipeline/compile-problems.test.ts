@@ -346,3 +346,13 @@ test("a priority outside of its range is refused with its place", () => {
     'p.yaml:3:11 priority: expected a number, found the text "high"',
   ]);
 });
+
+test("a duration that is too long is told the longest", () => {
+  const file = (timeout: string) => `name: p\n${ENVIRONMENT}\ntimeout: ${timeout}\nsteps: { a: { run: x } }`;
+  const problem = (timeout: string) => problemsOf(file(timeout)).join();
+  assert.match(problem("99999999999d"), /has more than 9 digits: .*the maximum is 104249991d/);
+  assert.match(problem("104249992d"), /at most 104249991d/);
+  assert.match(problem("0.1ms"), /at least 1 ms/);
+  assert.match(problem("soon"), /must be a duration such as "30s"/);
+  assert.equal(compile(file("104249991d")).timeoutMs, 104_249_991 * 86_400_000);
+});

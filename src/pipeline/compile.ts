@@ -68,7 +68,8 @@ function compilePlan(compilation: Compilation): Plan {
   });
   checkPhases(steps, compilation);
   if (!steps.some(({ phase }) => phase === "main")) {
-    compilation.problems.add(["steps"], "all steps have a phase: at least one has to run in any run", "entry");
+    const message = "no step is of the phase main: leave out `phase` of the steps that do the work";
+    compilation.problems.add(["steps"], message, "entry");
   }
   if (mode === "serial") checkSerialOrder(steps, compilation);
   else checkCycles(steps, compilation);

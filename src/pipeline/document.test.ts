@@ -49,6 +49,14 @@ test("broken YAML is refused with its place", () => {
   assert.match(refusal("a:\n\t- b"), /p:2:1: not valid YAML: Tabs are not allowed/);
 });
 
+test("of broken YAML the first error is shown, for the others follow from it", () => {
+  const lines = refusal('steps:\n  c: { when: steps["a-b"].state == "failed", run: echo }\nname: p').split("\n");
+  assert.equal(lines.length, 1, lines.join("\n"));
+  assert.match(lines[0]!, /^p:2:\d+: not valid YAML: .*; a condition within \{ \} has to be in quotes/);
+  assert.doesNotMatch(refusal('c: { when: "x", run: [1, 2'), /condition/);
+  assert.doesNotMatch(refusal("a: [1, 2\nb: 3"), /condition/);
+});
+
 test("a file holds one document", () => {
   assert.match(refusal("a: 1\n---\nb: 2\n"), /p:2:1: a second document/);
   assert.deepEqual(valueIn("---\na: 1\n...\n"), { a: 1 });

@@ -2,6 +2,16 @@
 export const MEMORY_PATTERN = /^(\d{1,9}(?:\.\d{1,3})?) ?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/;
 /** `250ms`, `30s`, `10m`, `2h`, `1d`. */
 export const DURATION_PATTERN = /^(\d{1,9}(?:\.\d{1,3})?) ?(ms|s|m|h|d)$/;
+/** The longest duration that is counted in whole milliseconds without a loss. */
+export const DURATION_MAX = "104249991d";
+const MANY_DIGITS = /^\d{10,}(?:\.\d+)? ?(?:ms|s|m|h|d)$/;
+
+/** What is wrong with a text that is no duration by DURATION_PATTERN. */
+export function durationProblem(text: unknown, examples: string): string {
+  return MANY_DIGITS.test(String(text))
+    ? `has more than 9 digits: take a larger unit; the maximum is ${DURATION_MAX}`
+    : `must be a duration such as ${examples}`;
+}
 
 const BYTES: Readonly<Record<string, number>> = {
   B: 1,

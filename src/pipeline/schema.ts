@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { Scalar } from "../protocol/names.ts";
 import { ArtifactType, GROUP_LIMIT_MAX, GROUP_MAX_CHARS, Priority } from "../protocol/plan.ts";
-import { DURATION_PATTERN, MEMORY_PATTERN, parseDuration, parseMemory } from "./quantity.ts";
+import {
+  DURATION_MAX,
+  DURATION_PATTERN,
+  durationProblem,
+  MEMORY_PATTERN,
+  parseDuration,
+  parseMemory,
+} from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
 import { SchedulesSpec } from "./schema-schedules.ts";
@@ -88,8 +95,11 @@ const Memory = z
   .refine((size) => !MEMORY_PATTERN.test(size) || isCount(parseMemory(size)), "must be at least 1 B and below 8 PiB");
 const Duration = z
   .string()
-  .regex(DURATION_PATTERN, 'must be a duration such as "30s", "10m" or "2h"')
-  .refine((time) => !DURATION_PATTERN.test(time) || isCount(parseDuration(time)), "must be at least 1 ms");
+  .regex(DURATION_PATTERN, { error: ({ input }) => durationProblem(input, '"30s", "10m" or "2h"') })
+  .refine(
+    (time) => !DURATION_PATTERN.test(time) || isCount(parseDuration(time)),
+    `must be at least 1 ms and at most ${DURATION_MAX}`,
+  );
 
 const ResourcesSpec = mapping({
   cpu: z.number().min(0.01).max(4096).optional().describe("Cores; 0.5 is half of one."),
@@ -107,7 +117,9 @@ const ResourcesSpec = mapping({
 });
 
 /** Unlike a limit, a pause may be none. */
-const Pause = z.string().regex(DURATION_PATTERN, 'must be a duration such as "0s", "2s" or "5m"');
+const Pause = z.string().regex(DURATION_PATTERN, {
+  error: ({ input }) => durationProblem(input, '"0s", "2s" or "5m"'),
+});
 
 export const RETRIES_MAX = 100;
 

@@ -27,7 +27,7 @@ export function parseYaml(text: string): YamlResult {
     for (const document of composer.compose(guardedTokens(text), true, text.length)) {
       if (documents.push(document) > 1) break;
     }
-    return judge(documents);
+    return judge(documents, text);
   } catch (error) {
     if (error instanceof TooMuch) return { ok: false, problems: [error] };
     throw error;
@@ -36,23 +36,30 @@ export function parseYaml(text: string): YamlResult {
   }
 }
 
-function judge([document, second]: readonly Document.Parsed[]): YamlResult {
+function judge([document, second]: readonly Document.Parsed[], text: string): YamlResult {
   if (document === undefined) return { ok: true, contents: null };
   const { explicit, version } = document.directives.yaml;
   if (explicit && version !== "1.2") {
     return refuse(0, `YAML ${version} is not supported, only 1.2: remove the %YAML line`);
   }
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({
-      offset: error.pos[0],
-      message: `not valid YAML: ${error.message}`,
-    }));
-    return { ok: false, problems };
+  // The parser goes on after an error, but what it finds from there on mostly follows from it.
+  const [error] = document.errors.toSorted((one, other) => one.pos[0] - other.pos[0]);
+  if (error !== undefined) {
+    const [offset] = error.pos;
+    return refuse(offset, `not valid YAML: ${error.message}${conditionHint(text, offset)}`);
   }
   if (second !== undefined) {
     return refuse(second.range[0], "a second document starts here; a file holds one pipeline");
   }
   return { ok: true, contents: document.contents };
+}
+
+/** A condition without quotes in `{ }`, before the place of an error: its brackets, quotes and commas are YAML's there. */
+const BARE_CONDITION = /[{,]\s*when:\s+[^'"\s]/;
+
+function conditionHint(text: string, offset: number): string {
+  const line = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+  return BARE_CONDITION.test(line) ? "; a condition within { } has to be in quotes: { when: '…' }" : "";
 }
 
 /** Thrown through the parser, which draws its tokens one by one. */
