@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { DEFAULT_RETRY, Plan } from "../protocol/plan.ts";
 import { pipelineJsonSchema } from "./json-schema.ts";
+import { checkMapping } from "./payload-mapping.ts";
 import { compile, ENVIRONMENT, problemsInSteps, warningsOf } from "./testing/compile-text.ts";
 
 test("a small file becomes a plan with every default filled in", () => {
@@ -70,6 +71,18 @@ test("the whole pipelines of the reference compile without a warning", () => {
   const whole = blocks.filter((block) => /^name:/m.test(block) && /^steps:/m.test(block));
   assert.ok(whole.length > 0);
   for (const block of whole) assert.deepEqual(warningsOf(block), []);
+});
+
+test("the page on triggers maps messages onto the parameters of its own example", () => {
+  const text = readFileSync(resolve(import.meta.dirname, "../../docs/schedules-and-triggers.md"), "utf8");
+  const plan = compile(/^```yaml\n(name:[\s\S]*?)^```/m.exec(text)![1]!);
+  const { default: environment } = plan.environments;
+  assert.ok(environment?.kind === "image" && environment.source === ".", "its command is a file of the source folder");
+  const commands = [...text.matchAll(/^berth triggers create .*? --map (\w+)=(\S+)/gm)];
+  assert.ok(commands.length > 0);
+  for (const [, name, expression] of commands) {
+    assert.deepEqual(checkMapping({ params: { [name!]: expression! }, when: null }, plan), []);
+  }
 });
 
 test("every key of the format is in the reference", () => {

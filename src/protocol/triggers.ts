@@ -58,19 +58,25 @@ export type TriggerDetail = z.infer<typeof TriggerDetail>;
 export const TriggerWithSecret = Trigger.extend({ secret: z.string() });
 export type TriggerWithSecret = z.infer<typeof TriggerWithSecret>;
 
-/** `PUT /triggers/:trigger`: the pipeline and mapping of a trigger; its address and secret stay. */
+/**
+ * `PUT /triggers/:trigger`: the pipeline and mapping of a trigger; its address and secret stay. The source belongs to the
+ * pipeline; `params` and `when` stay what they are where they are not given.
+ */
 export const PutTriggerRequest = z.strictObject({
   /** The text of a pipeline file. */
   pipeline: z.string(),
   fileName: z.string().max(500).optional(),
   source: SourceRef.nullable().optional(),
+  params: z.record(Name, Expression).optional(),
+  when: Expression.nullable().optional(),
+});
+export type PutTriggerRequest = z.infer<typeof PutTriggerRequest>;
+
+export const CreateTriggerRequest = PutTriggerRequest.extend({
+  name: Name,
   params: z.record(Name, Expression).default({}),
   when: Expression.nullable().default(null),
 });
-export type PutTriggerRequest = z.infer<typeof PutTriggerRequest>;
-export type PutTriggerInput = z.input<typeof PutTriggerRequest>;
-
-export const CreateTriggerRequest = PutTriggerRequest.extend({ name: Name });
 export type CreateTriggerRequest = z.infer<typeof CreateTriggerRequest>;
 
 export const RotateTriggerRequest = z.strictObject({

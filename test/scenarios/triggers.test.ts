@@ -19,6 +19,12 @@ async function sign(env: Readonly<Record<string, string>>, script = SIGNING) {
   return JSON.parse(stdout);
 }
 
+/** As a shell would read what the commands print. */
+function kept(stdout: string): { HOOK: string; SECRET: string } {
+  const [, HOOK, SECRET] = /^HOOK=(http:\S+\/hooks\/trg_\S+)\nSECRET=(whsec_\S+)\n$/.exec(stdout)!;
+  return { HOOK: HOOK!, SECRET: SECRET! };
+}
+
 test("a message that is signed as the documentation says, with openssl and curl alone, starts a run", async () => {
   const ledger = join(platform.folder, "ledger");
   const file = platform.write("deploy.yaml", {
@@ -33,9 +39,7 @@ test("a message that is signed as the documentation says, with openssl and curl 
   assert.match(bad.stderr, /params\.rev: the pipeline has no parameter "rev", did you mean "ref"\?/);
   const created = await platform.berth("triggers", "create", "push", file, "--map", "ref=body.ref");
   assert.equal(created.code, 0, created.stderr);
-  const SECRET = created.stdout.trim();
-  assert.match(SECRET, /^whsec_/);
-  const HOOK = /http:\S+\/hooks\/trg_\S+/.exec(created.stderr)![0];
+  const { HOOK, SECRET } = kept(created.stdout);
 
   const answer = await sign({ HOOK, SECRET });
   assert.deepEqual([answer.outcome, answer.repeated, answer.run.number], ["started", false, 1]);
@@ -58,11 +62,20 @@ test("a message that is signed as the documentation says, with openssl and curl 
   assert.match(shown, /started by trigger push, message msg_1, at /);
   const rotated = await platform.berth("triggers", "rotate", "push", "--now");
   assert.equal((await sign({ HOOK, SECRET })).error.code, "unauthenticated");
-  assert.equal((await sign({ HOOK, SECRET: rotated.stdout.trim() })).outcome, "started");
+  assert.equal((await sign({ HOOK, SECRET: kept(rotated.stdout).SECRET })).outcome, "started");
   assert.equal((await platform.berth("triggers", "pause", "push")).code, 0);
-  assert.equal((await sign({ HOOK, SECRET: rotated.stdout.trim() })).error.code, "conflict");
+  assert.equal((await sign({ HOOK, SECRET: kept(rotated.stdout).SECRET })).error.code, "conflict");
   assert.match((await platform.berth("triggers", "resume", "push")).stdout, /is active/);
-  assert.match((await platform.berth("triggers", "update", "push", file, "--map", "ref=body.ref")).stdout, /version 1/);
+  const update = (...args: string[]) => platform.berth("triggers", "update", "push", file, ...args);
+  assert.match(
+    (await update("--when", 'body.ref != "x"')).stdout,
+    /version 1, .*:\n {2}ref +body\.ref\n {2}when +body\.ref != "x"\n/,
+  );
+  assert.match((await update()).stdout, /ref +body\.ref\n {2}when /, "what is not named stays");
+  assert.match((await update("--no-when")).stdout, /ref +body\.ref\n$/);
+  const unmapped = await update("--unmap", "rev");
+  assert.deepEqual([unmapped.code, /maps no parameter "rev", did you mean "ref"/.test(unmapped.stderr)], [2, true]);
+  assert.match((await update("--unmap", "ref")).stderr, /params\.ref: has no default/);
   assert.equal((await platform.berth("triggers", "remove", "push")).code, 0);
   assert.equal((await sign({ HOOK, SECRET })).error.code, "unauthenticated");
   await until("its runs have ended", () => readFileSync(ledger, "utf8").split("\n").length === 4);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { LightMyRequestResponse } from "fastify";
-import type { PutTriggerInput, TriggerDetail, TriggerWithSecret } from "../../src/protocol/triggers.ts";
+import type { PutTriggerRequest, TriggerDetail, TriggerWithSecret } from "../../src/protocol/triggers.ts";
 import { signWebhook, type WebhookMessage } from "../../src/protocol/webhook-signature.ts";
 import { CHAIN } from "./run-fixture.ts";
 import type { TestServer } from "./server.ts";
@@ -13,7 +13,7 @@ export const REF_CHAIN = `${CHAIN}params: { ref: { type: string } }\n`;
 export async function createTrigger(
   server: TestServer,
   name: string,
-  request: Partial<PutTriggerInput> = {},
+  request: Partial<PutTriggerRequest> = {},
 ): Promise<TriggerWithSecret> {
   const payload = { name, pipeline: REF_CHAIN, params: { ref: "body.ref" }, ...request };
   const answer = await server.call("developer", { method: "POST", url: "/triggers", payload });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { pageOf } from "../../protocol/resources.ts";
 import {
   type CreateTriggerRequest,
-  type PutTriggerInput,
+  type PutTriggerRequest,
   Trigger,
   TriggerDetail,
   TriggerWithSecret,
@@ -19,7 +19,7 @@ export function createTrigger(
   return api.post("/triggers", request, TriggerWithSecret);
 }
 
-export function updateTrigger(api: ApiClient, name: string, request: PutTriggerInput): Promise<TriggerDetail> {
+export function updateTrigger(api: ApiClient, name: string, request: PutTriggerRequest): Promise<TriggerDetail> {
   return api.put(pathOf(name), request, TriggerDetail);
 }
 

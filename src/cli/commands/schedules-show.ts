@@ -38,7 +38,7 @@ export function renderSchedule(schedule: ScheduleDetail): string[] {
     ["cron", `${plainText(cron)} ${timezone}`],
     ["overlap", `${overlap}, catchUp: ${catchUp}`],
     ["runs", `version ${schedule.pipelineVersion}${params.length === 0 ? "" : ` with ${params.join(", ")}`}`],
-    ["changed", `${formatMoment(schedule.changedAt, timezone)} by ${plainText(schedule.changedBy)}`],
+    ["changed", `${formatMoment(schedule.changedAt, timezone)} ${timezone} by ${plainText(schedule.changedBy)}`],
   ];
   const next = schedule.next.map((time) => `  ${formatMoment(time, timezone)}  ${untilText(time)}`);
   const firings = schedule.firings.map((firing) => [

@@ -4,8 +4,10 @@ import { getTrigger } from "../api/triggers.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
+import { formatLocal } from "../terminal/format-moment.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
+import { mappingFacts } from "../trigger-mapping.ts";
 import { deliveryText } from "./triggers.ts";
 
 type Options = WithServer<{ json?: boolean }>;
@@ -25,19 +27,18 @@ export function defineTriggersShow(parent: Command, context: CliContext): void {
 }
 
 function renderTrigger(trigger: TriggerDetail, server: string): string[] {
-  const { paused, when, oldSecretUntil, pipeline } = trigger;
+  const { paused, oldSecretUntil, pipeline } = trigger;
   const why = paused === null || paused.reason === null ? "" : `, ${plainText(paused.reason)}`;
   const facts = [
     ["address", new URL(trigger.path, server).href],
     ["state", paused === null ? trigger.state : `paused: by ${plainText(paused.by)}${why}`],
     ["runs", `${pipeline} version ${trigger.pipelineVersion}`],
-    ...Object.entries(trigger.params).map(([name, expression]) => [name, plainText(expression)]),
-    ...(when === null ? [] : [["when", plainText(when)]]),
-    ...(oldSecretUntil === null ? [] : [["old secret", `good until ${oldSecretUntil}`]]),
-    ["changed", `${trigger.changedAt} by ${plainText(trigger.changedBy)}`],
+    ...mappingFacts(trigger),
+    ...(oldSecretUntil === null ? [] : [["old secret", `good until ${formatLocal(oldSecretUntil)}`]]),
+    ["changed", `${formatLocal(trigger.changedAt)} by ${plainText(trigger.changedBy)}`],
   ];
   const deliveries = trigger.deliveries.map((delivery) => [
-    delivery.receivedAt,
+    formatLocal(delivery.receivedAt),
     plainText(delivery.id),
     deliveryText(pipeline, delivery),
   ]);

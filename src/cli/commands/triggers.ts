@@ -12,6 +12,7 @@ import { defineTriggersPause } from "./triggers-pause.ts";
 import { defineTriggersRemove } from "./triggers-remove.ts";
 import { defineTriggersRotate } from "./triggers-rotate.ts";
 import { defineTriggersShow } from "./triggers-show.ts";
+import { defineTriggersUpdate } from "./triggers-update.ts";
 
 type Options = WithServer<{ json?: boolean }>;
 
@@ -22,6 +23,7 @@ export function define(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExample:\n  berth triggers")
     .action((options: Options) => printTriggers(context, options));
   defineTriggersCreate(command, context);
+  defineTriggersUpdate(command, context);
   defineTriggersShow(command, context);
   defineTriggersRotate(command, context);
   defineTriggersPause(command, context);

@@ -122,6 +122,29 @@ test("a message that makes no run is told why, is seen by the owner, and is look
   assert.deepEqual([again.statusCode, again.json().outcome], [200, "started"]);
 });
 
+test("a change of what a trigger runs keeps the mapping and the condition where they are not given, and can take each away", async (t) => {
+  const server = await runServer(t);
+  await createTrigger(server, "push", { when: 'body.ref == "main"' });
+  const change = async (more: object) => {
+    const payload = { pipeline: REF_CHAIN, ...more };
+    return server.call("developer", { method: "PUT", url: "/triggers/push", payload });
+  };
+  const inForce = async (more: object) => {
+    const answer = await change(more);
+    assert.equal(answer.statusCode, 200, answer.body);
+    const { params, when } = answer.json();
+    return { params, when };
+  };
+  const before = { params: { ref: "body.ref" }, when: 'body.ref == "main"' };
+  assert.deepEqual(await inForce({}), before);
+  assert.deepEqual(await inForce({ params: { ref: "body.rev" } }), { ...before, params: { ref: "body.rev" } });
+  assert.deepEqual(await inForce({ when: null }), { params: { ref: "body.rev" }, when: null });
+  const other = await change({ pipeline: CHAIN });
+  assert.equal(other.statusCode, 422, "what stays has to fit the new file");
+  assert.match(errorOf(other).advice ?? "", /--unmap PARAM/);
+  assert.deepEqual(await inForce({ pipeline: CHAIN, params: {} }), { params: {}, when: null });
+});
+
 test("a message that the condition does not want is ignored, once and for all", async (t) => {
   const server = await runServer(t);
   const trigger = await createTrigger(server, "push", { when: 'body.ref == "main"' });

@@ -77,7 +77,7 @@ export function triggerRoutes(services: Services): Route[] {
       method: "PUT",
       path: "/triggers/:trigger",
       access: { kind: "role", role: "developer" },
-      summary: "Change what a trigger runs; its address and secret stay",
+      summary: "Change what a trigger runs; its address and secret stay, and params and when where they are not given",
       tag: "triggers",
       schemas: { params: TriggerParams, body: PutTriggerRequest, response: TriggerDetail },
       errors: ["invalid_pipeline", "invalid_params", "missing_blobs"],

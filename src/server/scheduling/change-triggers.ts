@@ -2,7 +2,13 @@ import { compilePipeline } from "../../pipeline/compile.ts";
 import { checkMapping } from "../../pipeline/payload-mapping.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { CreateTriggerRequest, PutTriggerRequest, Trigger, TriggerWithSecret } from "../../protocol/triggers.ts";
+import type {
+  CreateTriggerRequest,
+  PayloadMapping,
+  PutTriggerRequest,
+  Trigger,
+  TriggerWithSecret,
+} from "../../protocol/triggers.ts";
 import { newWebhookSecret } from "../../protocol/webhook-signature.ts";
 import type { Services } from "../services.ts";
 import type { Queryable } from "../store/database.ts";
@@ -45,7 +51,7 @@ export async function createTrigger(
   });
 }
 
-/** Another pipeline, version or mapping; address and secret stay. */
+/** Another pipeline, version or mapping; address and secret stay, and of the mapping what the request does not name. */
 export async function changeTrigger(
   { database }: Parts,
   submitter: Submitter,
@@ -53,8 +59,10 @@ export async function changeTrigger(
   request: PutTriggerRequest,
 ): Promise<void> {
   await database.transaction(async (client) => {
-    const { id } = await lockedOrNotFound(client, submitter.project, reference);
-    await updateTrigger(client, id, await definitionOf(client, submitter, request));
+    const { id, name, ...before } = await lockedOrNotFound(client, submitter.project, reference);
+    const { params = before.params, when = before.when } = request;
+    const definition = await definitionOf(client, submitter, { ...request, params, when }, keptAdvice(name));
+    await updateTrigger(client, id, definition);
   });
 }
 
@@ -92,11 +100,16 @@ export async function removeTrigger({ database }: Parts, project: string, refere
   });
 }
 
+function keptAdvice(name: string): string {
+  return `What is not named stays as it was. Without it: berth triggers update ${name} FILE --unmap PARAM, or --no-when`;
+}
+
 /** Checks everything that can be before a webhook comes, and stores the pipeline's version. */
 async function definitionOf(
   client: Queryable,
   { project, by }: Submitter,
-  { pipeline: text, fileName, source = null, params, when }: PutTriggerRequest,
+  { pipeline: text, fileName, source = null, params, when }: PutTriggerRequest & PayloadMapping,
+  advice?: string,
 ): Promise<Omit<TriggerDefinition, "name">> {
   const compiled = compilePipeline(text, { fileName: fileName ?? "pipeline.yaml" });
   if (!compiled.ok) {
@@ -105,7 +118,10 @@ async function definitionOf(
   const { plan } = compiled;
   const problems = checkMapping({ params, when }, plan);
   if (problems.length > 0) {
-    throw new BerthError("invalid_params", "Runs of the pipeline cannot be started like this.", { problems });
+    throw new BerthError("invalid_params", "Runs of the pipeline cannot be started like this.", {
+      problems,
+      ...(advice === undefined ? {} : { advice }),
+    });
   }
   if (source !== null) await requireSource(client, project, source);
   const pipeline = await takePipeline(client, project, plan.name);
