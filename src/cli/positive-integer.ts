@@ -8,3 +8,12 @@ export function positiveInteger(text: string): number {
   }
   return value;
 }
+
+/** The same with a highest value. */
+export function positiveIntegerUpTo(max: number): (text: string) => number {
+  return (text) => {
+    const value = positiveInteger(text);
+    if (value > max) throw new InvalidArgumentError(`It is to be at most ${max}.`);
+    return value;
+  };
+}

@@ -101,6 +101,15 @@ test("wrong usage is exit code 2 with a hint, and nothing on stdout", async () =
     [["workers", "--server", "http://127.0.0.1:1"], /no token for/],
     [["workers", "--server", "ftp://x", "--token", "t"], /is not the address of a server/],
     [["workers", "--token", "t"], /without a server/],
+    [["runs", "--limit", "99999"], /option '--limit <n>' argument '99999' is invalid\. It is to be at most 500/],
+    [["artifacts", "ls", "--limit", "99999"], /It is to be at most 500/],
+    [["cancel", "", "--server", "http://127.0.0.1:1", "--token", "t"], /An empty text names no run\.\n.*wine#12/],
+    [["restart", "rst#2", "--from", "item[7]"], /--from names a step .*"item\[7\]" is none\.\n.*--from item\./],
+    [["restart", "rst#2", "--from", "a b"], /"a b" is none\.\n.*starts with a letter/],
+    [
+      ["agent", "register", "--server", "http://x", "--token", "t", "--name", "forge 1"],
+      /"forge 1" cannot be the name of a worker \(--name\)\.\n.*starts with a letter/,
+    ],
   ];
   for (const [argv, expected] of wrong) {
     const { exitCode, stdout, stderr } = await runCaptured(argv);

@@ -6,6 +6,9 @@ import { z } from "zod";
  */
 export const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
 
+/** What it asks, as a sentence for people. */
+export const NAME_RULE = "A name starts with a letter and holds at most 63 letters, digits, '_' or '-'.";
+
 export const Name = z
   .string()
   .regex(NAME_PATTERN, "must start with a letter and hold at most 63 letters, digits, '_' or '-'");

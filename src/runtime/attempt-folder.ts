@@ -40,6 +40,12 @@ export function isSealed(folder: string): boolean {
   return inputs !== undefined && (inputs.mode & 0o777) === SEALED_MODE;
 }
 
+/** For how long the inputs have been complete, by the wall clock: to be shown only. 0 where they are not. */
+export function sealedForMs(folder: string): number {
+  if (!isSealed(folder)) return 0;
+  return Math.max(0, Date.now() - lstatSync(join(folder, "in")).ctimeMs);
+}
+
 export function seal(folder: string): void {
   chmodSync(join(folder, "in"), SEALED_MODE);
 }

@@ -211,6 +211,25 @@ test("detaching leaves the step running, and another process adopts it and reads
   assert.deepEqual(Object.keys(result.outputs), ["model"]);
 });
 
+test("the time that a step ran is told from its start, not from when another process took it over", async (t) => {
+  await using fixture = await runtimeFixture(new MemoryBackend());
+  fixture.backend.script("train", waitsThen(exits(0)));
+  const stop = new AbortController();
+  const work = fixture.work();
+  const first = run(fixture.context, work, stop.signal);
+  const attempt = await fixture.backend.started("train");
+  stop.abort({ kind: "detach" });
+  await assert.rejects(first, AttemptDetached);
+  fixture.backend.killSessions();
+
+  const minuteLater = Date.now() + 60_000;
+  t.mock.method(Date, "now", () => minuteLater);
+  const second = run(await fixture.reopen(), work);
+  attempt.tell();
+  const { running } = (await second).phases;
+  assert.ok(running! >= 59_000 && running! < 120_000, `${running} ms`);
+});
+
 test("of a step that an earlier process began, and that is cancelled before anybody looks at it again, the logs are followed", async () => {
   await using fixture = await runtimeFixture(new MemoryBackend());
   fixture.backend.script("train", waitsThen(exits(0)));

@@ -3,6 +3,7 @@ import type { Content } from "../protocol/artifacts.ts";
 import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
+import { sealedForMs } from "./attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext, StopReason } from "./attempt-work.ts";
 import { collectOutputs } from "./collect-outputs.ts";
 import { faultOfError } from "./fault-of-error.ts";
@@ -58,6 +59,8 @@ class AttemptRun implements Disposable {
   readonly #phases: { -readonly [Name in keyof Phases]: Phases[Name] } = {};
   /** Whether nothing of this attempt can have run before: the folder was made by this process. */
   #fresh = false;
+  /** Since an earlier process let it go: the start of the user code that its time is told from. */
+  #ranBeforeMs = 0;
   #handle: Handle | null = null;
   #outcome: Outcome | null = null;
   #outputs: Readonly<Record<string, Content>> = {};
@@ -83,13 +86,14 @@ class AttemptRun implements Disposable {
       if (error instanceof AttemptDetached) throw error;
       this.#outcome = this.#stop.aborted ? await this.#stopped(phase) : this.#failed(error, phase);
     }
-    this.#phases[phase] = performance.now() - startedAt;
+    this.#phases[phase] = performance.now() - startedAt + (phase === "running" ? this.#ranBeforeMs : 0);
   }
 
   async stage(): Promise<void> {
     const wasPrepared = takePrepared(this.#context.session, this.#work.spec.folder);
     const isNew = await stageAttempt(this.#context, this.#work, this.#stop);
     this.#fresh = wasPrepared || isNew;
+    if (!this.#fresh) this.#ranBeforeMs = sealedForMs(this.#work.spec.folder);
   }
 
   async run(): Promise<void> {

@@ -34,7 +34,7 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   const first = await platform.berth("run", file, "--backend", "process");
   assert.equal(first.code, 1, `${first.stdout}\n${first.stderr}`);
   const misspelt = await platform.berth("restart", "again#1", "--from", "rwos");
-  assert.match(misspelt.stderr, /did you mean "rows"/);
+  assert.match(misspelt.stderr, /did you mean "rows"\?\n.*there are rows, score, all/);
   assert.equal(misspelt.code, 2);
   writeFileSync(go, "");
   const second = await platform.berth("restart", "again#1", "--json");
@@ -59,8 +59,9 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   assert.equal(readdirSync(join(out, "s")).length, 4);
   const nothing = await platform.berth("restart", "again#2");
   assert.match(nothing.stderr, /nothing to run again/);
-  const from = await platform.berth("restart", "again#2", "--from", "all");
+  const from = await platform.berth("restart", "again#2", "--from", "all", "--with-latest");
   assert.equal(from.code, 0, `${from.stdout}\n${from.stderr}`);
+  assert.match(from.stderr, /version 1 is the newest: nothing changed/);
   const shown = (await platform.berth("run", "show", "again#3")).stdout;
   assert.match(shown, /restart of again#2/);
   assert.match(shown, /rows +succeeded in #1/);

@@ -10,11 +10,15 @@ import {
   StepRun,
 } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS, RunState } from "../../protocol/states.ts";
+import { usageError } from "../cli-error.ts";
 import { allPages } from "./all-pages.ts";
 import type { ApiClient } from "./client.ts";
 import { parseEventStream } from "./event-stream.ts";
 import { readLines } from "./read-lines.ts";
 import { streamBody } from "./stream-body.ts";
+
+/** Of an id, or of a pipeline's name with a number. */
+const RUN_NAME_MAX_CHARS = 120;
 
 /** Runs, as the API has them. A run is named by its id or like `wine#12`. */
 
@@ -96,6 +100,11 @@ export async function* streamLogs(
   }
 }
 
+/** `/runs/wine%2312`; refuses what cannot name a run. */
 export function runPath(run: string): string {
+  if (run === "" || run.length > RUN_NAME_MAX_CHARS) {
+    const what = run === "" ? "An empty text" : `A text of ${run.length} characters`;
+    throw usageError(`${what} names no run.`, "A run is named like wine#12, by its id, or as latest.");
+  }
   return `/runs/${encodeURIComponent(run)}`;
 }

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
+import { NAME_PATTERN, NAME_RULE } from "../../protocol/names.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { berthHome, homeFiles } from "../platform/home.ts";
@@ -46,6 +47,9 @@ async function register(context: CliContext, options: RegisterOptions): Promise<
     );
   if (!isWorkerType(options.type))
     throw usageError(`"${options.type}" is no type of worker.`, "It is local, custom or cloud.");
+  if (options.name !== undefined && !NAME_PATTERN.test(options.name)) {
+    throw usageError(`"${options.name}" cannot be the name of a worker (--name).`, NAME_RULE);
+  }
   const worker = await context.programs.registerAgent({
     env: context.env,
     home: homeFiles(berthHome(context.env)).agent,

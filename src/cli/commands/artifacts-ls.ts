@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { type ArtifactVersion, PAGE_LIMIT_MAX } from "../../protocol/resources.ts";
 import { listArtifacts } from "../api/artifacts.ts";
 import type { CliContext } from "../context.ts";
 import { runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
-import { positiveInteger } from "../positive-integer.ts";
+import { positiveIntegerUpTo } from "../positive-integer.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatAge } from "../terminal/format-duration.ts";
 import { formatSize } from "../terminal/format-size.ts";
@@ -19,7 +19,7 @@ export function defineArtifactsLs(parent: Command, context: CliContext): void {
     .option("--pipeline <name>", "only of this pipeline")
     .option("--run <run>", "only of this run, such as wine#12")
     .option("--step <name>", "only of this step")
-    .option("--limit <n>", "how many", positiveInteger, 50)
+    .option("--limit <n>", `how many; at most ${PAGE_LIMIT_MAX}`, positiveIntegerUpTo(PAGE_LIMIT_MAX), 50)
     .option("--json", "print JSON")
     .addHelpText(
       "after",

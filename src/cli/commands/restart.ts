@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { newId } from "../../protocol/ids.ts";
+import { NAME_PATTERN, NAME_RULE } from "../../protocol/names.ts";
 import { restartRun } from "../api/runs.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
@@ -26,7 +27,8 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .option("--from <step>", "run again this step and all that need it, and what did not succeed")
     .option(
       "--with-latest",
-      "by the newest version, source and images; what changed runs again, with all that needs it",
+      "by the newest version that was run or applied (berth run, berth schedules apply), its source and images;\n" +
+        "what changed runs again, with all that needs it",
     )
     .option("--fail-if-impossible", "submit nothing that no registered worker could ever run")
     .option("-d, --detach", "do not wait for the end")
@@ -44,6 +46,14 @@ async function restart(context: CliContext, reference: string, options: Options,
   if (from !== undefined && fromFailed) throw usageError("--from and --from-failed do not go together.", "Choose one.");
   if (detach && quiet)
     throw usageError("--detach and --quiet do not go together.", "--detach prints little by itself.");
+  if (from !== undefined && !NAME_PATTERN.test(from)) {
+    throw usageError(
+      `--from names a step of the pipeline, and "${from}" is none.`,
+      from.includes("[")
+        ? `Name the step: --from ${from.slice(0, from.indexOf("["))}. Failed items alone run again without --from.`
+        : NAME_RULE,
+    );
+  }
   const connection = await connect(context, options);
   const input = {
     requestKey: newId("run"),
@@ -51,10 +61,18 @@ async function restart(context: CliContext, reference: string, options: Options,
     ...(options.withLatest ? { withLatest: true } : {}),
     ...(options.failIfImpossible ? { failIfImpossible: true } : {}),
   };
-  const made = await persistently(connection, () => restartRun(connection.api, reference, input));
+  let requests = 0;
+  const made = await persistently(connection, () => {
+    requests++;
+    return restartRun(connection.api, reference, input);
+  });
   announceSubmitted(context, made, options);
   if (!quiet)
     for (const { step, what } of made.changed) context.console.note(plainText(`${step} runs again: ${whatOf(what)}`));
+  // The answer to a repeated request does not say what changed.
+  if (options.withLatest && !quiet && made.changed.length === 0 && requests === 1) {
+    context.console.note(`version ${made.pipelineVersion} is the newest: nothing changed`);
+  }
   if (detach) return;
   result.exitCode = await runToEnd(context, connection, made, { json, quiet });
 }

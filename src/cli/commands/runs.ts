@@ -1,12 +1,12 @@
 import type { Command } from "commander";
-import type { Run } from "../../protocol/resources.ts";
+import { PAGE_LIMIT_MAX, type Run } from "../../protocol/resources.ts";
 import { RunState } from "../../protocol/states.ts";
 import { listRuns } from "../api/runs.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
-import { positiveInteger } from "../positive-integer.ts";
+import { positiveIntegerUpTo } from "../positive-integer.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatAge, formatDuration } from "../terminal/format-duration.ts";
 import { plainText } from "../terminal/plain-text.ts";
@@ -20,7 +20,7 @@ export function define(command: Command, context: CliContext): void {
   withServerOptions(command)
     .option("--pipeline <name>", "only runs of this pipeline")
     .option("--state <state>", `only runs in this state: ${RunState.options.join(", ")}`)
-    .option("--limit <n>", "how many, newest first", positiveInteger, 20)
+    .option("--limit <n>", `how many, newest first; at most ${PAGE_LIMIT_MAX}`, positiveIntegerUpTo(PAGE_LIMIT_MAX), 20)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  berth runs --state failed\n  berth runs show wine#12")
     .action((options: Options) => printRuns(context, options));

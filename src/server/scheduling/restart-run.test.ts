@@ -25,6 +25,9 @@ test("what a restart takes over comes with the first lease, lineage included; wh
   const events = chainEvents();
   assert.equal((await (await takeRun(worker)).report(...events)).statusCode, 200);
   assert.match(errorOf(await restart(id)).message, /nothing to run again/);
+  const unknown = errorOf(await restart(id, { from: "us" }));
+  assert.equal(unknown.message, 'chain#1 has no step "us", did you mean "use"?');
+  assert.deepEqual(unknown.problems, [{ path: "from", message: "there are make, use" }]);
 
   const made = await restart(id, { from: "use", requestKey: "k" });
   assert.equal(made.statusCode, 201, made.body);
@@ -175,7 +178,9 @@ test("with the latest, what changed runs again with all that needs it, and the a
     server.call("developer", { method: "POST", url: `/runs/${encodeURIComponent("chain#1")}/restart`, payload });
   await submit(server, { pipeline: VERSION("cat") });
   assert.equal((await (await takeRun(worker)).report(...chainEvents())).statusCode, 200);
-  assert.equal((await restart({ withLatest: true })).statusCode, 409, "nothing is newer");
+  const nothing = await restart({ withLatest: true });
+  assert.equal(nothing.statusCode, 409, "nothing is newer");
+  assert.match(errorOf(nothing).message, /version 1 is the newest and nothing changed/);
 
   const newer = VERSION("wc", "  more: { needs: [use], run: date }");
   const { id } = await submit(server, { pipeline: newer });

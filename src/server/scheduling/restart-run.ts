@@ -32,6 +32,9 @@ import { concurrencyOf, oncePerKey, requireSource, type Submitter } from "./crea
 import { announce, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requirePossible } from "./waiting.ts";
 
+/** Steps that an error lists. */
+const STEPS_NAMED = 20;
+
 /**
  * Makes a run of the same pipeline version, parameters and source as another that has ended. Step runs that succeeded
  * there are taken over with the versions that they made; with `from`, not that step nor what needs it.
@@ -80,7 +83,7 @@ async function lookAtRun(
   const { run, plan, changed } = withLatest
     ? await byLatest(db, project, before, made)
     : { run: before, plan: made, changed: new Map<string, string[]>() };
-  checkRestart(run, plan, { from, hasChanged: changed.size > 0 });
+  checkRestart(run, plan, { from, withLatest, hasChanged: changed.size > 0 });
   const images = withLatest ? {} : await imagesOf(db, original);
   if (run.source !== null) await requireSource(db, project, run.source);
   // What runs after the others runs after these, too.
@@ -123,13 +126,16 @@ async function byLatest(db: Queryable, project: string, before: OriginalRun, mad
 function checkRestart(
   run: OriginalRun,
   plan: Plan,
-  { from, hasChanged }: { readonly from: string | null; readonly hasChanged: boolean },
+  { from, withLatest, hasChanged }: Pick<Wanted, "from" | "withLatest"> & { readonly hasChanged: boolean },
 ): void {
   const name = `${run.pipeline}#${run.number}`;
   if (from !== null && !plan.steps.some((step) => step.name === from)) {
     const steps = plan.steps.map((step) => step.name);
-    const message = `${name} has no step "${from}"${didYouMean(from, steps)}`;
-    throw new BerthError("invalid_params", `${message}.`, { problems: [{ path: "from", message }] });
+    const hint = didYouMean(from, steps);
+    const named = steps.length > STEPS_NAMED ? [...steps.slice(0, STEPS_NAMED), "…"] : steps;
+    throw new BerthError("invalid_params", `${name} has no step "${from}"${hint === "" ? "." : hint}`, {
+      problems: [{ path: "from", message: `there are ${named.join(", ")}` }],
+    });
   }
   if (!isTerminal(RUN_TRANSITIONS, run.state)) {
     throw new BerthError("conflict", `${name} is ${run.state}: only a run that has ended can be restarted.`, {
@@ -137,7 +143,8 @@ function checkRestart(
     });
   }
   if (run.state === "succeeded" && from === null && !hasChanged) {
-    throw new BerthError("conflict", `${name} succeeded: there is nothing to run again.`, {
+    const newest = withLatest ? `version ${run.pipelineVersion} is the newest and nothing changed, so ` : "";
+    throw new BerthError("conflict", `${name} succeeded: ${newest}there is nothing to run again.`, {
       advice: `Name the step from which on everything is to run again: berth restart ${name} --from ${plan.steps[0]!.name}`,
     });
   }
