@@ -11,7 +11,7 @@ import { lookFurther } from "./follow/look-further.ts";
 import { liveProgress, type Progress, plainProgress, quietProgress } from "./follow/progress.ts";
 import { createRunView, type RunView } from "./follow/run-view.ts";
 import { renderSummary, runName } from "./follow/summary.ts";
-import { onInterrupt } from "./on-interrupt.ts";
+import { Interrupts } from "./on-interrupt.ts";
 import { type Connection, persistently } from "./platform/connection.ts";
 import { plainText } from "./terminal/plain-text.ts";
 
@@ -19,8 +19,18 @@ export interface RunOptions {
   readonly json: boolean;
   /** Nothing but the end. */
   readonly quiet: boolean;
+  /** Since before the run was submitted. */
+  readonly interrupts: Interrupts;
   /** More lines for the summary of a run that succeeded. */
   readonly results?: (artifacts: readonly ArtifactVersion[]) => Promise<readonly string[]>;
+}
+
+/** Listens from before a run is submitted: an interrupt that comes meanwhile cancels it once it is there. */
+export function interruptsOfRun({ console }: CliContext): Interrupts {
+  return new Interrupts((count) => {
+    if (count > 1) process.exit(EXIT.interrupted);
+    console.note("cancelling once the server has answered; Ctrl-C again leaves without waiting, and the run may go on");
+  });
 }
 
 /** Submits a run so that an answer that was lost does not make a second one. */
@@ -56,19 +66,22 @@ export async function runToEnd(
   options: RunOptions,
 ): Promise<ExitCode> {
   const { console } = context;
+  let interrupted = false;
+  let notice = console.note;
+  options.interrupts.handOver((count, signal) => {
+    if (count > 1) leaveAtOnce(context, run);
+    interrupted = true;
+    notice("cancelling; Ctrl-C again leaves without waiting");
+    cancelInterrupted(connection, run, signal).catch((error: Error) => notice(`could not cancel: ${error.message}`));
+  });
   const steps = await persistently(connection, () => listStepRuns(connection.api, run.id));
   const view = createRunView("queued", steps);
-  let interrupted = false;
   {
     using progress = createProgress(context, view, options);
-    using _ = onInterrupt((count) => {
-      if (count > 1) leaveAtOnce(context, run);
-      interrupted = true;
-      progress.notice("cancelling; Ctrl-C again leaves without waiting");
-      cancelInterrupted(connection, run).catch((error: Error) => progress.notice(`could not cancel: ${error.message}`));
-    });
+    notice = (text) => progress.notice(text);
     await followRun({ connection, run: run.id, view, progress, withLogs: !options.quiet });
   }
+  notice = console.note;
   const ended = await readEnd(connection, run);
   if (options.json)
     console.out(JSON.stringify({ run: ended.run, steps: ended.steps, artifacts: ended.artifacts }, null, 2));
@@ -82,9 +95,10 @@ function createProgress({ console }: CliContext, view: RunView, { json, quiet }:
   return console.isTerminal ? liveProgress(console, view) : plainProgress(console.out);
 }
 
-async function cancelInterrupted(connection: Connection, run: Run): Promise<void> {
+async function cancelInterrupted(connection: Connection, run: Run, signal: NodeJS.Signals): Promise<void> {
+  const reason = signal === "SIGINT" ? "interrupted by Ctrl-C" : `the command that follows it got ${signal}`;
   try {
-    await persistently(connection, () => cancelRun(connection.api, run.id, "interrupted by Ctrl-C"));
+    await persistently(connection, () => cancelRun(connection.api, run.id, reason));
   } catch (error) {
     // It may have ended by itself in the meantime, which is then what is reported.
     const { state } = await getRun(connection.api, run.id);

@@ -231,6 +231,8 @@ export const StepRun = z.object({
   /** Number of items of a batch as a whole, once it was split. */
   items: z.int().nullable(),
   state: StepState,
+  /** Whether the run may succeed although it fails (`allow_failure`). */
+  mayFail: z.boolean(),
   fault: Fault.nullable(),
   /** The run whose attempt made its outputs, where a restart took them over; then it has no attempts of its own. */
   takenFrom: z.object({ id: idOf("run"), number: z.int() }).nullable(),

@@ -69,8 +69,8 @@ function attempt(number: number, state: Attempt["state"], epoch: number): Attemp
 
 function stepRun(key: string, attempts: Attempt[], state: StepRun["state"] = "succeeded"): StepRun {
   return {
-    ...{ key, step: key, matrix: null, item: null, parent: null, items: null, state, fault: null, takenFrom: null },
-    ...{ startedAt: null, finishedAt: null, attempts },
+    ...{ key, step: key, matrix: null, item: null, parent: null, items: null, state, takenFrom: null },
+    ...{ mayFail: false, fault: null, startedAt: null, finishedAt: null, attempts },
   };
 }
 

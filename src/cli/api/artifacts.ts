@@ -35,13 +35,19 @@ export async function listArtifactsOfRun(
   return (await allPages((query) => api.get(path, ArtifactPage, { query: { ...query, ...filter } }))).reverse();
 }
 
-/** The items of one version, in item order; with `item`, only that one. */
-export async function listItems(
+/** The items of one version, in item order, and whether they are all; with `item`, only that one. */
+export async function readVersion(
   api: ApiClient,
   reference: ArtifactReference,
   item?: string,
-): Promise<ArtifactVersion[]> {
-  return allPages((query) => api.get(artifactPath(reference), ArtifactDetail, { query: { ...query, item } }));
+): Promise<{ readonly items: ArtifactVersion[]; readonly complete: boolean }> {
+  let complete = true;
+  const items = await allPages(async (query) => {
+    const page = await api.get(artifactPath(reference), ArtifactDetail, { query: { ...query, item } });
+    complete = page.complete;
+    return page;
+  });
+  return { items, complete };
 }
 
 /** The bytes of a file artifact, of a folder artifact's manifest, or of one file in the folder. */

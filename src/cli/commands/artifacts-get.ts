@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { Name } from "../../protocol/names.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
-import { type ArtifactReference, listItems } from "../api/artifacts.ts";
+import { type ArtifactReference, readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
 import { usageError } from "../cli-error.ts";
@@ -38,7 +38,13 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const { console } = context;
   const reference = parseReference(text);
   const { api } = await connect(context, options);
-  const items = await listItems(api, reference, options.item);
+  const { items, complete } = await readVersion(api, reference, options.item);
+  if (!complete) {
+    const what = options.item === undefined ? `${items.length} items of it are there` : "other items of it are missing";
+    console.note(
+      `${console.noteStyle.yellow("warning:")} ${text} is not complete: ${what}; not all of its step succeeded.`,
+    );
+  }
   if (items.length === 0)
     throw usageError(`${text} has no item "${options.item ?? ""}".`, "`berth artifacts ls` names them.");
   const targets = chooseFolders(items, resolve(options.output), reference.name);

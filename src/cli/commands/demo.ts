@@ -13,7 +13,7 @@ import { runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
 import { type PipelineFile, readPipeline } from "../read-pipeline.ts";
-import { runToEnd, submitRun } from "../run-pipeline.ts";
+import { interruptsOfRun, runToEnd, submitRun } from "../run-pipeline.ts";
 import { uploadSource } from "../upload-source.ts";
 
 interface Options {
@@ -49,15 +49,17 @@ async function demo(context: CliContext, { backend }: Options, result: CommandRe
   );
   const pipeline = await preparePipeline(context, backend);
   const connection = await connect(context, {});
+  const source = await uploadSource(context, connection, pipeline);
+  using interrupts = interruptsOfRun(context);
   const run = await submitRun(connection, {
     pipeline: pipeline.text,
     fileName: pipeline.name,
-    source: await uploadSource(context, connection, pipeline),
+    source,
     backend,
   });
   note(`Running it as ${runName(run)}.`);
   const results = (artifacts: readonly ArtifactVersion[]) => readResults(context, connection, artifacts);
-  result.exitCode = await runToEnd(context, connection, run, { json: false, quiet: false, results });
+  result.exitCode = await runToEnd(context, connection, run, { json: false, quiet: false, results, interrupts });
 }
 
 /** The demo's pipeline, on whatever base image this machine can have. */

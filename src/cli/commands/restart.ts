@@ -6,7 +6,7 @@ import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect, persistently } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
-import { announceSubmitted, runToEnd } from "../run-pipeline.ts";
+import { announceSubmitted, interruptsOfRun, runToEnd } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
 
@@ -61,6 +61,7 @@ async function restart(context: CliContext, reference: string, options: Options,
     ...(options.withLatest ? { withLatest: true } : {}),
     ...(options.failIfImpossible ? { failIfImpossible: true } : {}),
   };
+  using interrupts = detach ? null : interruptsOfRun(context);
   let requests = 0;
   const made = await persistently(connection, () => {
     requests++;
@@ -73,8 +74,8 @@ async function restart(context: CliContext, reference: string, options: Options,
   if (options.withLatest && !quiet && made.changed.length === 0 && requests === 1) {
     context.console.note(`version ${made.pipelineVersion} is the newest: nothing changed`);
   }
-  if (detach) return;
-  result.exitCode = await runToEnd(context, connection, made, { json, quiet });
+  if (interrupts === null) return;
+  result.exitCode = await runToEnd(context, connection, made, { json, quiet, interrupts });
 }
 
 /** `command, env.MODE changed`, or a sentence as it is. */

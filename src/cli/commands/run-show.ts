@@ -51,14 +51,19 @@ function startedLine({ startedBy, createdAt }: RunDetail): string {
   return `  started by schedule ${plainText(startedBy.name)}, ${how}`;
 }
 
-/** Step runs that were tried more than once, with how each attempt ended. */
+/** Step runs of which an attempt went wrong that is not told by their own end, with how each attempt ended. */
 function attemptLines(steps: readonly StepRun[]): string[] {
-  const retried = steps.filter(({ attempts }) => attempts.length > 1);
-  const lines = retried.slice(0, RETRIED_SHOWN_MAX).map(({ key, attempts }) => {
+  const retried = steps.filter(
+    ({ attempts, state }) =>
+      attempts.length > 1 || (state !== "failed" && attempts.some((attempt) => attempt.fault !== null)),
+  );
+  const lines = retried.slice(0, RETRIED_SHOWN_MAX).map(({ key, attempts, state: stepState }) => {
     const ends = attempts.map(
-      ({ attempt, state, fault }) => `${attempt} ${state}${fault === null ? "" : ` (${fault.code})`}`,
+      ({ attempt, state, fault }) =>
+        `${attempt} ${state}${fault === null ? "" : ` (${fault.code}, blame: ${fault.blame})`}`,
     );
-    return `  attempts of ${plainText(key)}: ${ends.join(", ")}`;
+    const isOver = attempts.at(-1)!.fault === null || stepState !== "running";
+    return `  attempts of ${plainText(key)}: ${ends.join(", ")}${isOver ? "" : ", and another follows"}`;
   });
   const more = retried.length - lines.length;
   return lines.length === 0 ? [] : [...lines, ...(more > 0 ? [`  … and of ${more} more`] : []), ""];

@@ -7,7 +7,7 @@ import type { CommandResult } from "../program.ts";
 import { readParams, withParams } from "../read-params.ts";
 import { readPipeline } from "../read-pipeline.ts";
 import { problemLine } from "../report-error.ts";
-import { announceSubmitted, runToEnd, submitRun } from "../run-pipeline.ts";
+import { announceSubmitted, interruptsOfRun, runToEnd, submitRun } from "../run-pipeline.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { uploadSource } from "../upload-source.ts";
 import { defineRunShow } from "./run-show.ts";
@@ -62,11 +62,13 @@ async function run(context: CliContext, file: string, options: Options, result: 
     console.note(`${console.noteStyle.yellow("warning:")} ${problemLine(warning, file)}`);
   const params = readParams(options.param ?? [], pipeline);
   const connection = await connect(context, options);
+  const source = await uploadSource(context, connection, pipeline);
+  using interrupts = options.detach ? null : interruptsOfRun(context);
   const submitted = await submitRun(connection, {
     pipeline: pipeline.text,
     fileName: file,
     params,
-    source: await uploadSource(context, connection, pipeline),
+    source,
     ...(options.backend === undefined ? {} : { backend: options.backend }),
     ...(options.cache ? {} : { noCache: true }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
@@ -75,6 +77,6 @@ async function run(context: CliContext, file: string, options: Options, result: 
   });
   const { json = false, quiet = false } = options;
   announceSubmitted(context, submitted, options);
-  if (options.detach) return;
-  result.exitCode = await runToEnd(context, connection, submitted, { json, quiet });
+  if (interrupts === null) return;
+  result.exitCode = await runToEnd(context, connection, submitted, { json, quiet, interrupts });
 }

@@ -3,7 +3,7 @@ import { runSchedule } from "../api/schedules.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
-import { announceSubmitted, runToEnd } from "../run-pipeline.ts";
+import { announceSubmitted, interruptsOfRun, runToEnd } from "../run-pipeline.ts";
 import { parseScheduleName } from "../schedule-name.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 
@@ -23,9 +23,11 @@ export function defineSchedulesRunNow(parent: Command, context: CliContext, resu
     .action(async (name: string, options: Options) => {
       const schedule = parseScheduleName(name);
       const connection = await connect(context, options);
+      using interrupts = options.detach ? null : interruptsOfRun(context);
       const run = await runSchedule(connection.api, schedule);
       announceSubmitted(context, run, options);
       const { json = false, quiet = false } = options;
-      if (!options.detach) result.exitCode = await runToEnd(context, connection, run, { json, quiet });
+      if (interrupts === null) return;
+      result.exitCode = await runToEnd(context, connection, run, { json, quiet, interrupts });
     });
 }

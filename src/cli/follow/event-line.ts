@@ -52,7 +52,7 @@ function stepLine({ body }: RunEvent, view: RunView): string | null {
     body.type === "attempt.finished" ? (body.stepState ?? `attempt ${body.attempt} ${body.state}`) : body.state;
   const took = body.type === "attempt.finished" ? body.phases.running : durationOf(view, body.stepRun);
   const time = took === undefined || state === "skipped" ? "" : ` (${formatDuration(took)})`;
-  const why = body.fault === null || state === "skipped" ? "" : `: ${plainText(body.fault.message)}`;
+  const why = body.fault === null ? "" : `: ${plainText(body.fault.message)}`;
   const line = `${plainText(body.stepRun)} ${state}${time}${why}`;
   if (body.type !== "attempt.finished" || body.stepState !== null) return line;
   return `${line.replace(/\.$/, "")}${nextLine(body.retry)}`;

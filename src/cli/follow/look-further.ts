@@ -4,7 +4,8 @@ import type { RunView } from "./run-view.ts";
 
 /** The commands that say more about a run, ready to be copied. */
 export function lookFurther(run: string, view: RunView, artifacts: readonly ArtifactVersion[], style: Style): string[] {
-  const failed = [...view.rows.values()].find((row) => row.state === "failed");
+  const allFailed = [...view.rows.values()].filter((row) => row.state === "failed");
+  const failed = allFailed.find(({ mayFail }) => !mayFail) ?? allFailed[0];
   const logs = failed === undefined ? [] : [`berth logs ${run} --step ${failed.step}`];
   const last = artifacts.at(-1);
   const get =

@@ -163,6 +163,6 @@ test("each change is one plain line", () => {
     "image of environment default ready after 2.5 s (berth/env:1)",
     "fetch started",
     "fetch failed (0.4 s): The command exited with 3.",
-    "use skipped",
+    "use skipped: fetch failed.",
   ]);
 });

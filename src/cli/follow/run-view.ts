@@ -15,6 +15,7 @@ export interface StepRunSeed {
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   readonly fault: Fault | null;
+  readonly mayFail?: boolean;
   readonly takenFrom?: { readonly number: number } | null;
   readonly attempts?: readonly unknown[];
 }
@@ -24,6 +25,8 @@ export interface Row {
   readonly key: string;
   readonly step: string;
   readonly matrix: Readonly<Record<string, Scalar>> | null;
+  /** Whether the run may succeed although it fails. */
+  readonly mayFail: boolean;
   state: StepState;
   /** Latest attempt, from 1; 0 before the first. */
   attempt: number;
@@ -65,6 +68,7 @@ export function createRunView(state: RunState, seeds: readonly StepRunSeed[]): R
       key: seed.key,
       step: seed.step,
       matrix: seed.matrix,
+      mayFail: seed.mayFail ?? false,
       state: seed.state,
       attempt: seed.attempts?.length ?? 0,
       batch: null,

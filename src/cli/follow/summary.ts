@@ -25,7 +25,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
     ...cancelLine(run),
     ...orderLines(run),
     "",
-    ...stepsTable(run, [...view.rows.values()], style),
+    ...stepsTable([...view.rows.values()], style),
     ...artifactsTable(artifacts, style),
     ...faults(run, view, style),
   ];
@@ -65,7 +65,7 @@ function orderLines({ priority, concurrency }: Run): string[] {
   ];
 }
 
-function stepsTable(run: Run, rows: readonly Row[], style: Style): string[] {
+function stepsTable(rows: readonly Row[], style: Style): string[] {
   const columns = [
     { title: "" },
     { title: style.dim("STEP") },
@@ -75,20 +75,21 @@ function stepsTable(run: Run, rows: readonly Row[], style: Style): string[] {
   const cells = rows
     .slice(0, ROWS_MAX)
     .map((row) => [
-      isForgiven(run, row) ? style.yellow("!") : markOf(row.state, 0, style),
+      isForgiven(row) ? style.yellow("!") : markOf(row.state, 0, style),
       labelOf(row),
-      `${stateText(row)}${isForgiven(run, row) ? ", allowed" : ""}`,
+      `${stateText(row)}${isForgiven(row) ? ", allowed" : ""}`,
       row.startedAtMs === null || row.finishedAtMs === null ? "" : formatDuration(row.finishedAtMs - row.startedAtMs),
     ]);
   return [...renderTable(columns, cells), ...leftOut(rows.length, "steps", style), ""];
 }
 
-/** It failed, and the run succeeded all the same: that is what `allow_failure` says. */
-function isForgiven(run: Run, row: Row): boolean {
-  return run.state === "succeeded" && row.state === "failed";
+/** It failed, and the run may succeed all the same. */
+export function isForgiven({ state, mayFail }: Row): boolean {
+  return state === "failed" && mayFail;
 }
 
-function stateText({ state, batch, takenFrom, attempt }: Row): string {
+function stateText({ state, batch, takenFrom, attempt, fault }: Row): string {
+  if (state === "skipped" && fault !== null) return `skipped: ${fault.code}`;
   const from = `${takenFrom === null ? "" : ` in #${takenFrom}`}${(attempt ?? 0) > 1 ? ` in attempt ${attempt}` : ""}`;
   return batch === null ? `${state}${from}` : `${state}${from}, ${batch.items} items`;
 }
@@ -143,6 +144,8 @@ function leftOut(count: number, what: string, style: Style): string[] {
 function faults(run: Run, view: RunView, style: Style): string[] {
   const found = [...view.rows.values()]
     .filter((row) => row.fault !== null && row.state === "failed")
+    // What made the run fail comes first.
+    .toSorted((one, other) => Number(one.mayFail) - Number(other.mayFail))
     .map((row) => ({ name: labelOf(row), fault: row.fault! }));
   // That a run was cancelled is in its headline; by whom, and why, is in the fault.
   if (run.state === "cancelled" && run.fault !== null)

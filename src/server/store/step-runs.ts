@@ -156,6 +156,10 @@ export async function listStepRuns(
 ): Promise<(Omit<StepRun, "attempts"> & { readonly position: number })[]> {
   const { rows } = await db.query(
     `SELECT s.key, s.step, s.position, s.matrix, s.item, s.parent, s.items, s.state, s.fault,
+            s.step IN (SELECT plan.step ->> 'name' FROM runs r
+              JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version,
+              json_array_elements(v.plan -> 'steps') AS plan (step)
+              WHERE r.id = $1 AND plan.step ->> 'allowFailure' = 'true') AS "mayFail",
             CASE WHEN o.id IS NULL THEN NULL ELSE json_build_object('id', o.id, 'number', o.number) END AS "takenFrom",
             s.started_at AS "startedAt", s.finished_at AS "finishedAt"
      FROM step_runs s LEFT JOIN runs o ON o.id = s.taken_from_run
