@@ -1,3 +1,4 @@
+import { runNeeds } from "../pipeline/run-need.ts";
 import type { Assignment } from "../protocol/agent-api.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { OpenBackend } from "./agent-context.ts";
@@ -7,7 +8,7 @@ export type ChosenBackend =
   | { readonly ok: false; readonly fault: Fault };
 
 /**
- * The backend that a run asks for, or the first healthy one of this worker. A run that this worker cannot do is refused
+ * The backend that a run asks for, or the first healthy one of this worker that can limit what its steps ask for. A run that this worker cannot do is refused
  * with a fault, so that it fails at once instead of waiting for something that will not come.
  */
 export function chooseBackend(
@@ -19,13 +20,21 @@ export function chooseBackend(
   const asked = current ?? assignment.backend ?? assignment.plan.worker.backend;
   const names = [...backends.keys()].join(", ") || "none";
   if (asked === null) {
-    const healthy = [...backends].find(([, backend]) => backend.healthy);
+    const { cpus, memoryBytes } = runNeeds(assignment.plan);
+    const isLimited = cpus > 0 || memoryBytes > 0;
+    const all = [...backends].filter(([, backend]) => backend.healthy);
+    // What a step asks to be limited to must not run without.
+    const healthy = (isLimited ? all.find(([, backend]) => canLimit(backend)) : undefined) ?? all[0];
     if (healthy !== undefined) return { ok: true, name: healthy[0], backend: healthy[1] };
     return refuse(`No backend of this worker works right now (it has: ${names}).`);
   }
   const backend = backends.get(asked);
   if (backend !== undefined) return { ok: true, name: asked, backend };
   return refuse(`This worker has no backend "${asked}" (it has: ${names}).`);
+}
+
+function canLimit({ capabilities: { limits } }: OpenBackend): boolean {
+  return limits.cpu && limits.memory;
 }
 
 function refuse(message: string): ChosenBackend {

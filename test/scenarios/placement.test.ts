@@ -37,7 +37,7 @@ test("a run for which no worker is large enough is refused with the figures when
   const refused = await platform.berth("run", file, "--backend", "process", "--fail-if-impossible");
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /error: No registered worker could ever take this run\./);
-  assert.match(refused.stderr, /local: has \d+\.\d GiB of memory, and 921600\.0 GiB are needed/);
+  assert.match(refused.stderr, /local: .*has \d+\.\d GiB of memory, and 921600\.0 GiB are needed/);
   const { stdout } = await platform.berth("runs", "--json");
   assert.deepEqual(
     JSON.parse(stdout).map(({ pipeline: name }: { pipeline: string }) => name),
@@ -55,12 +55,15 @@ test("else it is submitted, and flagged as impossible at once and whenever it is
   );
   const shown = await platform.berth("run", "show", "huge#1");
   assert.match(shown.stdout, /impossible as it is: No worker can take it/);
-  assert.match(shown.stdout, /local: impossible, has \d+\.\d GiB of memory/);
+  assert.match(shown.stdout, /local: impossible, has a backend process that cannot limit .*has \d+\.\d GiB of memory/);
   const json = JSON.parse((await platform.berth("run", "show", "huge#1", "--json")).stdout);
   assert.equal(json.run.waiting.possible, false);
   assert.deepEqual(
     json.run.waiting.workers[0].reasons.map(({ code, kind }: { code: string; kind: string }) => [code, kind]),
-    [["memory", "impossible"]],
+    [
+      ["backend", "impossible"],
+      ["memory", "impossible"],
+    ],
   );
   assert.equal((await platform.berth("cancel", "huge#1")).code, 0);
 });

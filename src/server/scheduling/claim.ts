@@ -5,6 +5,7 @@ import { lockWorker, type WorkerOffer } from "../store/boots.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { insertEvents } from "../store/events.ts";
 import { activeRunsOf, grantedLeases, type HeldRun, leasesWithout } from "../store/leases.ts";
+import { limitingBackends } from "../store/limiting-backends.ts";
 import type { Asking } from "../store/placement.ts";
 import { priorStepRuns } from "../store/prior.ts";
 import { claimQueuedRuns, isRunWaiting, type Offer, ordersOf, type Placement, type RunOrder } from "../store/queue.ts";
@@ -99,6 +100,7 @@ function toOffer({ project, pool, labels, capabilities }: WorkerOffer): Offer {
   return {
     ...{ project, pool, labels, backends: Object.keys(capabilities.backends) },
     ...{ cpus, memoryBytes, gpus: gpus.length, diskBytes: Math.max(0, diskFreeBytes - diskNeededBytes) },
+    limiting: limitingBackends(capabilities.backends),
   };
 }
 

@@ -67,6 +67,33 @@ steps:
   assert.deepEqual(await given(worker), [id]);
 });
 
+test("a run that asks for cores or memory is for a backend that can limit them", async (t) => {
+  const server = await runServer(t);
+  const worker = await testWorker(server);
+  const limits = (can: boolean) => ({ capabilities: { limits: { cpu: can, memory: can, pids: can } } });
+  await has(server, worker, { backends: { process: limits(false) } });
+  const free = await submit(server, { pipeline: needing("{ disk: 1MiB }"), backend: "process" });
+  const any = await submit(server, { pipeline: needing("{ cpu: 0.5 }") });
+  const named = await submit(server, { pipeline: needing("{ memory: 1MiB }"), backend: "process" });
+  assert.deepEqual(await given(worker), [free.id]);
+  for (const { id } of [any, named]) assert.equal((await showRun(server, id)).waiting?.possible, false);
+  const payload = { pipeline: needing("{ cpu: 0.5 }"), backend: "process", failIfImpossible: true };
+  const refused = await server.call("developer", { method: "POST", url: "/runs", payload });
+  assert.equal(refused.statusCode, 409, refused.body);
+  assert.match(errorOf(refused).problems![0]!.message, /has a backend process that cannot limit cpu or memory/);
+
+  const held = [{ run: free.id, epoch: 1 }];
+  await has(server, worker, { backends: { process: limits(false), docker: limits(true) } });
+  assert.deepEqual(await given(worker, { held }), [any.id], "by Docker");
+  const both = [...held, { run: any.id, epoch: 1 }];
+  await has(server, worker, { backends: { process: {} } });
+  assert.deepEqual(
+    await given(worker, { held: both }),
+    [named.id],
+    "what an agent does not say is no reason against it",
+  );
+});
+
 test("a GPU is promised to one run at a time, and a run that needs many is not overtaken by those that need few", async (t) => {
   const server = await runServer(t);
   const worker = await testWorker(server);

@@ -9,7 +9,7 @@ import { choosePlacement, YIELD_MS } from "./placement.ts";
 const WAIT_MS = 20_000;
 const GiB = 1024 ** 3;
 const OFFER = {
-  ...{ pool: "default", labels: [], backends: ["process"] },
+  ...{ pool: "default", labels: [], backends: ["process"], limiting: ["process"] },
   ...{ cpus: 2, memoryBytes: 2 * GiB, gpus: 0, diskBytes: 8 * GiB },
 };
 

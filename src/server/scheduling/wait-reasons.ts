@@ -23,16 +23,26 @@ export function reasonsAgainst(run: Wanted, worker: Candidate): WaitReason[] {
 
 type Reason = readonly [code: WaitReason["code"], message: string];
 
-function identityReasons({ pool, labels, backend }: Wanted, worker: Candidate): Reason[] {
+function identityReasons({ pool, labels, backend, needs }: Wanted, worker: Candidate): Reason[] {
   const reasons: Reason[] = [];
   if (worker.pool !== pool) reasons.push(["pool", `is in pool ${worker.pool}, not ${pool}`]);
   const lacking = labels.filter((label) => !worker.labels.includes(label));
   if (lacking.length > 0)
     reasons.push(["label", `lacks ${lacking.length === 1 ? "label" : "labels"} ${lacking.join(", ")}`]);
-  if (!worker.booted) return reasons;
-  if (backend === null && worker.backends.length === 0) reasons.push(["backend", "has no working backend"]);
-  if (backend !== null && !worker.backends.includes(backend)) reasons.push(["backend", `has no backend ${backend}`]);
+  const problem = worker.booted ? backendProblem(backend, needs, worker) : null;
+  if (problem !== null) reasons.push(["backend", problem]);
   return reasons;
+}
+
+function backendProblem(backend: string | null, { cpus, memoryBytes }: Wanted["needs"], worker: Candidate) {
+  const fitting = cpus > 0 || memoryBytes > 0 ? worker.limiting : worker.backends;
+  if (backend === null) {
+    if (worker.backends.length === 0) return "has no working backend";
+    return fitting.length === 0 ? "has no backend that can limit cpu or memory, which a step asks for" : null;
+  }
+  if (!worker.backends.includes(backend)) return `has no backend ${backend}`;
+  if (fitting.includes(backend)) return null;
+  return `has a backend ${backend} that cannot limit cpu or memory, which a step asks for`;
 }
 
 function sizeReasons({ needs }: Wanted, worker: Candidate): Reason[] {

@@ -1,5 +1,6 @@
 import { LEASE_DURATION_MS } from "../../protocol/agent-api.ts";
 import type { Queryable } from "./database.ts";
+import { limitingBackendsOf } from "./limiting-backends.ts";
 
 /** A worker as far as it decides whether it could take a run, and whether now. */
 export interface Candidate {
@@ -8,6 +9,8 @@ export interface Candidate {
   readonly pool: string;
   readonly labels: readonly string[];
   readonly backends: readonly string[];
+  /** Those of them that can limit cores and memory. */
+  readonly limiting: readonly string[];
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly gpus: number;
@@ -30,6 +33,7 @@ export interface Candidate {
 export async function listCandidates(db: Queryable, project: string): Promise<Candidate[]> {
   const { rows } = await db.query<Candidate>(
     `SELECT w.id, w.name, w.pool, w.labels, ARRAY(SELECT jsonb_object_keys(w.capabilities -> 'backends')) AS backends,
+            ${limitingBackendsOf("w.capabilities")} AS limiting,
             (w.capabilities ->> 'cpus')::float8 AS cpus,
             (w.capabilities ->> 'memoryBytes')::float8 AS "memoryBytes",
             jsonb_array_length(w.capabilities -> 'gpus') AS gpus,

@@ -1,5 +1,6 @@
 import { LEASE_DURATION_MS } from "../../protocol/agent-api.ts";
 import type { Queryable } from "./database.ts";
+import { limitingBackendsOf } from "./limiting-backends.ts";
 import { FITS, fits, NEXT_FIRST, type Offer, offered } from "./queue.ts";
 
 /** Runs at the front of the queue that are looked at: each is weighed against every worker that asks. */
@@ -49,7 +50,7 @@ export async function noteAnswered(
 }
 
 /** Workers `o` of the pool that ask now, by their polls `p`, beside the one that looks. */
-const OTHERS = `p.worker_id = o.id AND o.project_id = $1 AND o.pool = $2 AND o.id <> $9 AND o.removed_at IS NULL AND NOT o.draining
+const OTHERS = `p.worker_id = o.id AND o.project_id = $1 AND o.pool = $2 AND o.id <> $10 AND o.removed_at IS NULL AND NOT o.draining
   AND p.open_until > now() AND p.free > 0
   AND o.last_seen_at > now() - make_interval(secs => ${LEASE_DURATION_MS / 1000})`;
 
@@ -58,6 +59,7 @@ const FITS_OTHER = fits("front", {
   pool: "o.pool",
   labels: "o.labels",
   backends: "ARRAY(SELECT jsonb_object_keys(o.capabilities -> 'backends'))",
+  limiting: limitingBackendsOf("o.capabilities"),
   cpus: "(o.capabilities ->> 'cpus')::float8",
   memoryBytes: "(o.capabilities ->> 'memoryBytes')::float8",
   gpus: `(jsonb_array_length(o.capabilities -> 'gpus') - CASE WHEN front.needed_gpus = 0 THEN 0 ELSE
@@ -71,7 +73,7 @@ const FITS_OTHER = fits("front", {
 export async function isAnotherAsking(db: Queryable, worker: string, { project, pool }: Offer): Promise<boolean> {
   const { rows } = await db.query<{ asking: boolean }>({
     name: "is-another-asking",
-    text: `SELECT EXISTS (SELECT FROM workers o, worker_polls p WHERE ${OTHERS.replace("$9", "$3")}) AS asking`,
+    text: `SELECT EXISTS (SELECT FROM workers o, worker_polls p WHERE ${OTHERS.replace("$10", "$3")}) AS asking`,
     values: [project, pool, worker],
   });
   return rows[0]!.asking;
@@ -92,7 +94,7 @@ export async function runsBetterElsewhere(db: Queryable, offer: Offer, asking: A
         ORDER BY r.number DESC LIMIT ${WARM_RUNS}) AS workers) AS warm
       WHERE EXISTS (SELECT FROM workers o, worker_polls p WHERE ${OTHERS}
         AND (p.held > 0, NOT o.id = ANY (warm.workers), p.held::float8 / (p.held + p.free))
-          < ($10::integer > 0, NOT $9 = ANY (warm.workers), $10::float8 / ($10::integer + $11::integer))
+          < ($11::integer > 0, NOT $10 = ANY (warm.workers), $11::float8 / ($11::integer + $12::integer))
         AND ${FITS_OTHER})`,
     values: [...offered(offer), asking.worker, asking.held, asking.free],
   });

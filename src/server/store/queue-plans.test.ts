@@ -33,7 +33,7 @@ test("a look at the queue and a claim read the front of it, in the order of its 
   }
   await database.pool.query("ANALYZE runs");
   const offer: Offer = {
-    ...{ project: server.project, pool: "default", labels: [], backends: ["process"] },
+    ...{ project: server.project, pool: "default", labels: [], backends: ["process"], limiting: ["process"] },
     ...{ cpus: 4, memoryBytes: 2 ** 33, gpus: 0, diskBytes: 2 ** 36 },
   };
   const plans: Plan[] = [];

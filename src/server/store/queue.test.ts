@@ -63,7 +63,7 @@ test("a claim reads the front of the queue by its index, however long the queue 
   await fill(server, id, "g");
   await fill(server, id);
   const offer: Offer = {
-    ...{ project: server.project, pool: "default", labels: [], backends: ["process"] },
+    ...{ project: server.project, pool: "default", labels: [], backends: ["process"], limiting: ["process"] },
     ...{ cpus: 4, memoryBytes: 2 ** 33, gpus: 2, diskBytes: 2 ** 33 },
   };
   for (const analyze of [false, true]) {

@@ -11,6 +11,8 @@ export interface Offer {
   readonly pool: string;
   readonly labels: readonly string[];
   readonly backends: readonly string[];
+  /** Those of them that can limit cores and memory. */
+  readonly limiting: readonly string[];
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly gpus: number;
@@ -23,7 +25,9 @@ export interface Offer {
  * in words which part fails.
  */
 export function fits(run: string, offer: Readonly<Record<keyof Offer, string>>): string {
-  const { project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes } = offer;
+  const { project, pool, labels, cpus, memoryBytes, gpus, diskBytes } = offer;
+  const backends = `CASE WHEN ${run}.needed_cpus > 0 OR ${run}.needed_memory_bytes > 0
+    THEN ${offer.limiting} ELSE ${offer.backends} END`;
   return `${run}.project_id = ${project} AND ${run}.pool = ${pool} AND ${run}.labels <@ ${labels}
   AND CASE WHEN ${run}.backend IS NULL THEN cardinality(${backends}) > 0 ELSE ${run}.backend = ANY (${backends}) END
   AND ${run}.needed_cpus <= ${cpus} AND ${run}.needed_memory_bytes <= ${memoryBytes} AND ${run}.needed_gpus <= ${gpus}
@@ -33,11 +37,21 @@ export function fits(run: string, offer: Readonly<Record<keyof Offer, string>>):
 /** The predicate of a claim; the first parameters are what the worker offers. */
 export const FITS = `state = 'queued' AND NOT held_back AND ${fits("runs", {
   ...{ project: "$1", pool: "$2", labels: "$3::text[]", backends: "$4::text[]" },
-  ...{ cpus: "$5", memoryBytes: "$6", gpus: "$7", diskBytes: "$8" },
+  ...{ cpus: "$5", memoryBytes: "$6", gpus: "$7", diskBytes: "$8", limiting: "$9::text[]" },
 })}`;
 
-export function offered({ project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes }: Offer): unknown[] {
-  return [project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes];
+export function offered({
+  project,
+  pool,
+  labels,
+  backends,
+  cpus,
+  memoryBytes,
+  gpus,
+  diskBytes,
+  limiting,
+}: Offer): unknown[] {
+  return [project, pool, labels, backends, cpus, memoryBytes, gpus, diskBytes, limiting];
 }
 
 /**
@@ -87,20 +101,20 @@ export async function claimQueuedRuns(
        ORDER BY ${NEXT_FIRST} LIMIT $7),
      gpus_held AS (
        SELECT COALESCE(sum(needed_gpus), 0) AS gpus
-       FROM runs WHERE worker_id = $9 AND state IN ('running', 'cancelling')),
+       FROM runs WHERE worker_id = $10 AND state IN ('running', 'cancelling')),
      next AS (
        SELECT id AS next_id FROM runs
-       WHERE ${FITS} AND NOT id = ANY ($11) AND (needed_gpus = 0
+       WHERE ${FITS} AND NOT id = ANY ($12) AND (needed_gpus = 0
          OR id IN (SELECT line_id FROM gpu_line, gpus_held WHERE gpu_line.gpus <= $7 - gpus_held.gpus))
-       ORDER BY ${NEXT_FIRST} LIMIT $10 FOR NO KEY UPDATE SKIP LOCKED),
+       ORDER BY ${NEXT_FIRST} LIMIT $11 FOR NO KEY UPDATE SKIP LOCKED),
      claimed AS (
-       UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $9, agent_seq = 0,
+       UPDATE runs SET state = 'running', epoch = epoch + 1, worker_id = $10, agent_seq = 0,
          started_at = COALESCE(started_at, now()), stream_seq = stream_seq + 1,
          lease_expires_at = now() + make_interval(secs => ${LEASE_DURATION_MS / 1000})
        FROM next WHERE id = next_id
        RETURNING id, epoch, project_id, stream_seq),
      leased AS (
-       INSERT INTO run_leases (run_id, epoch, project_id, worker_id) SELECT id, epoch, project_id, $9 FROM claimed)
+       INSERT INTO run_leases (run_id, epoch, project_id, worker_id) SELECT id, epoch, project_id, $10 FROM claimed)
      SELECT id AS run, epoch, project_id AS project, stream_seq AS seq FROM claimed`,
     [...offered(offer), worker, limit, left],
   );
