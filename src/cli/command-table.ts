@@ -52,7 +52,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "run a pipeline by a signed webhook",
     load: () => import("./commands/triggers.ts"),
   },
-  { name: "workers", summary: "list workers", load: () => import("./commands/workers.ts") },
+  {
+    name: "workers",
+    summary: "list workers; drain, undrain or remove one",
+    load: () => import("./commands/workers.ts"),
+  },
   {
     name: "up",
     summary: "start server, database and one worker on this machine",

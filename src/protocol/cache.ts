@@ -45,6 +45,13 @@ export const CacheDifference = z.object({
 });
 export type CacheDifference = z.infer<typeof CacheDifference>;
 
+/**
+ * Why a step ran although the same had been made: the run was not to look; the result was older than the step's ttl, came
+ * only later, was given up since, or has lost outputs.
+ */
+export const NotTakenReason = z.enum(["off", "too-old", "not-yet", "given-up", "gone"]);
+export type NotTakenReason = z.infer<typeof NotTakenReason>;
+
 /** `GET /runs/:run/cache`: for each step run that has a key, where its result came from and what changed before it. */
 export const CacheExplanation = z.object({
   stepRun: z.string(),
@@ -53,8 +60,17 @@ export const CacheExplanation = z.object({
   components: z.record(z.string(), z.string()),
   /** The newest result before, with what was different; null when there was none. */
   compared: z.object({ run: z.int(), differences: z.array(CacheDifference) }).nullable(),
+  /** Where there are no differences, and it ran; null also when it is not known. */
+  reason: NotTakenReason.nullable(),
 });
 export type CacheExplanation = z.infer<typeof CacheExplanation>;
+
+export const CacheExplanations = z.object({
+  items: z.array(CacheExplanation),
+  /** Steps of the run that have a cache, whether or not it has come to them. */
+  cached: z.array(Name),
+});
+export type CacheExplanations = z.infer<typeof CacheExplanations>;
 
 /** `POST /cache/plan`: what a run would take from the cache. */
 export const CachePlanStep = z.object({

@@ -71,9 +71,21 @@ test("what was made from the same is taken, and what changed is named: plan befo
 
   await run("--no-cache");
   assert.equal(ranSince(ledger).length, 6);
-  assert.match(await berth("cache", "explain", "cached#4/rows"), /ran, although nothing changed since run #1/);
+  assert.match(
+    await berth("cache", "explain", "cached#4/rows"),
+    /although nothing changed since run #1: the cache was off/,
+  );
+  assert.equal(await berth("cache", "explain", "cached#4/always"), "");
+  const wrong = await platform.berth("cache", "explain", "cached#4/rwos");
+  assert.deepEqual(
+    [wrong.code, /has no step "rwos", did you mean "rows"\?/.test(wrong.stderr)],
+    [2, true],
+    wrong.stderr,
+  );
+  assert.equal((await platform.berth("cache", "clear", "cached", "--step", "rwos")).code, 2);
 
-  assert.match(await berth("cache", "clear", "cached", "--step", "rows"), /results? .*not taken any more/);
+  assert.match(await berth("cache", "clear", "cached", "--step", "rows"), /3 results are not taken any more/);
   await run();
+  assert.match(await berth("cache", "explain", "cached#5/rows"), /since run #4: that result was given up/);
   assert.deepEqual(ranSince(ledger), ["always", "rows"]);
 });

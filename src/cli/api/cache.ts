@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CacheExplanation, CachePlan } from "../../protocol/cache.ts";
+import { CacheExplanations, CachePlan } from "../../protocol/cache.ts";
 import type { CreateRunInput } from "../../protocol/resources.ts";
 import type { ApiClient } from "./client.ts";
 import { runPath } from "./runs.ts";
@@ -11,9 +11,9 @@ export function planCache(
   return api.post("/cache/plan", input, CachePlan);
 }
 
-export async function explainCache(api: ApiClient, run: string, step: string | null): Promise<CacheExplanation[]> {
+export async function explainCache(api: ApiClient, run: string, step: string | null): Promise<CacheExplanations> {
   const query = step === null ? {} : { step };
-  return (await api.get(`${runPath(run)}/cache`, z.object({ items: z.array(CacheExplanation) }), { query })).items;
+  return api.get(`${runPath(run)}/cache`, CacheExplanations, { query });
 }
 
 /** Returns of how many step runs the result was given up. */

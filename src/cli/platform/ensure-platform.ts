@@ -45,5 +45,7 @@ function stopped(): CliError {
 function announce(context: CliContext, home: string): void {
   const { note, noteStyle } = context.console;
   note(noteStyle.dim(`Starting Berth in the background (data and logs in ${home}).`));
-  note(noteStyle.dim(`It ends by itself after ${IDLE_STOP_MS / 60_000} idle minutes; \`berth down\` stops it now.`));
+  const minutes = IDLE_STOP_MS / 60_000;
+  note(noteStyle.dim(`It ends by itself after ${minutes} idle minutes, unless schedules or triggers are active;`));
+  note(noteStyle.dim("`berth down` stops it now."));
 }

@@ -108,7 +108,10 @@ function isUp(): boolean {
 test("a command without a server starts the platform, says so, and `down` stops all of it", async () => {
   const first = await berth("runs").ended;
   assert.equal(first.code, 0, first.stderr);
-  assert.match(first.stderr, /Starting Berth in the background .*\n.*ends by itself after 15 idle minutes/);
+  assert.match(
+    first.stderr,
+    /Starting Berth in the background .*\n.*ends by itself after 15 idle minutes, unless schedules or triggers are active;\n/,
+  );
   await until("the agent is up", isUp);
   const pids = [supervisorPid(), childPid("server"), childPid("agent"), postgresPid()];
   assert.equal((await berth("runs").ended).stderr.includes("Starting"), false);

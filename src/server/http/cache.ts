@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { resolveParams } from "../../pipeline/params.ts";
-import { CacheAnswer, CacheExplanation, CacheLookups, CachePlan } from "../../protocol/cache.ts";
+import { CacheAnswer, CacheExplanations, CacheLookups, CachePlan } from "../../protocol/cache.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { Name } from "../../protocol/names.ts";
@@ -8,11 +8,11 @@ import { CreateRunRequest } from "../../protocol/resources.ts";
 import { explainCache, planCache } from "../scheduling/cache.ts";
 import { definitionOf } from "../scheduling/create-run.ts";
 import { intactHits } from "../scheduling/intact-hits.ts";
+import { unknownStep } from "../scheduling/unknown-step.ts";
 import type { Services } from "../services.ts";
 import { findCached, forgetKeys } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
-import { pipelineIdOf } from "../store/pipelines.ts";
-import { pipelineOfRun } from "../store/runs.ts";
+import { pipelineIdOf, stepNamesOf } from "../store/pipelines.ts";
 import { workerOf } from "./callers.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
@@ -45,12 +45,12 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
       schemas: {
         params: RunParams,
         query: z.object({ step: z.string().max(600).optional() }),
-        response: z.object({ items: z.array(CacheExplanation) }),
+        response: CacheExplanations,
       },
+      errors: ["invalid_params"],
       handler: async ({ params, query: { step }, project }) => {
         const id = await runIdOf(database.pool, project, params.run);
-        const run = { id, project, pipelineId: await pipelineOfRun(database.pool, id) };
-        return { items: await explainCache(database.pool, run, step ?? null) };
+        return explainCache(database.pool, { id, project }, step ?? null);
       },
     }),
     defineRoute({
@@ -88,10 +88,15 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
         query: z.object({ step: Name.optional() }),
         response: z.object({ forgotten: z.int() }),
       },
-      errors: ["not_found"],
+      errors: ["not_found", "invalid_params"],
       handler: async ({ params: { name }, query: { step }, project }) => {
         const pipelineId = await pipelineIdOf(database.pool, project, name);
         if (pipelineId === null) throw new BerthError("not_found", `There is no pipeline ${name}.`);
+        if (step !== undefined) {
+          // What an older version made can be given up as well.
+          const steps = await stepNamesOf(database.pool, pipelineId);
+          if (!steps.includes(step)) throw unknownStep(name, step, steps);
+        }
         return { forgotten: await forgetKeys(database.pool, { project, pipelineId, step: step ?? null }) };
       },
     }),

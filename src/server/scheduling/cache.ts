@@ -7,33 +7,49 @@ import {
 } from "../../pipeline/cache-key.ts";
 import { initialStepRuns, itemKey, type StepRunSpec } from "../../pipeline/step-runs.ts";
 import type { Content } from "../../protocol/artifacts.ts";
-import type { CacheDifference, CacheExplanation, CachePlanStep } from "../../protocol/cache.ts";
+import type { CacheDifference, CacheExplanations, CachePlanStep, NotTakenReason } from "../../protocol/cache.ts";
 import type { Params, Plan, SourceRef, StepPlan } from "../../protocol/plan.ts";
-import { type KnownKey, keysOfRun, knownKeys, versionsOf } from "../store/cache.ts";
+import { hasStepRun, type KnownKey, keysOfRun, knownKeys, versionsOf } from "../store/cache.ts";
 import type { Queryable } from "../store/database.ts";
+import { findVersion } from "../store/pipelines.ts";
+import { originalRun } from "../store/restarts.ts";
+import { notTakenReason } from "./not-taken-reason.ts";
+import { unknownStep } from "./unknown-step.ts";
 
 /** Earlier results that a step run is compared with. */
 const COMPARED_MAX = 20;
 /** Step runs in one question to the database: each answer brings up to COMPARED_MAX results with all they depended on. */
 const STEP_RUNS_PER_QUESTION = 100;
 
-/** Says of the step runs of a run what their results depended on, and what had changed since the result before. */
+/**
+ * Says of the step runs of a run what their results depended on, and what had changed since the result before.
+ *
+ * @param step a step, or the key of one of its step runs; null for all of them
+ */
 export async function explainCache(
   db: Queryable,
-  run: { readonly id: string; readonly project: string; readonly pipelineId: string },
+  { id, project }: { readonly id: string; readonly project: string },
   step: string | null,
-): Promise<CacheExplanation[]> {
-  const explanations: CacheExplanation[] = [];
+): Promise<CacheExplanations> {
+  const run = { id, project, ...(await originalRun(db, project, id)) };
+  const { plan } = (await findVersion(db, project, run.pipeline, run.pipelineVersion))!;
+  const steps = new Map(plan.steps.map((one) => [one.name, one]));
+  if (step !== null && !steps.has(step) && !(await hasStepRun(db, id, step))) {
+    throw unknownStep(`${run.pipeline}#${run.number}`, step, [...steps.keys()]);
+  }
+  const explanations = [];
   for (const part of inParts(await keysOfRun(db, run.id, step))) {
     const wanted = part.map(({ stepRun }) => ({ stepRun, ttlMs: null }));
     const results = await knownKeys(db, run, wanted, { before: run.id, limit: COMPARED_MAX });
-    for (const { stepRun, components, takenFrom } of part) {
-      const known = results.get(stepRun)!;
-      // That the same was made before says more than what changed since something else was.
-      const before = known.find((one) => cacheDifferences(one.components, components).length === 0) ?? known[0];
-      const compared =
-        before === undefined ? null : { run: before.number, differences: unversioned(before.components, components) };
-      explanations.push({ stepRun, takenFrom, components, compared });
+    for (const { stepRun, step: name, components, takenFrom, startedAt } of part) {
+      const before = mostLike(results.get(stepRun)!, (one) => cacheDifferences(one.components, components));
+      const differences = before === undefined ? [] : unversioned(before.components, components);
+      const compared = before === undefined ? null : { run: before.number, differences };
+      let reason: NotTakenReason | null = null;
+      if (takenFrom === null && before !== undefined && differences.length === 0) {
+        reason = run.noCache ? "off" : notTakenReason(steps.get(name)!, before, startedAt ?? Date.now());
+      }
+      explanations.push({ stepRun, takenFrom, components, compared, reason });
     }
   }
   const versioned = await withVersions(
@@ -41,10 +57,23 @@ export async function explainCache(
     run.pipelineId,
     explanations.map(({ compared }) => compared?.differences ?? []),
   );
-  return explanations.map(({ compared, ...explanation }, index) => ({
+  const items = explanations.map(({ compared, ...explanation }, index) => ({
     ...explanation,
     compared: compared === null ? null : { ...compared, differences: versioned[index]! },
   }));
+  return { items, cached: plan.steps.filter(({ cache }) => cache !== null).map(({ name }) => name) };
+}
+
+/**
+ * What to compare with: that the same was made before says more than what changed since something else was, and a result
+ * that is kept more than one that was given up.
+ */
+function mostLike(
+  known: readonly KnownKey[],
+  differences: (one: KnownKey) => readonly unknown[],
+): KnownKey | undefined {
+  const same = known.filter((one) => differences(one).length === 0);
+  return same.find(({ isKept }) => isKept) ?? same[0] ?? known[0];
 }
 
 function* inParts<T>(all: readonly T[]): Generator<T[]> {
@@ -165,12 +194,18 @@ function planStep(
   if (hit !== undefined) {
     return { ...answer("hit", `made by run #${hit.number}`), run: hit.number, made: hit.outputs };
   }
-  const [newest] = known;
-  if (newest === undefined) return answer("miss", "it never ran with a cache");
-  const differences = unversioned(withoutImage(newest.components), components);
-  const why =
-    differences.length === 0 ? "its result is too old, or gone, or was given up" : `not as in run #${newest.number}`;
-  return { ...answer("miss", why), run: newest.number, differences };
+  const before = mostLike(known, (one) => cacheDifferences(withoutImage(one.components), components));
+  if (before === undefined) return answer("miss", "it never ran with a cache");
+  const differences = unversioned(withoutImage(before.components), components);
+  const why = differences.length === 0 ? whyNotTaken(before) : `not as in run #${before.number}`;
+  return { ...answer("miss", why), run: before.number, differences };
+}
+
+/** Of what is the same, and would not be taken now. */
+function whyNotTaken(before: KnownKey): string {
+  const result = `the result of run #${before.number}`;
+  if (!before.isKept) return `${result} was given up`;
+  return before.usable ? `outputs of run #${before.number} are gone` : `${result} is older than the step's ttl`;
 }
 
 function withoutImage(components: CacheComponents): CacheComponents {

@@ -53,7 +53,11 @@ export interface KnownKey {
   readonly number: number;
   readonly components: CacheComponents;
   readonly outputs: Readonly<Record<string, Content>>;
-  /** Whether others may take it. */
+  /** False once it was given up. */
+  readonly isKept: boolean;
+  /** Milliseconds since 1970. */
+  readonly finishedAt: number;
+  /** Whether others may take it: it is kept, and young enough. */
   readonly usable: boolean;
 }
 
@@ -66,10 +70,11 @@ export async function knownKeys(
 ): Promise<Map<string, KnownKey[]>> {
   if (wanted.length === 0) return new Map();
   const { rows } = await db.query<KnownKey & { stepRun: string }>(
-    `SELECT wanted.step_run AS "stepRun", known.run, known.number, known.components, known.outputs, known.usable
+    `SELECT wanted.step_run AS "stepRun", known.run, known.number, known.components, known.outputs, known.usable,
+            known.kept AS "isKept", extract(epoch FROM known.finished_at)::float8 * 1000 AS "finishedAt"
      FROM unnest($3::text[], $4::float8[]) AS wanted (step_run, ttl_ms),
        LATERAL (SELECT r.id AS run, r.number, s.cache->'components' AS components, ${OUTPUTS} AS outputs,
-           s.cache_key IS NOT NULL AND ${IS_YOUNG} AS usable, s.finished_at
+           s.cache_key IS NOT NULL AS kept, s.cache_key IS NOT NULL AND ${IS_YOUNG} AS usable, s.finished_at
          ${MADE} AND ($5::text IS NULL OR r.id < $5)
          ORDER BY s.finished_at DESC LIMIT $6) AS known
      ORDER BY known.finished_at DESC`,
@@ -82,20 +87,32 @@ export async function knownKeys(
   return new Map(wanted.map(({ stepRun }) => [stepRun, known.get(stepRun) ?? []]));
 }
 
+export interface KeyOfRun {
+  readonly stepRun: string;
+  readonly step: string;
+  readonly components: CacheComponents;
+  /** Number of the run whose result was taken. */
+  readonly takenFrom: number | null;
+  /** Milliseconds since 1970; it was looked up just before. */
+  readonly startedAt: number | null;
+}
+
 /** Step runs of a run that have a key, in the order of display. */
-export async function keysOfRun(
-  db: Queryable,
-  run: string,
-  step: string | null,
-): Promise<{ stepRun: string; components: CacheComponents; takenFrom: number | null }[]> {
-  const { rows } = await db.query<{ stepRun: string; components: CacheComponents; takenFrom: number | null }>(
-    `SELECT s.key AS "stepRun", s.cache->'components' AS components, o.number AS "takenFrom"
+export async function keysOfRun(db: Queryable, run: string, step: string | null): Promise<KeyOfRun[]> {
+  const { rows } = await db.query<KeyOfRun>(
+    `SELECT s.key AS "stepRun", s.step, s.cache->'components' AS components, o.number AS "takenFrom",
+            extract(epoch FROM s.started_at)::float8 * 1000 AS "startedAt"
      FROM step_runs s LEFT JOIN runs o ON o.id = s.taken_from_run
      WHERE s.run_id = $1 AND s.cache IS NOT NULL AND ($2::text IS NULL OR s.step = $2 OR s.key = $2)
      ORDER BY s.position, COALESCE(s.item, -1), s.key LIMIT 1000`,
     [run, step],
   );
   return rows;
+}
+
+export async function hasStepRun(db: Queryable, run: string, key: string): Promise<boolean> {
+  const { rowCount } = await db.query("SELECT FROM step_runs WHERE run_id = $1 AND key = $2", [run, key]);
+  return rowCount === 1;
 }
 
 /** Version numbers of contents of a pipeline, by digest; the newest where several have the same bytes. */
@@ -112,7 +129,7 @@ export async function versionsOf(
   return new Map(rows.map(({ digest, version }) => [digest, version]));
 }
 
-/** Nothing that was made before is taken any more; returns of how many step runs that was. */
+/** Nothing that was made before is taken any more; returns how many results that were, not who had taken them. */
 export async function forgetKeys(
   db: Queryable,
   {
@@ -121,13 +138,16 @@ export async function forgetKeys(
     step,
   }: { readonly project: string; readonly pipelineId: string; readonly step: string | null },
 ): Promise<number> {
-  const { rowCount } = await db.query(
-    `UPDATE step_runs s SET cache_key = NULL FROM runs r
-     WHERE r.id = s.run_id AND s.project_id = $1 AND r.pipeline_id = $2 AND s.cache_key IS NOT NULL
-       AND ($3::text IS NULL OR s.step = $3)`,
+  const { rows } = await db.query<{ count: number }>(
+    `WITH forgotten AS (
+       UPDATE step_runs s SET cache_key = NULL FROM runs r
+       WHERE r.id = s.run_id AND s.project_id = $1 AND r.pipeline_id = $2 AND s.cache_key IS NOT NULL
+         AND ($3::text IS NULL OR s.step = $3)
+       RETURNING s.state = 'succeeded' AND s.taken_from_run IS NULL AS made)
+     SELECT count(*) FILTER (WHERE made)::int AS count FROM forgotten`,
     [project, pipelineId, step],
   );
-  return rowCount ?? 0;
+  return rows[0]!.count;
 }
 
 /** Notes of which step runs of a run what was taken over, and by which key. Only what is there can be taken. */

@@ -143,6 +143,17 @@ export async function listPipelines(
 }
 
 /** Null for a pipeline that never ran. */
+/** Of all versions of a pipeline, by name. */
+export async function stepNamesOf(db: Queryable, pipelineId: string): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `SELECT DISTINCT step->>'name' AS name
+     FROM pipeline_versions v CROSS JOIN jsonb_array_elements(v.plan::jsonb->'steps') AS step
+     WHERE v.pipeline_id = $1 ORDER BY name`,
+    [pipelineId],
+  );
+  return rows.map(({ name }) => name);
+}
+
 export async function pipelineIdOf(db: Queryable, project: string, name: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string }>("SELECT id FROM pipelines WHERE project_id = $1 AND name = $2", [
     project,
