@@ -34,7 +34,7 @@ test("a restart runs only what failed again, of a batch only its failed items, a
   const first = await platform.berth("run", file, "--backend", "process");
   assert.equal(first.code, 1, `${first.stdout}\n${first.stderr}`);
   const misspelt = await platform.berth("restart", "again#1", "--from", "rwos");
-  assert.match(misspelt.stderr, /did you mean "rows"\?\n.*there are rows, score, all/);
+  assert.match(misspelt.stderr, /did you mean "rows"\?\n.*its steps are rows, score, all/);
   assert.equal(misspelt.code, 2);
   writeFileSync(go, "");
   const second = await platform.berth("restart", "again#1", "--json");

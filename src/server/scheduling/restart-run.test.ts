@@ -27,7 +27,7 @@ test("what a restart takes over comes with the first lease, lineage included; wh
   assert.match(errorOf(await restart(id)).message, /nothing to run again/);
   const unknown = errorOf(await restart(id, { from: "us" }));
   assert.equal(unknown.message, 'chain#1 has no step "us", did you mean "use"?');
-  assert.deepEqual(unknown.problems, [{ path: "from", message: "there are make, use" }]);
+  assert.deepEqual(unknown.problems, [{ path: "from", message: "its steps are make, use" }]);
 
   const made = await restart(id, { from: "use", requestKey: "k" });
   assert.equal(made.statusCode, 201, made.body);

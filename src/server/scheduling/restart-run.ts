@@ -134,7 +134,7 @@ function checkRestart(
     const hint = didYouMean(from, steps);
     const named = steps.length > STEPS_NAMED ? [...steps.slice(0, STEPS_NAMED), "…"] : steps;
     throw new BerthError("invalid_params", `${name} has no step "${from}"${hint === "" ? "." : hint}`, {
-      problems: [{ path: "from", message: `there are ${named.join(", ")}` }],
+      problems: [{ path: "from", message: `its steps are ${named.join(", ")}` }],
     });
   }
   if (!isTerminal(RUN_TRANSITIONS, run.state)) {
