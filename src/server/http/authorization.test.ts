@@ -99,7 +99,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /schedules/:pipeline/:schedule/pause": { body: {} },
     "DELETE /schedules/:pipeline/:schedule": { prepare: () => apply(world.server, nightly()) },
     "POST /triggers": { body: { name: "another", pipeline: CHAIN }, prepare: () => removeTriggers(world, "another") },
-    "PUT /triggers/:trigger": { body: { pipeline: CHAIN } },
+    "PUT /triggers/:trigger": { body: { pipeline: CHAIN, params: {} } },
     "POST /triggers/:trigger/rotate": { body: {} },
     "POST /triggers/:trigger/pause": { body: {} },
     "DELETE /triggers/:trigger": { prepare: () => ensureTrigger(world) },
