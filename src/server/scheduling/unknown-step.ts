@@ -9,7 +9,5 @@ export function unknownStep(owner: string, step: string, known: readonly string[
   const more = known.length > NAMED_MAX ? ", …" : "";
   const names = `${known.slice(0, NAMED_MAX).join(", ")}${more}`;
   const message = `${owner} has no step ${quote(step)}${didYouMean(step, known) || `; it has ${names}`}`;
-  return new BerthError("invalid_params", message.endsWith("?") ? message : `${message}.`, {
-    problems: [{ path: "step", message }],
-  });
+  return new BerthError("invalid_params", message.endsWith("?") ? message : `${message}.`);
 }
