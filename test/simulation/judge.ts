@@ -8,13 +8,18 @@ import { describe, type Ledger, type LedgerEntry } from "./ledger.ts";
 import type { Machine } from "./machine.ts";
 import { logKey } from "./memory-logs.ts";
 import type { RunView, ServerApi, VersionView } from "./server-api.ts";
+import type { PlatformState } from "./slow-backend.ts";
 import type { Provenance } from "./steps.ts";
 import type { Scheduler } from "./world/virtual-time.ts";
 
 /** From when an agent has heard that it lost a lease until nothing of it runs: grace, a killed container, a slow engine. */
 const FENCING_MAX_MS = 8_000;
+/** A limit begins to count when the step is let go, which is a moment before it begins. */
+const ROUNDING_MS = 1_000;
 /** What was already on its way to the platform when an agent heard that it lost a lease. */
 const ON_ITS_WAY_MS = 1_000;
+/** To the platform, from hearing that a lease is lost until the last container is gone. */
+const CALLS_MAX = 6;
 
 export interface JudgeOptions {
   readonly scheduler: Scheduler;
@@ -53,7 +58,8 @@ export class Judge {
   /** A step's user code begins. */
   started(entry: LedgerEntry): void {
     const lostAtMs = this.#heard.get(`${entry.machine} ${entry.run} ${entry.epoch}`);
-    if (lostAtMs !== undefined && lostAtMs < entry.startedAtMs - ON_ITS_WAY_MS)
+    const { wayMaxMs } = this.#options.machines.find(({ name }) => name === entry.machine)!.platform;
+    if (lostAtMs !== undefined && lostAtMs < entry.startedAtMs - ON_ITS_WAY_MS - 2 * wayMaxMs)
       this.violate(`${describe(entry)} began although its agent had heard that the lease is lost`);
     for (const other of this.#options.ledger.running(entry.run)) {
       if (other === entry || other.stepRun !== entry.stepRun) continue;
@@ -106,7 +112,7 @@ export class Judge {
     const key = `${machine.name} ${lease.run} ${lease.epoch}`;
     if (!this.#heard.has(key)) this.#heard.set(key, scheduler.nowMs);
     scheduler.schedule(
-      FENCING_MAX_MS,
+      this.#fencingMaxMs(machine.platform),
       () => {
         const { refusedAtMs } = machine.platform;
         if (machine.process !== process || refusedAtMs > scheduler.nowMs - 2 * FENCING_MAX_MS) return;
@@ -118,6 +124,35 @@ export class Judge {
       },
       "outside",
     );
+  }
+
+  /** Nobody says that it holds what it has heard to be lost. */
+  claimed(machine: Machine, held: readonly { readonly run: string; readonly epoch: number }[]): void {
+    const { nowMs } = this.#options.scheduler;
+    for (const { run, epoch } of held) {
+      const lostAtMs = this.#heard.get(`${machine.name} ${run} ${epoch}`);
+      // A power cut may take the note of it, and a death what was heard in that very moment.
+      if (lostAtMs === undefined || lostAtMs >= nowMs - 1 || machine.platform.lostMoments) continue;
+      this.violate(`${machine.name} holds epoch ${epoch} of ${run} although it has heard that the lease is lost`);
+    }
+  }
+
+  /** A step's user code is at its end, or was brought to it. */
+  ended({ run, stepRun, startedAtMs, machine: name, ...entry }: LedgerEntry): void {
+    const { scheduler, machines, plan } = this.#options;
+    const { answeredAtMs, platform } = machines.find((one) => one.name === name)!;
+    const limitMs = plan(run).steps.find((step) => step.name === stepRun.split("[")[0])!.resources.timeoutMs;
+    const isWatched = answeredAtMs !== null && answeredAtMs <= startedAtMs && platform.refusedAtMs < startedAtMs;
+    if (limitMs === null || !isWatched || scheduler.nowMs - startedAtMs <= limitMs + this.#fencingMaxMs(platform))
+      return;
+    this.violate(
+      `${describe({ ...entry, run, stepRun, startedAtMs, machine: name })} ran past its limit of ${limitMs} ms`,
+    );
+  }
+
+  /** Slow is the platform, too. */
+  #fencingMaxMs({ wayMaxMs }: PlatformState): number {
+    return FENCING_MAX_MS + CALLS_MAX * 2 * wayMaxMs;
   }
 
   /** The process of an agent heard that it does not speak for its worker any more: nothing of it may run on. */
@@ -132,7 +167,7 @@ export class Judge {
         if (entry.endedAtMs === null)
           this.violate(`${describe(entry)} still runs ${FENCING_MAX_MS} ms after its agent heard of a newer process`);
     };
-    scheduler.schedule(FENCING_MAX_MS, look, "outside");
+    scheduler.schedule(this.#fencingMaxMs(machine.platform), look, "outside");
   }
 
   /** Terminal states and committed versions stay as they are. */
@@ -249,6 +284,19 @@ export class Judge {
       this.violate(`${what} was made from a share of rows that are not committed`);
   }
 
+  /** Nobody is stopped by a time limit before it has passed. */
+  #judgeLimit({ events }: RunView, entry: LedgerEntry): void {
+    const { stepRun, attempt, startedAtMs, endedAtMs } = entry;
+    const end = events.find(
+      ({ body }) => body.type === "attempt.finished" && body.stepRun === stepRun && body.attempt === attempt,
+    )?.body;
+    if (end?.type !== "attempt.finished" || end.fault?.code !== "deadline-run") return;
+    const step = this.#options.plan(entry.run).steps.find(({ name }) => name === stepRun.split("[")[0])!;
+    const ranMs = (endedAtMs ?? this.#options.scheduler.nowMs) - startedAtMs;
+    if (ranMs < step.resources.timeoutMs! - ROUNDING_MS)
+      this.violate(`${describe(entry)} was stopped by its limit after ${ranMs} ms`);
+  }
+
   /** What a step printed is there, in order; all of it where the run came to its own end. */
   #judgeLogs(view: RunView): void {
     const isWhole =
@@ -258,10 +306,11 @@ export class Judge {
       const [entry] = entries;
       // One that was begun anew after a power cut has a log of both.
       if (entry === undefined || entries.length > 1) continue;
+      this.#judgeLimit(view, entry);
       const { stepRun, attempt: number, epoch } = attempt;
       const stored = view.logs.get(logKey(epoch, stepRun, number, "stdout")) ?? "";
       if (!entry.printed.startsWith(stored)) this.violate(`the log of ${describe(entry)} is not what it printed`);
-      const mustBeWhole = isWhole && attempt.state === "succeeded" && epoch === view.epoch;
+      const mustBeWhole = isWhole && !entry.forgotten && attempt.state === "succeeded" && epoch === view.epoch;
       if (mustBeWhole && stored !== entry.printed) this.violate(`the log of ${describe(entry)} is not whole`);
     }
   }

@@ -11,6 +11,8 @@ export interface LedgerEntry {
   endedAtMs: number | null;
   /** How it ended by itself; null when it was ended. */
   exit: number | null;
+  /** Whether its machine forgot that it ran, in a power cut. */
+  forgotten: boolean;
   /** Everything that it printed. */
   printed: string;
 }
@@ -21,7 +23,7 @@ export class Ledger {
   start(ref: AttemptRef, machine: string, startedAtMs: number): LedgerEntry {
     const entry: LedgerEntry = {
       ...{ run: ref.run, stepRun: ref.stepRun, attempt: ref.attempt, epoch: epochOf(ref.scope), machine, startedAtMs },
-      ...{ endedAtMs: null, exit: null, printed: "" },
+      ...{ endedAtMs: null, exit: null, forgotten: false, printed: "" },
     };
     this.entries.push(entry);
     return entry;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { type RunningAgent, startAgent } from "../../src/agent/agent.ts";
 import { ensurePrivateKey, saveIdentity } from "../../src/agent/identity.ts";
+import type { AttemptRef } from "../../src/backends/execution-backend.ts";
 import { MemoryBackend } from "../../src/backends/memory/memory-backend.ts";
 import type { Script } from "../../src/backends/memory/script.ts";
 import { newId } from "../../src/protocol/ids.ts";
@@ -20,11 +21,14 @@ export interface MachineOptions {
   readonly name: string;
   readonly slots: number;
   readonly stepsAtOnce: number;
+  readonly platformWayMaxMs: number;
   readonly scheduler: Scheduler;
   /** Under which its home is made. */
   readonly folder: string;
   readonly script: Script;
   readonly log: Logger;
+  /** A power cut took what the platform knew of an attempt that had ended. */
+  onForgotten(ref: AttemptRef): void;
   trace(line: string): void;
 }
 
@@ -34,7 +38,9 @@ export class Machine {
   readonly workerId = newId("worker");
   readonly home: string;
   readonly link: Link = { up: true, down: true };
-  readonly platform: PlatformState = { up: true, refusedAtMs: Number.NEGATIVE_INFINITY, lostMoments: false };
+  readonly platform: PlatformState;
+  /** When the process of its agent was first answered; null before. */
+  answeredAtMs: number | null = null;
   readonly clock = { skewMs: 0, bootedAtMs: -UP_BEFORE_MS };
   readonly backend: MemoryBackend;
   readonly #options: MachineOptions;
@@ -46,6 +52,10 @@ export class Machine {
     this.#options = options;
     this.name = options.name;
     this.home = join(options.folder, options.name);
+    this.platform = {
+      ...{ up: true, wayMaxMs: options.platformWayMaxMs },
+      ...{ refusedAtMs: Number.NEGATIVE_INFINITY, lostMoments: false },
+    };
     this.backend = new MemoryBackend({
       fallback: options.script,
       clock: {
@@ -116,12 +126,21 @@ export class Machine {
     });
   }
 
-  /** Containers are gone with everything else that ran, and so is what of the journals was not synced. */
+  /**
+   * Containers are gone with everything else that ran, and so is what of the journals was not synced, and some of what
+   * the platform had written down last.
+   */
   cutPower(): void {
     const { scheduler, trace } = this.#options;
     trace(`${this.name} loses power`);
     this.kill();
-    for (const attempt of [...this.backend.attempts.values()]) if (attempt.state !== "terminal") attempt.vanish();
+    for (const [name, attempt] of [...this.backend.attempts]) {
+      if (attempt.state !== "terminal") attempt.vanish();
+      else if (scheduler.random.chance(0.5)) {
+        this.backend.attempts.delete(name);
+        this.#options.onForgotten(attempt.ref);
+      }
+    }
     const runs = join(this.home, "runs");
     for (const run of listFolder(runs)) loseUnsynced(join(runs, run, "journal.jsonl"));
     this.clock.bootedAtMs = scheduler.nowMs;
@@ -148,6 +167,7 @@ export class Machine {
     this.#process?.kill();
     this.#process = null;
     this.#agent = null;
+    this.answeredAtMs = null;
   }
 }
 

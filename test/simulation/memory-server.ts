@@ -199,7 +199,8 @@ export class MemoryServer implements ServerApi {
   /** The worker, while this process of its agent speaks for it. */
   #speaker({ worker, boot }: Poller): MemoryWorker {
     const found = this.#workers.get(worker)!;
-    if (found.boot !== boot) throw new BerthError("stale_boot", "A newer process of this agent speaks for the worker.");
+    if (found.boot !== boot)
+      throw new BerthError("stale_boot", "A newer process of this worker's agent has taken over.");
     return found;
   }
 

@@ -69,6 +69,7 @@ export interface NetworkOptions {
   /** Every write that a server answered, for the judge. */
   onServed(call: Pick<Call, "poller" | "method" | "args">, answer: unknown): void;
   onRefused(call: Pick<Call, "poller" | "method" | "args">, error: BerthError): void;
+  onSent(call: Pick<Call, "from" | "method" | "args">): void;
   /** The agent heard this. */
   onHeard(call: Pick<Call, "from" | "poller" | "method" | "args">, answer: unknown): void;
   trace(line: string): void;
@@ -107,6 +108,7 @@ export class Network {
     const { random } = scheduler;
     const { from, signal } = call;
     const travelling = { ...call, args: call.args.map(copy) };
+    this.#options.onSent(travelling);
     if (call.method === "boot" && !this.#firstBoots.has(from.name)) this.#firstBoots.set(from.name, travelling);
     return new Promise<T>((resolve, reject) => {
       let isOver = false;

@@ -51,6 +51,10 @@ export const PIPELINES = {
   each: { run: x, batch: { over: rows.rows, size: 1, parallel: 3 }, outputs: { e: { path: e } } }
   last: { run: x, inputs: { all: { from: each.e } } }
 `,
+  limited: `${head("limited")}
+  a: { run: x, outputs: { x: { path: x } }, resources: { timeout: 3s } }
+  b: { run: x, matrix: { on: [one, two] }, inputs: { x: a.x }, resources: { timeout: 6s }, allow_failure: true }
+`,
 } as const;
 
 export type PipelineName = keyof typeof PIPELINES;

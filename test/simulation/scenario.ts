@@ -32,6 +32,8 @@ export interface Scenario {
   /** Of a step to go wrong. */
   readonly stepTrouble: number;
   readonly recoveryAfterMs: number;
+  /** The longest that the way to a platform, and back, takes. */
+  readonly platformWayMaxMs: number;
   /** A step takes up to one of these. */
   readonly stepMaxMs: readonly number[];
   /** From here on nothing goes wrong any more. */
@@ -52,7 +54,7 @@ const LASTS_MAX_MS: Readonly<Record<Trouble["kind"], number>> = {
   vanish: 0,
   cancel: 0,
   drain: 30_000,
-  clock: 60_000,
+  clock: 0,
   "old-boot": 0,
 };
 /** Most troubles are over soon: many short stories show more than a few long ones. */
@@ -85,6 +87,7 @@ export function scenarioOf(random: Random): Scenario {
     troubles,
     weather: { ...(random.chance(0.4) ? FAIR : weatherOf(random)), uploadMaxMs: story.uploadMaxMs },
     stepTrouble: random.pick(story.stepTrouble),
+    platformWayMaxMs: random.pick(story.platformWayMaxMs),
     recoveryAfterMs: random.pick([5_000, 30_000]),
     stepMaxMs: story.stepMaxMs,
     quietAtMs: lastMs + 1_000,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger } from "pino";
+import type { AttemptRef } from "../../src/backends/execution-backend.ts";
 import { LEASE_DURATION_MS } from "../../src/protocol/agent-api.ts";
 import { BerthError } from "../../src/protocol/errors.ts";
 import type { AgentEvent } from "../../src/protocol/events.ts";
@@ -9,7 +9,7 @@ import type { Plan } from "../../src/protocol/plan.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
 import { OUTAGE_MS } from "../../src/server/scheduling/reap.ts";
 import { Judge } from "./judge.ts";
-import { Ledger } from "./ledger.ts";
+import { epochOf, Ledger } from "./ledger.ts";
 import { Machine } from "./machine.ts";
 import { MemoryServer } from "./memory-server.ts";
 import { FAIR, Network, Server } from "./network.ts";
@@ -17,6 +17,7 @@ import { planOf } from "./pipelines.ts";
 import { type Scenario, scenarioOf, type Trouble } from "./scenario.ts";
 import type { ServerApi } from "./server-api.ts";
 import { scriptOf } from "./steps.ts";
+import { tracingLog } from "./tracing-log.ts";
 import { useNetwork } from "./world/agent-client.ts";
 import { forgetFiles } from "./world/node-fs.ts";
 import { Scheduler, SimulatedProcess, useScheduler } from "./world/virtual-time.ts";
@@ -97,7 +98,7 @@ class World {
     const folder = join(options.folder, `seed-${options.seed}`);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const log = this.#log();
+    const log = tracingLog((line) => options.onTrace?.(`${scheduler.nowMs}     ${line}`));
     const trace = (line: string) => this.#trace(line);
     this.#machines = this.#scenario.machines.map((size, index) => {
       const name = `worker-${index + 1}`;
@@ -109,12 +110,17 @@ class World {
           trouble: this.#scenario.stepTrouble,
           maxMs: this.#scenario.stepMaxMs,
         },
+        onEnd: (entry) => this.judge.ended(entry),
         onStart: ({ ref }) => {
           trace(`${name} runs ${ref.stepRun} #${ref.attempt} of ${ref.scope}`);
           this.judge.started(this.#ledger.entries.at(-1)!);
         },
       });
-      return new Machine({ ...size, name, scheduler, folder, script, log, trace });
+      const onForgotten = (ref: AttemptRef) => {
+        for (const entry of this.#ledger.of({ ...ref, epoch: epochOf(ref.scope) }, ref.run)) entry.forgotten = true;
+      };
+      const { platformWayMaxMs } = this.#scenario;
+      return new Machine({ ...size, platformWayMaxMs, onForgotten, name, scheduler, folder, script, log, trace });
     });
     this.judge = new Judge({
       scheduler,
@@ -237,8 +243,14 @@ class World {
             this.judge.wrote("a heartbeat", { ...lease, worker });
       },
       onRefused: ({ method }, error) => this.judge.refused(method, error),
+      onSent: ({ from, method, args }) => {
+        const [{ held }] = args as [{ held: { run: string; epoch: number }[] }];
+        if (method !== "heartbeat" && method !== "poll") return;
+        this.judge.claimed(this.#machines.find(({ process }) => process === from)!, held);
+      },
       onHeard: ({ from, method, args }, answer) => {
         const machine = this.#machines.find(({ process }) => process === from)!;
+        if (method === "boot" && !(answer instanceof BerthError)) machine.answeredAtMs ??= this.#scheduler.nowMs;
         if (answer instanceof BerthError) {
           const [run, body] = args as [string, { epoch: number } | number];
           const epoch = typeof body === "number" ? body : body?.epoch;
@@ -350,9 +362,7 @@ class World {
         return this.#network.repeatFirstBoot(machine.name);
       case "clock":
         machine.clock.skewMs = random.integer(-7_200_000, 7_200_000);
-        return until(() => {
-          machine.clock.skewMs = 0;
-        });
+        return;
     }
   }
 
@@ -365,6 +375,7 @@ class World {
     for (const machine of this.#machines) {
       Object.assign(machine.link, { up: true, down: true });
       machine.platform.up = true;
+      machine.clock.skewMs = 0;
       machine.start();
       await this.#api.drain(machine.workerId, false);
     }
@@ -377,16 +388,6 @@ class World {
       this.#isDone = open === 0;
       this.#lookAround();
     });
-  }
-
-  #log(): Logger {
-    const write = (level: string) => (context: object, message: string) => {
-      const { err, ...rest } = context as { err?: Error };
-      const cause = err === undefined ? "" : ` ${err.stack ?? err.message}`;
-      this.#options.onTrace?.(`${this.#scheduler.nowMs}     ${level} ${message} ${JSON.stringify(rest)}${cause}`);
-    };
-    const log = { info: write("info"), warn: write("warn"), error: write("error"), debug: () => {}, child: () => log };
-    return log as unknown as Logger;
   }
 }
 

@@ -13,12 +13,11 @@ import { fault } from "../../src/protocol/faults.ts";
 import { setTimeout as sleep } from "./world/node-timers-promises.ts";
 import { runIn, scheduler } from "./world/virtual-time.ts";
 
-/** The way to a platform and back, each. */
-const WAY_MAX_MS = 15;
-
 /** What the platform does to calls at the moment. */
 export interface PlatformState {
   up: boolean;
+  /** The longest that the way to it, and back, takes. */
+  readonly wayMaxMs: number;
   /** When it last did not answer. */
   refusedAtMs: number;
   /** The machine lost its last moments: an object may be made a second time under the same name. */
@@ -87,7 +86,7 @@ function slowSession(
 }
 
 async function way(state: PlatformState): Promise<void> {
-  await sleep(scheduler().random.integer(1, WAY_MAX_MS));
+  await sleep(scheduler().random.integer(1, state.wayMaxMs));
   if (state.up) return;
   state.refusedAtMs = scheduler().nowMs;
   throw new BackendError("unavailable", fault("backend-unavailable", "The platform does not answer."));

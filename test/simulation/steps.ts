@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { End, Script, ScriptedStep } from "../../src/backends/memory/script.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, LedgerEntry } from "./ledger.ts";
 import type { Random } from "./world/random.ts";
 import { runIn, type Scheduler } from "./world/virtual-time.ts";
 
@@ -13,6 +13,7 @@ export interface StepsOptions {
   readonly ledger: Ledger;
   readonly machine: string;
   readonly onStart: (step: ScriptedStep) => void;
+  readonly onEnd: (entry: LedgerEntry) => void;
   /** A step takes up to one of these. */
   readonly maxMs: readonly number[];
   /** Of anything to go wrong inside a step. */
@@ -42,6 +43,7 @@ export function scriptOf(options: StepsOptions): Script {
     onStart(step);
     step.ended.addEventListener("abort", () => {
       entry.endedAtMs = scheduler.nowMs;
+      options.onEnd(entry);
     });
     const print = (text: string) => {
       if (step.ended.aborted) return;

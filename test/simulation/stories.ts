@@ -11,6 +11,7 @@ export interface Story {
   readonly stepsAtOnceMin: number;
   readonly stepMaxMs: readonly number[];
   readonly stepTrouble: readonly number[];
+  readonly platformWayMaxMs: readonly number[];
   /** The longest that one of the story's uploads takes. */
   readonly uploadMaxMs: number;
   readonly troubles: readonly Trouble[];
@@ -25,8 +26,11 @@ const STEP_MAX_MS = [200, 200, 200, 500, 500, 2_000, 2_000, 10_000];
 const LONG_STEP_MAX_MS = [10_000, 120_000];
 const QUICK_STEP_MAX_MS = [60, 200, 500];
 
+/** Of a story that takes as long as twenty others. */
+const LONG_CHANCE = 0.01;
+
 export function storyOf(random: Random): Story {
-  return random.pick(STORIES)(random);
+  return random.chance(LONG_CHANCE) ? awayPlatform(random) : random.pick(STORIES)(random);
 }
 
 const anything = (random: Random): Story => ({
@@ -36,6 +40,7 @@ const anything = (random: Random): Story => ({
   stepsAtOnceMin: 1,
   stepMaxMs: STEP_MAX_MS,
   stepTrouble: [0, 0.1, 0.25],
+  platformWayMaxMs: [15, 15, 400],
   uploadMaxMs: 0,
   troubles: [],
   othersMax: 6,
@@ -117,9 +122,78 @@ const earlierProcess = (random: Random): Story => {
   };
 };
 
+/** Clocks are set while time limits pass. */
+const limits = (random: Random): Story => ({
+  ...anything(random),
+  ...(random.chance(0.5) ? clocksOnly(random) : clocksAndKills(random)),
+  pipelines: pipelines("limited"),
+  submittedByMs: [1_000, 4_000],
+  machinesMax: 2,
+  stepMaxMs: [2_000, 20_000],
+});
+
+const clocksOnly = (random: Random) => ({
+  troubles: [trouble("clock", random.integer(1_500, 5_000), 0)],
+  othersMax: 0,
+});
+
+const clocksAndKills = (random: Random) => ({
+  troubles: Array.from({ length: random.integer(2, 6) }, () =>
+    trouble(random.pick(["clock", "kill-agent"]), random.integer(500, 12_000), random.integer(0, 800)),
+  ),
+  othersMax: 2,
+});
+
+/** Runs are cancelled, or fail, while steps are made ready on a slow platform. */
+const cancelled = (random: Random): Story => ({
+  ...anything(random),
+  pipelines: pipelines("matrix", "batch", "once"),
+  submittedByMs: [500, 2_000, 2_000],
+  machinesMax: 1,
+  stepMaxMs: [200, 2_000],
+  stepTrouble: [0, 0.3],
+  platformWayMaxMs: [400],
+  troubles: [1, 2, 3].map(() => trouble("cancel", random.integer(500, 8_000), 0)),
+  othersMax: 1,
+});
+
+/** The platform is away for so long that attempts are given up which run on behind its back. */
+const awayPlatform = (random: Random): Story => ({
+  ...anything(random),
+  pipelines: pipelines("chain"),
+  submittedByMs: [500],
+  machinesMax: 1,
+  stepMaxMs: [400_000],
+  troubles: [trouble("platform-outage", random.integer(1_000, 4_000), random.integer(310_000, 330_000))],
+  othersMax: 0,
+});
+
+/** A worker is away until its run was given to another one, and finds it where it left it. */
+const comesBack = (random: Random): Story => ({
+  ...anything(random),
+  pipelines: pipelines("chain", "matrix", "batch"),
+  submittedByMs: [500],
+  machinesMax: 2,
+  stepMaxMs: [2_000, 200_000],
+  troubles: [trouble("kill-agent", random.integer(1_000, 5_000), random.integer(70_000, 125_000))],
+  othersMax: 1,
+});
+
 const STORIES: readonly ((random: Random) => Story)[] = [
   ...[anything, anything, anything, anything],
-  ...[cutOff, lostTail, lostTail, slowUploads, slowUploads, failingBatches, failingBatches, earlierProcess],
+  ...[
+    anything,
+    anything,
+    cutOff,
+    lostTail,
+    lostTail,
+    lostTail,
+    slowUploads,
+    slowUploads,
+    failingBatches,
+    failingBatches,
+  ],
+  ...[earlierProcess, limits, limits, cancelled, cancelled, comesBack],
 ];
 
 function trouble(kind: Trouble["kind"], atMs: number, forMs: number): Trouble {
