@@ -128,11 +128,10 @@ export class Judge {
 
   /** Nobody says that it holds what it has heard to be lost. */
   claimed(machine: Machine, held: readonly { readonly run: string; readonly epoch: number }[]): void {
-    const { nowMs } = this.#options.scheduler;
     for (const { run, epoch } of held) {
       const lostAtMs = this.#heard.get(`${machine.name} ${run} ${epoch}`);
-      // A power cut may take the note of it, and a death what was heard in that very moment.
-      if (lostAtMs === undefined || lostAtMs >= nowMs - 1 || machine.platform.lostMoments) continue;
+      // A power cut may take the note of it.
+      if (lostAtMs === undefined || machine.platform.lostMoments) continue;
       this.violate(`${machine.name} holds epoch ${epoch} of ${run} although it has heard that the lease is lost`);
     }
   }

@@ -109,7 +109,7 @@ const IN_MEMORY: readonly Omit<Mutant, "store">[] = [
   {
     name: "a process that starts goes on with runs that were given up while it was away",
     file: "src/agent/recovery.ts",
-    caughtBy: null,
+    caughtBy: 51,
     edits: [["if (ackedSeq < 0 && !history.fenced) {", "if (ackedSeq < -1) {"]],
   },
   {
