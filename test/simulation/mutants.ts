@@ -167,7 +167,7 @@ const IN_MEMORY: readonly Omit<Mutant, "store">[] = [
   {
     name: "the pause between reports is measured by the wall clock",
     file: "src/agent/outbox.ts",
-    caughtBy: null,
+    caughtBy: 23,
     edits: [
       ["sentAtMs = performance.now();", "sentAtMs = Date.now();"],
       ["sentAtMs + SPACING_MS - performance.now()", "sentAtMs + SPACING_MS - Date.now()"],

@@ -162,6 +162,7 @@ class World {
     const isQuiet = () => scheduler.nowMs > quietAtMs && this.#isDone;
     const isOver = () => this.judge.violations.length > 0 || isQuiet();
     await scheduler.run(quietAtMs + QUIET_MAX_MS, isOver);
+    if (!isOver()) this.judge.violate(`not every run has ended ${QUIET_MAX_MS} ms after the last trouble`);
     await this.#tidied(TIDY_MAX_MS);
     // What no journal knows of is old enough after an hour: mostly that hour is only in the clocks.
     if (!this.#isClean && !scheduler.random.chance(WAITS_CHANCE)) await this.#tidiedByRestart();
