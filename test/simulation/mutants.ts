@@ -220,17 +220,6 @@ const IN_MEMORY: readonly Omit<Mutant, "store">[] = [
 /** Of what the server decides by SQL: the real code on a real PostgreSQL. */
 const IN_POSTGRES: readonly Omit<Mutant, "store">[] = [
   {
-    name: "a heartbeat extends a lease that is another's",
-    file: "src/server/store/leases.ts",
-    caughtBy: null,
-    edits: [
-      [
-        "WHERE r.id = held.run AND r.epoch = held.epoch AND r.worker_id = $1 AND r.state IN",
-        "WHERE r.id = held.run AND $1::text <> '' AND r.state IN",
-      ],
-    ],
-  },
-  {
     name: "after an outage of the servers leases are not extended",
     file: "src/server/scheduling/reap.ts",
     caughtBy: null,
