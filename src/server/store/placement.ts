@@ -85,7 +85,7 @@ export async function isAnotherAsking(db: Queryable, worker: string, { project, 
  */
 export async function runsBetterElsewhere(db: Queryable, offer: Offer, asking: Asking): Promise<string[]> {
   const { rows } = await db.query<{ run: string }>({
-    name: "runs-better-elsewhere",
+    // Without a name: planned for any pool, it would sort the whole queue.
     text: `WITH front AS (
         SELECT * FROM runs WHERE ${FITS} ORDER BY ${NEXT_FIRST} LIMIT ${WEIGHED_RUNS})
       SELECT front.id AS run
