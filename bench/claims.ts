@@ -76,6 +76,7 @@ export async function claims(rounds: number): Promise<Finding> {
     ],
     ratios: [
       { what: "claim with 10,000 queued beyond a heartbeat, p99, ms", value: long.p99 - beat.p99, atMost: 100 },
+      { what: "the same, with priorities and needs, p99, ms", value: mixed.p99 - beat.p99, atMost: 100 },
       { what: "CPU per claim, 10,000 queued / 100 queued", value: long.cpu / short.cpu, atMost: 1.25 },
       { what: "the same, with priorities and needs", value: mixed.cpu / short.cpu, atMost: 1.25 },
       { what: "median of a claim, 10,000 queued / 100 queued", value: long.p50 / short.p50, atMost: 1.5 },

@@ -9,3 +9,6 @@ CREATE UNLOGGED TABLE worker_polls (
   held integer NOT NULL,
   free integer NOT NULL
 ) WITH (fillfactor = 50);
+
+-- The newest runs of a pipeline that workers had, however many of it are queued since: whose worker is warm.
+CREATE INDEX runs_had_worker ON runs (pipeline_id, number) WHERE worker_id IS NOT NULL;
