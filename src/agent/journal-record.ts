@@ -31,6 +31,8 @@ export type JournalRecord = (
       readonly result: AttemptResult;
       readonly again: boolean;
       readonly retryAt: number | null;
+      /** How long that was from the end on. */
+      readonly pauseMs: number | null;
     }
   /** Bytes of log that the server holds. */
   | { readonly type: "logs"; readonly acked: readonly AckedLog[] }

@@ -229,8 +229,9 @@ export class RunAttempts {
   async #record(order: AttemptOrder, result: AttemptResult, next: NextAttempt): Promise<void> {
     const { link, log } = this.#options;
     const { stepRun, attempt } = order.work.ref;
-    const retryAt = next.again ? Date.now() + next.delayMs : null;
-    const record = { type: "result", stepRun, attempt, result, again: next.again, retryAt } as const;
+    const pauseMs = next.again ? next.delayMs : null;
+    const retryAt = pauseMs === null ? null : Date.now() + pauseMs;
+    const record = { type: "result", stepRun, attempt, result, again: next.again, retryAt, pauseMs } as const;
     if (next.again) {
       // At once, and without what it left behind, which the next attempt replaces: that one's start is reported next.
       const again = { delayMs: next.delayMs, memoryBytes: next.moreMemoryBytes };

@@ -8,7 +8,15 @@ function workOf(stepRun: string): AttemptWork {
 }
 
 function resultOf(stepRun: string) {
-  return { type: "result", stepRun, attempt: 1, result: {} as AttemptResult, again: false, retryAt: null } as const;
+  return {
+    type: "result",
+    stepRun,
+    attempt: 1,
+    result: {} as AttemptResult,
+    again: false,
+    retryAt: null,
+    pauseMs: null,
+  } as const;
 }
 
 test("ends that were not reported come in their order, also of a step that was made ready before what it reads ran", () => {

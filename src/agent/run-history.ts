@@ -13,6 +13,7 @@ export interface AttemptHistory {
   readonly result: AttemptResult | null;
   readonly again: boolean;
   readonly retryAt: number | null;
+  readonly pauseMs: number | null;
   /** Whether its end is among the events; if not, its outputs are still on their way to the server. */
   readonly reported: boolean;
   readonly released: boolean;
@@ -84,6 +85,7 @@ export class RunHistory {
           result: null,
           again: false,
           retryAt: null,
+          pauseMs: null,
           reported: false,
           released: false,
           ...known,
@@ -96,6 +98,7 @@ export class RunHistory {
           result: record.result,
           again: record.again,
           retryAt: record.retryAt,
+          pauseMs: record.pauseMs,
         });
         this.#results.push({ stepRun: record.stepRun, attempt: record.attempt });
         break;

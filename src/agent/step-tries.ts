@@ -41,12 +41,12 @@ export class StepTries {
   }
 }
 
-function after(tries: Tries, { work, intended, result, again, retryAt }: AttemptHistory): Tries {
+function after(tries: Tries, { work, intended, result, again, retryAt, pauseMs }: AttemptHistory): Tries {
   const { attempt } = work.ref;
   if (!intended) return { ...tries, attempt };
   if (result === null || !again) return { ...tries, attempt: attempt + 1 };
-  // The wall clock may have been set meanwhile: then it starts at once, which is the worst that can come of it.
-  const leftMs = retryAt === null ? 0 : retryAt - Date.now();
+  // The wall clock may have been set meanwhile: the pause is over at once then, or begins anew, and is never longer.
+  const leftMs = retryAt === null ? 0 : Math.min(retryAt - Date.now(), pauseMs ?? 0);
   return {
     attempt: attempt + 1,
     faults: countFault(tries.faults, result.outcome),

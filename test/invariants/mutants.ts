@@ -48,6 +48,14 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    invariant: 1,
+    does: "takes runs from workers that could not renew their leases because the servers were away",
+    file: "src/server/scheduling/reap.ts",
+    find: "if (rows[0].outage) {",
+    replace: "if (rows[0].outage === null) {",
+    test: [LEASES, "after an outage of the server every lease is extended before any is reaped"],
+  },
+  {
     invariant: 2,
     does: "shows the outputs of an attempt that another one follows",
     file: "src/server/scheduling/apply-events.ts",
