@@ -369,8 +369,11 @@ export class RunSteps {
     const { graph } = this.#options;
     this.#queueLimits[Symbol.dispose]();
     this.#turn.leave();
-    if (this.#stops.isDetach) this.#waiting.length = 0;
-    else {
+    if (this.#stops.isDetach) {
+      this.#waiting.length = 0;
+      // Where nothing runs, nothing else would end it.
+      this.#pump();
+    } else {
       const waiting = this.#waiting.splice(0);
       this.#begin(async () => {
         await this.#reports.consequences(graph.cancel());

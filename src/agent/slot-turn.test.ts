@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemoryBackend } from "../backends/memory/memory-backend.ts";
-import { exits, type Script } from "../backends/memory/script.ts";
+import { exits, hangs, type Script } from "../backends/memory/script.ts";
 import { AgentFixture, assignmentOf } from "./testing/agent-fixture.ts";
 import { until } from "./testing/until.ts";
 
@@ -54,4 +54,18 @@ test("a run that has ended keeps no place among those that wait for room", async
   await until("plain ran", () => plain.ends("plain").length === 1);
   gpu.tell();
   assert.equal(await long.finished.promise, "succeeded");
+});
+
+test("an agent stops although one of its runs only waits for room", { timeout: 30_000 }, async () => {
+  await using fixture = await AgentFixture.open();
+  const backend = new MemoryBackend({ fallback: hangs() });
+  backend.script("quick", exits(0, { afterMs: 300 }));
+  const agent = await fixture.start(backend, { settings: { stepsAtOnce: 1 } });
+  const submit = (steps: string) => fixture.server.submit(assignmentOf(pipeline(steps)));
+  const waiting = submit("  quick: { run: x }\n  later: { run: x, needs: [quick] }\n");
+  await backend.started("quick");
+  submit("  long: { run: x }\n");
+  await backend.started("long");
+  await until("the first step is over", () => waiting.ends("quick").length > 0);
+  await agent.stop();
 });
