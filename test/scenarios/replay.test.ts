@@ -20,7 +20,8 @@ function docker(...args: string[]): string {
 
 /** Builds an image that holds a marker, gives it the tag, and returns its id. */
 async function tagImage(marker: string): Promise<string> {
-  const dockerfile = `FROM ${await testImage()}\nRUN echo ${marker} > /marker\n`;
+  // Of this process alone: what others build from the same lines is the same image, and they remove it when they are done.
+  const dockerfile = `FROM ${await testImage()}\nLABEL made-by=${process.pid}\nRUN echo ${marker} > /marker\n`;
   execFileSync("docker", ["build", "--quiet", "--tag", TAG, "-"], {
     input: dockerfile,
     env: { ...process.env, DOCKER_BUILDKIT: "0" },
