@@ -2,11 +2,12 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { dirname, join } from "node:path";
 import { openCluster } from "../../src/server/postgres/cluster.ts";
 import { adopt, stopPostmaster } from "../../src/server/postgres/postmaster.ts";
-import { endLeftovers } from "./leftovers.ts";
+import { endLeftovers, endParts } from "./leftovers.ts";
 
 /**
- * A chaos run that is itself killed cannot tidy up. Its servers and agents notice, and end; its PostgreSQL outlives it, as
- * it is made to, and so do its steps; the next run ends both. Whose a folder is, its owner's note says.
+ * A chaos run that is itself killed cannot tidy up. Its servers and agents notice, and end, but for those that are just
+ * stopped; its PostgreSQL outlives it, as it is made to, and so do its steps. The next run ends them all. Whose a folder is,
+ * its owner's note says.
  */
 
 /** The note goes when this process has tidied up by itself, whatever else stays in the folder. */
@@ -24,6 +25,7 @@ export async function stopAbandoned(folder: string): Promise<string[]> {
   for (const other of abandoned) {
     const postmaster = await adopt(openCluster(join(other, "postgres")));
     if (postmaster !== null) await stopPostmaster(postmaster.pid, postmaster.exited);
+    endParts(other);
     endLeftovers(other);
     rmSync(ownerFile(other));
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { listAttemptParts, listRunFolders } from "../../src/agent/run-folder.ts";
 
@@ -20,7 +20,18 @@ export function endLeftovers(chaosFolder: string): void {
   const homes = homesIn(chaosFolder);
   const left = installationsOf(homes).flatMap(containers);
   if (left.length > 0) spawnSync("docker", ["rm", "--force", ...left]);
-  for (const pid of homes.flatMap(stepProcesses)) {
+  endAll(homes.flatMap(stepProcesses));
+}
+
+/** Ends servers, agents and processes of PostgreSQL of a chaos run, also stopped ones, which notice nothing. */
+export function endParts(chaosFolder: string): void {
+  const isWithin = (path: string) => path.startsWith(`${chaosFolder}/`);
+  const hasHome = (variable: string) => variable.startsWith("BERTH_HOME=") && isWithin(variable.slice(11));
+  endAll(processes((pid) => isWithin(readlinkSync(`/proc/${pid}/cwd`)) || variablesOf(pid).some(hasHome)));
+}
+
+function endAll(pids: readonly number[]): void {
+  for (const pid of pids) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
@@ -50,10 +61,18 @@ function containers(installation: string): string[] {
 /** Processes whose variables are those of a step below this home. */
 function stepProcesses(home: string): number[] {
   const isOfStep = (variable: string) => variable.startsWith("BERTH_") && variable.includes(`=${home}/attempts/`);
+  return processes((pid) => variablesOf(pid).some(isOfStep));
+}
+
+function variablesOf(pid: string): string[] {
+  return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+}
+
+function processes(isWanted: (pid: string) => boolean): number[] {
   return readdirSync("/proc").flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
     try {
-      return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").some(isOfStep) ? [Number(pid)] : [];
+      return isWanted(pid) ? [Number(pid)] : [];
     } catch {
       return []; // It ended meanwhile, or is somebody else's.
     }
