@@ -24,7 +24,7 @@ import type { Services } from "../services.ts";
 import { listDeliveries } from "../store/deliveries.ts";
 import { findTrigger, listTriggers } from "../store/triggers.ts";
 import { nameOf } from "./callers.ts";
-import { nextPage } from "./paging.ts";
+import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 const TriggerParams = z.object({ trigger: z.union([idOf("trigger"), Name]) });
@@ -57,11 +57,11 @@ export function triggerRoutes(services: Services): Route[] {
       summary: "List triggers by name",
       tag: "triggers",
       schemas: { query: PageQuery.extend({ state: TriggerState.optional() }), response: pageOf(Trigger) },
-      handler: async ({ query: { state = null, cursor = null, limit }, project }) =>
+      handler: async ({ query: { state = null, cursor, limit }, project }) =>
         nextPage(
-          await listTriggers(database.pool, project, { state, after: cursor, limit: limit + 1 }),
+          await listTriggers(database.pool, project, { state, after: decodeKey(cursor), limit: limit + 1 }),
           limit,
-          ({ name }) => name,
+          ({ name }) => encodeCursor([name]),
         ),
     }),
     defineRoute({
