@@ -8,8 +8,9 @@ export type ChosenBackend =
   | { readonly ok: false; readonly fault: Fault };
 
 /**
- * The backend that a run asks for, or the first healthy one of this worker that can limit what its steps ask for. A run that this worker cannot do is refused
- * with a fault, so that it fails at once instead of waiting for something that will not come.
+ * The backend that a run asks for, or the first healthy one of this worker that can limit what its steps ask for. A run
+ * that this worker cannot do is refused with a fault, so that it fails at once instead of waiting for something that will
+ * not come.
  */
 export function chooseBackend(
   assignment: Pick<Assignment, "backend" | "plan">,

@@ -4,7 +4,7 @@ import { CatchUp, Overlap } from "../protocol/schedules.ts";
 import { mapping, NameText, record, text } from "./schema-parts.ts";
 
 /** Of one pipeline; whoever needs more can make another parameter of it. */
-export const SCHEDULES_MAX = 50;
+const SCHEDULES_MAX = 50;
 const CRON_MAX_CHARS = 200;
 const TIMEZONE_MAX_CHARS = 64;
 

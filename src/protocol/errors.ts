@@ -80,6 +80,11 @@ export class BerthError extends Error {
     return ERROR_STATUS[this.code];
   }
 
+  /** All of it in one text, for where there is room for no more than that. */
+  get words(): string {
+    return [this.message, ...(this.problems ?? []).map(({ path, message }) => `${path}: ${message}.`)].join(" ");
+  }
+
   toBody(requestId?: string): ErrorBody {
     return {
       error: {

@@ -10,7 +10,7 @@ const Time = z.iso.datetime();
 const Expression = z.string().min(1).max(2_000);
 
 /** How long the old secret of a trigger stays good beside a new one, so that its sender can change it in peace. */
-export const KEEP_OLD_DEFAULT_SECONDS = 24 * 3600;
+const KEEP_OLD_DEFAULT_SECONDS = 24 * 3600;
 const KEEP_OLD_MAX_SECONDS = 30 * 24 * 3600;
 
 /** See pipeline/payload-mapping.ts. */

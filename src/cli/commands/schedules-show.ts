@@ -26,7 +26,7 @@ export function defineSchedulesShow(parent: Command, context: CliContext): void 
     });
 }
 
-export function renderSchedule(schedule: ScheduleDetail): string[] {
+function renderSchedule(schedule: ScheduleDetail): string[] {
   const { pipeline, name, cron, timezone, overlap, catchUp, paused } = schedule;
   const params = Object.entries(schedule.params).map(([key, value]) => `${key}=${plainText(String(value))}`);
   const pausedText =

@@ -84,7 +84,7 @@ function stepsTable(rows: readonly Row[], style: Style): string[] {
 }
 
 /** It failed, and the run may succeed all the same. */
-export function isForgiven({ state, mayFail }: Row): boolean {
+function isForgiven({ state, mayFail }: Row): boolean {
   return state === "failed" && mayFail;
 }
 

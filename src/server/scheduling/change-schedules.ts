@@ -1,4 +1,3 @@
-import { compilePipeline } from "../../pipeline/compile.ts";
 import { nextTimes } from "../../pipeline/cron.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -18,6 +17,7 @@ import {
   setNextAt,
   setPaused,
 } from "../store/schedules.ts";
+import { compileFile } from "./compile-file.ts";
 import { requireSource, type Submitter } from "./create-run.ts";
 import { announce } from "./enter-group.ts";
 import { createScheduledRun } from "./fire-schedules.ts";
@@ -32,11 +32,7 @@ export async function applySchedules(
   { project, by }: Submitter,
   { pipeline: text, fileName, source = null }: ApplySchedulesRequest,
 ): Promise<AppliedSchedules> {
-  const compiled = compilePipeline(text, { fileName: fileName ?? "pipeline.yaml" });
-  if (!compiled.ok) {
-    throw new BerthError("invalid_pipeline", "The pipeline is not valid.", { problems: compiled.problems });
-  }
-  const { plan, schedules } = compiled;
+  const { plan, schedules } = compileFile(text, fileName);
   if (source !== null) await requireSource(database.pool, project, source);
   return database.transaction(async (client) => {
     // Schedules before their pipeline, as whoever makes a run of one does.

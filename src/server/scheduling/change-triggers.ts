@@ -1,4 +1,3 @@
-import { compilePipeline } from "../../pipeline/compile.ts";
 import { checkMapping } from "../../pipeline/payload-mapping.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -24,6 +23,7 @@ import {
   type TriggerDefinition,
   updateTrigger,
 } from "../store/triggers.ts";
+import { compileFile } from "./compile-file.ts";
 import { requireSource, type Submitter } from "./create-run.ts";
 
 /** What changes triggers works with. */
@@ -111,11 +111,7 @@ async function definitionOf(
   { pipeline: text, fileName, source = null, params, when }: PutTriggerRequest & PayloadMapping,
   advice?: string,
 ): Promise<Omit<TriggerDefinition, "name">> {
-  const compiled = compilePipeline(text, { fileName: fileName ?? "pipeline.yaml" });
-  if (!compiled.ok) {
-    throw new BerthError("invalid_pipeline", "The pipeline is not valid.", { problems: compiled.problems });
-  }
-  const { plan } = compiled;
+  const { plan } = compileFile(text, fileName);
   const problems = checkMapping({ params, when }, plan);
   if (problems.length > 0) {
     throw new BerthError("invalid_params", "Runs of the pipeline cannot be started like this.", {

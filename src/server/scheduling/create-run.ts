@@ -1,4 +1,3 @@
-import { compilePipeline } from "../../pipeline/compile.ts";
 import { resolveConcurrency } from "../../pipeline/concurrency-group.ts";
 import { resolveParams } from "../../pipeline/params.ts";
 import { runNeeds } from "../../pipeline/run-need.ts";
@@ -17,6 +16,7 @@ import { lockGroup } from "../store/groups.ts";
 import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
 import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
+import { compileFile } from "./compile-file.ts";
 import { announce, type Entered, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requirePossible } from "./waiting.ts";
 
@@ -140,9 +140,7 @@ export async function definitionOf(
 ): Promise<Definition> {
   const { pipeline, fileName } = request;
   if (typeof pipeline === "string") {
-    const compiled = compilePipeline(pipeline, { fileName: fileName ?? "pipeline.yaml" });
-    if (compiled.ok) return { text: pipeline, plan: compiled.plan, version: null };
-    throw new BerthError("invalid_pipeline", "The pipeline is not valid.", { problems: compiled.problems });
+    return { text: pipeline, plan: compileFile(pipeline, fileName).plan, version: null };
   }
   const known = await findVersion(db, project, pipeline.name, pipeline.version ?? null);
   if (known !== null) return { text: null, plan: known.plan, version: known.version };

@@ -67,7 +67,7 @@ async function deliver(client: Queryable, delivery: SignedDelivery, made: Entere
   } catch (error) {
     // Thrown before anything was written; any other error takes all of it back.
     if (!(error instanceof BerthError)) throw error;
-    await note("refused", { message: wordsOf(error) });
+    await note("refused", { message: error.words });
     return error;
   }
 }
@@ -112,9 +112,4 @@ function makeRun(
 async function shownRun(client: Queryable, project: string, id: string): Promise<HookAnswer["run"]> {
   const { pipeline, number, state } = (await findRun(client, project, id))!;
   return { id, pipeline, number, state };
-}
-
-function wordsOf(error: BerthError): string {
-  const problems = (error.problems ?? []).map(({ path, message }) => ` ${path}: ${message}.`).join("");
-  return `${error.message}${problems}`;
 }

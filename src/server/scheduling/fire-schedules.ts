@@ -122,8 +122,7 @@ async function start(client: Queryable, schedule: LockedSchedule, dueMs: number)
     return [entered];
   } catch (error) {
     if (!(error instanceof BerthError)) throw error;
-    const problems = (error.problems ?? []).map(({ path, message }) => ` ${path} ${message}.`).join("");
-    await firingsSkipped(client, schedule.id, [dueMs], "refused", `${error.message}${problems}`);
+    await firingsSkipped(client, schedule.id, [dueMs], "refused", error.words);
     return [];
   }
 }

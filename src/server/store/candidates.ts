@@ -1,19 +1,12 @@
 import { LEASE_DURATION_MS } from "../../protocol/agent-api.ts";
 import type { Queryable } from "./database.ts";
 import { limitingBackendsOf } from "./limiting-backends.ts";
+import type { Offer } from "./queue.ts";
 
 /** A worker as far as it decides whether it could take a run, and whether now. */
-export interface Candidate {
+export interface Candidate extends Omit<Offer, "project" | "diskBytes"> {
   readonly id: string;
   readonly name: string;
-  readonly pool: string;
-  readonly labels: readonly string[];
-  readonly backends: readonly string[];
-  /** Those of them that can limit cores and memory. */
-  readonly limiting: readonly string[];
-  readonly cpus: number;
-  readonly memoryBytes: number;
-  readonly gpus: number;
   readonly diskFreeBytes: number;
   /** What has to stay free. */
   readonly diskNeededBytes: number;

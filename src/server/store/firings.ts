@@ -4,7 +4,7 @@ import type { RunState } from "../../protocol/states.ts";
 import type { Queryable } from "./database.ts";
 
 /** Of one schedule; what is older is forgotten. */
-export const FIRINGS_KEPT = 1_000;
+const FIRINGS_KEPT = 1_000;
 
 export const FIRING = `
   SELECT f.due_at AS "dueAt", f.until_at AS "untilAt", f.state, f.reason, f.message, f.by,

@@ -8,7 +8,7 @@ import type { Queryable } from "./database.ts";
  * A plan's identity. The order of keys counts: it decides the keys of matrix step runs. What plans could not say from the
  * beginning counts only where it says something, so that a pipeline that does not use it keeps its version.
  */
-export function planDigest({ priority, concurrency, ...plan }: Plan): string {
+function planDigest({ priority, concurrency, ...plan }: Plan): string {
   const said = { ...(priority !== 0 && { priority }), ...(concurrency !== null && { concurrency }), ...plan };
   return createHash("sha256").update(JSON.stringify(said)).digest("hex");
 }

@@ -122,11 +122,6 @@ export async function runState(db: Queryable, project: string, id: string): Prom
   return rows[0]?.state ?? null;
 }
 
-export async function pipelineOfRun(db: Queryable, run: string): Promise<string> {
-  const { rows } = await db.query<{ id: string }>("SELECT pipeline_id AS id FROM runs WHERE id = $1", [run]);
-  return rows[0]!.id;
-}
-
 export interface RunFilter {
   readonly pipeline: string | undefined;
   readonly states: readonly RunState[] | undefined;
