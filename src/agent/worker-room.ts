@@ -1,4 +1,5 @@
 import type { Reservation } from "../runtime/reservation.ts";
+import { formatSize } from "../std/format-size.ts";
 import type { AgentConfig } from "./config.ts";
 import type { StepNeed } from "./step-need.ts";
 
@@ -55,7 +56,7 @@ export class WorkerRoom {
     const { size } = this;
     if (millicpusOf(cpus) > millicpusOf(size.cpus)) return `it needs ${cpus} cores, and its worker has ${size.cpus}`;
     if (memoryBytes > size.memoryBytes)
-      return `it needs ${memoryBytes} bytes of memory, and its worker has ${size.memoryBytes}`;
+      return `it needs ${formatSize(memoryBytes)} of memory, and its worker has ${formatSize(size.memoryBytes)}`;
     if (gpus > size.gpus.length) return `it needs ${gpus} GPUs, and its worker has ${size.gpus.length}`;
     return null;
   }

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { Name } from "../../protocol/names.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { type ArtifactReference, readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
@@ -10,7 +11,6 @@ import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 
 type Options = WithServer<{ output: string; item?: string; force?: boolean; json?: boolean }>;

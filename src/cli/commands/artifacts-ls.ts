@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type ArtifactVersion, PAGE_LIMIT_MAX } from "../../protocol/resources.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { listArtifacts } from "../api/artifacts.ts";
 import type { CliContext } from "../context.ts";
 import { runName } from "../follow/summary.ts";
@@ -7,7 +8,6 @@ import { connect } from "../platform/connection.ts";
 import { positiveIntegerUpTo } from "../positive-integer.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatAge } from "../terminal/format-duration.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
 

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import type { WorkerSummary } from "../../protocol/resources.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { listWorkers } from "../api/workers.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatAge } from "../terminal/format-duration.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
 import { defineWorkersDrain } from "./workers-drain.ts";

@@ -1,6 +1,6 @@
 import type { AgentEventBody, RunEvent } from "../../protocol/events.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import type { RunView } from "./run-view.ts";
 

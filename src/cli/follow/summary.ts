@@ -1,7 +1,7 @@
 import type { Fault } from "../../protocol/faults.ts";
 import type { ArtifactVersion, Run } from "../../protocol/resources.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainLines, plainText } from "../terminal/plain-text.ts";
 import type { Style } from "../terminal/style.ts";
 import { renderTable } from "../terminal/table.ts";

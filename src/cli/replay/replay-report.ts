@@ -1,9 +1,9 @@
 import type { AttemptResult } from "../../runtime/attempt-work.ts";
 import type { Visit } from "../../runtime/enter-attempt.ts";
+import { formatSize } from "../../std/format-size.ts";
 import { runName } from "../follow/summary.ts";
 import type { Console } from "../terminal/console.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
-import { formatSize } from "../terminal/format-size.ts";
 import { plainLines, plainText } from "../terminal/plain-text.ts";
 import type { PastAttempt } from "./find-attempt.ts";
 import type { LocalOutput } from "./local-outputs.ts";
