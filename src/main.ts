@@ -35,8 +35,7 @@ const programs: Programs = {
       log: await createLog(env),
       ...(server === undefined ? {} : { server }),
     });
-    await agent.ready;
-    return { closed: agent.closed, close: () => agent.stop() };
+    return { ready: agent.ready, closed: agent.closed, close: () => agent.stop() };
   },
 
   async registerAgent({ home, server, token, name, type }) {

@@ -335,7 +335,9 @@ class Agent implements RunningAgent {
 
   async #detach(): Promise<void> {
     this.#stopping.abort(new Error("the agent stops"));
-    const detached = Promise.all([...this.#drivers].map((driver) => driver.detach()));
+    // What is just being looked at, such as whether an engine can be used, may have made something that it removes again.
+    const begun = this.ready.catch(() => {});
+    const detached = begun.then(() => Promise.all([...this.#drivers].map((driver) => driver.detach())));
     const timeout = new Promise<void>((resolve) => setTimeout(resolve, DETACH_TIMEOUT_MS).unref());
     await Promise.race([detached, timeout]);
     await this.#close();

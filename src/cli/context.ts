@@ -18,7 +18,8 @@ export interface Programs {
   /** Program and arguments that start this very CLI again, as a child. */
   readonly self: readonly [string, ...string[]];
   startServer(options: ServerOptions): Promise<Running & { readonly url: string }>;
-  startAgent(options: AgentOptions): Promise<Running>;
+  /** It is on its way when this resolves: `ready` says when it takes runs. */
+  startAgent(options: AgentOptions): Promise<Running & { readonly ready: Promise<void> }>;
   registerAgent(options: RegistrationOptions): Promise<RegisteredWorker>;
   /** What can run attempts on this machine, set up as for the worker that lives in this home. */
   loadBackends(home: string): Promise<readonly LocalBackend[]>;

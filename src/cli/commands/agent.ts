@@ -93,8 +93,11 @@ async function start(context: CliContext, options: StartOptions): Promise<void> 
     home,
     ...(options.server === undefined ? {} : { server: options.server }),
   });
-  tellSupervisor({ type: "ready" });
-  if (!process.connected)
-    context.console.note(`Worker "${worker.name}" takes runs of ${options.server ?? worker.server}. Ctrl-C stops it.`);
-  await serveUntilStopped(agent);
+  await serveUntilStopped(agent, () => {
+    tellSupervisor({ type: "ready" });
+    if (!process.connected)
+      context.console.note(
+        `Worker "${worker.name}" takes runs of ${options.server ?? worker.server}. Ctrl-C stops it.`,
+      );
+  });
 }

@@ -10,10 +10,15 @@ export function tellSupervisor(message: ChildMessage): void {
 }
 
 /**
- * Lets a long-running program run until it ends by itself, a signal asks it to, or its supervisor is gone. A second
- * signal does not wait for the orderly end.
+ * Lets a long-running program run until it ends by itself, a signal asks it to, or its supervisor is gone; also while it
+ * is still starting, so that it leaves nothing half made. A second signal does not wait for the orderly end.
+ *
+ * @param whenReady called once it is ready, unless it ends before
  */
-export async function serveUntilStopped(running: Running): Promise<void> {
+export async function serveUntilStopped(
+  running: Running & { readonly ready?: Promise<void> },
+  whenReady: () => void = () => {},
+): Promise<void> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   const onSignal = () => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -26,6 +31,8 @@ export async function serveUntilStopped(running: Running): Promise<void> {
   process.on("SIGTERM", onSignal);
   process.once("disconnect", stop);
   if (isSupervised && !process.connected) stop();
+  // A start that failed ends it, which `closed` tells.
+  running.ready?.then(whenReady, () => {});
   try {
     await Promise.race([stopped, running.closed]);
   } finally {
