@@ -6,7 +6,7 @@ sys.path, so nothing has to be installed in the image, and PYTHONPATH stays the 
 
 import sys
 
-from berth_step.runner import main
+from berth.runner import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,5 @@
-import type { Condition } from "../protocol/plan.ts";
+import type { ArtifactType, Condition } from "../protocol/plan.ts";
+import { isCustomType, isOpaque } from "./artifact-type.ts";
 import type { Compilation } from "./compilation.ts";
 import type { OutputsByStep } from "./compile-links.ts";
 import { type ConditionName, checkCondition } from "./condition.ts";
@@ -7,7 +8,10 @@ import type { StepSpec } from "./schema.ts";
 import { didYouMean } from "./suggest.ts";
 import { withCaret } from "./with-caret.ts";
 
-const UNREADABLE = new Set<string>(["folder", "pickle", "bytes"]);
+/** Whether a condition can do something with what such an output holds. */
+function isReadable(type: ArtifactType): boolean {
+  return type !== "folder" && type !== "bytes" && !isOpaque(type) && !isCustomType(type);
+}
 
 /** The condition of a step; null when it has none, or a wrong one, which is reported with its place in the text. */
 export function compileCondition(
@@ -90,7 +94,7 @@ function problemOfStep(
   const unknown = unknownIn(output, made, false, `output of ${quote(step)}`);
   if (unknown !== null) return unknown;
   const { type } = made[output]!;
-  return UNREADABLE.has(type) ? `the output ${quote(output)} is of type ${type}, which a condition cannot read` : null;
+  return isReadable(type) ? null : `the output ${quote(output)} is of type ${type}, which a condition cannot read`;
 }
 
 function unknownIn(name: string, known: object | undefined, damaged: boolean, what: string): string | null {

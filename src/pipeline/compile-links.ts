@@ -1,4 +1,5 @@
 import type { ArtifactType, BatchPlan, Gather, InputPlan, OutputPlan } from "../protocol/plan.ts";
+import { isCustomType, isOpaque } from "./artifact-type.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Path, quote } from "./problem.ts";
 import { BATCH_PARALLEL_MAX, type InputSpec, type StepSpec } from "./schema.ts";
@@ -43,32 +44,35 @@ function compileInput(
   const fromPath = typeof spec === "string" ? path : [...path, "from"];
   const source = findOutput(step, from, fromPath, outputs, compilation);
   if (source === null) return null;
-  const folders = source.output.type === "folder";
+  const { type: written } = source.output;
   if (!isMany(compilation.file.steps[source.step]!)) {
-    checkReadable(from, folders, type, path, compilation);
+    checkReadable(from, written, type, path, compilation);
     if (gather !== undefined) {
       const message = `${quote(source.step)} has neither batch nor matrix, so there is nothing to gather`;
       compilation.problems.add([...path, "gather"], message);
     }
-    return { step: source.step, artifact: source.artifact, gather: "single", type: type ?? source.output.type };
+    return { step: source.step, artifact: source.artifact, gather: "single", type: type ?? written };
   }
   const chosen = gather ?? "folder";
-  if (chosen !== "folder" && folders) {
-    compilation.problems.add([...path, "gather"], `${quote(from)} holds folders, which can only be gathered as folder`);
+  if (chosen !== "folder" && (written === "folder" || isOpaque(written))) {
+    const what = written === "folder" ? "folders" : `${written} files`;
+    compilation.problems.add([...path, "gather"], `${quote(from)} holds ${what}, which can only be gathered as folder`);
   }
-  checkReadable(`${from} gathered as ${chosen}`, chosen === "folder", type, path, compilation);
+  checkReadable(`${from} gathered as ${chosen}`, TYPE_OF_GATHER[chosen], type, path, compilation);
   return { step: source.step, artifact: source.artifact, gather: chosen, type: type ?? TYPE_OF_GATHER[chosen] };
 }
 
-/** A folder is only read as a folder; `file` hands over the path of either. */
+/** A folder is only read as a folder; `file` hands over the path of either, and own types may be either. */
 function checkReadable(
   what: string,
-  isFolder: boolean,
+  written: ArtifactType,
   type: ArtifactType | undefined,
   path: Path,
   { problems }: Compilation,
 ): void {
+  const isFolder = written === "folder";
   if (type === undefined || type === "file" || isFolder === (type === "folder")) return;
+  if (isCustomType(written) || isCustomType(type)) return;
   problems.add([...path, "type"], `${quote(what)} is a ${isFolder ? "folder" : "file"} and cannot be read as ${type}`);
 }
 
@@ -84,15 +88,32 @@ export function compileBatch(
   const source = findOutput(step, over, [...path, "over"], outputs, compilation);
   if (source === null) return null;
   const many = isMany(compilation.file.steps[source.step]!);
-  const isFolder = source.output.type === "folder";
-  if (isFolder && format !== "auto" && format !== "files") {
-    compilation.problems.add([...path, "format"], `${quote(over)} is a folder, which is split by files only`);
-  } else if (!isFolder && !many && format === "files") {
-    compilation.problems.add([...path, "format"], `${quote(over)} is a file: split it by lines, csv or json`);
-  }
+  const problem = splitProblem(source.output.type, format, many);
+  if (problem !== null) compilation.problems.add([...path, problem.key], `${quote(over)} ${problem.message}`);
   // The outputs of many step runs are joined first, in the way that the format then splits them.
   const gather: Gather = !many ? "single" : format === "auto" || format === "files" ? "folder" : format;
   return { step: source.step, artifact: source.artifact, gather, format, size, parallel };
+}
+
+function splitProblem(
+  type: ArtifactType,
+  format: BatchPlan["format"],
+  many: boolean,
+): { readonly key: "over" | "format"; readonly message: string } | null {
+  if (type === "folder") {
+    if (format === "auto" || format === "files") return null;
+    return { key: "format", message: "is a folder, which is split by files only" };
+  }
+  const byFiles = format === "files" || (many && format === "auto");
+  if (isOpaque(type) && !byFiles) {
+    return { key: "over", message: `is of type ${type}, which cannot be split: write csv, json, lines or a folder` };
+  }
+  if (isCustomType(type)) {
+    if (many || format !== "auto") return null;
+    return { key: "over", message: `is of type ${type}: say by \`format\` how it is split` };
+  }
+  if (many || format !== "files") return null;
+  return { key: "format", message: "is a file: split it by lines, csv or json" };
 }
 
 /** Whether a step runs more than once in a run. */

@@ -1,9 +1,14 @@
 import { NAME_PATTERN } from "../protocol/names.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
-import { defaultPath, typeOfPath } from "./artifact-type.ts";
+import { defaultPath, isCustomType, typeOfPath } from "./artifact-type.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Path, quote } from "./problem.ts";
 import type { OutputSpec, StepSpec } from "./schema.ts";
+
+/** Reading a pickle runs whatever code is in it: that is asked for by name, never by the ending of a path. */
+const PICKLE_UNSAID =
+  "a file ending in .pkl is not pickled by that alone: write type: pickle, if all that read it may run code of this step, or type: file";
+const isPickle = (path: string) => /\.(pkl|pickle)$/i.test(path);
 
 export function compileOutputs(step: string, spec: StepSpec, compilation: Compilation): Record<string, OutputPlan> {
   const path = ["steps", step, "outputs"];
@@ -24,6 +29,8 @@ function compileList(paths: readonly string[], spec: StepSpec, listPath: Path, {
       problems.add([...listPath, index], `${quote(path)} gives no name: write name: path instead of a list`);
     } else if (Object.hasOwn(outputs, name)) {
       problems.add([...listPath, index], `a second output ${quote(name)}: write name: path instead of a list`);
+    } else if (spec.python !== undefined && isPickle(path)) {
+      problems.add([...listPath, index], PICKLE_UNSAID);
     } else {
       // A function's output without an ending is a name, whose path follows from the type.
       const isName = spec.python !== undefined && path === name;
@@ -43,8 +50,12 @@ function compileRecord(
   for (const [name, output] of Object.entries(specs)) {
     outputs[name] = compileOutput(name, output, spec);
     const path = typeof output === "string" ? output : (output.path ?? "");
-    if (path.endsWith("/") && outputs[name].type !== "folder") {
-      problems.add([...recordPath, name, "type"], `a path that ends in '/' is a folder, not ${outputs[name].type}`);
+    const { type } = outputs[name];
+    if (path.endsWith("/") && type !== "folder" && !isCustomType(type)) {
+      problems.add([...recordPath, name, "type"], `a path that ends in '/' is a folder, not ${type}`);
+    }
+    if (spec.python !== undefined && isPickle(path) && (typeof output === "string" || output.type === undefined)) {
+      problems.add([...recordPath, name], PICKLE_UNSAID);
     }
   }
   return outputs;

@@ -145,6 +145,41 @@ test("folders are gathered and split only as folders", () => {
   assert.match(steps("inputs: { x: { from: m.f, type: csv } }"), /is a folder and cannot be read as csv/);
 });
 
+test("types that Berth cannot look into are neither split nor joined, and its own are said how", () => {
+  const file = (b: string) =>
+    `{ a: { run: x, outputs: { p: p.parquet, o: { type: x-own } } }, m: { run: x, matrix: { i: [1] }, outputs: { p: p.npy } }, b: { run: x, ${b} } }`;
+  const steps = (b: string) => problemsInSteps(file(b)).join();
+  assert.match(steps("batch: { over: a.p }"), /batch.over: "a.p" is of type parquet, which cannot be split/);
+  assert.match(steps("batch: { over: a.p, format: lines }"), /"a.p" is of type parquet, which cannot be split/);
+  assert.match(steps("inputs: { x: { from: m.p, gather: csv } }"), /"m.p" holds npy files, which can only be gathered/);
+  assert.match(steps("batch: { over: a.o }"), /"a.o" is of type x-own: say by `format` how it is split/);
+  assert.match(steps("when: steps.a.outputs.p == 1"), /is of type parquet, which a condition cannot read/);
+  const good = [
+    "batch: { over: m.p }",
+    "batch: { over: a.o, format: files }, inputs: { x: { from: a.o, type: folder } }",
+  ];
+  for (const b of good) compile(`name: p\n${ENVIRONMENT}\nsteps: ${file(b)}`);
+});
+
+test("a type that is none is refused with those that there are", () => {
+  const file = (type: string) => `{ a: { run: x, outputs: { o: { type: ${type} } } } }`;
+  const output = (type: string) => problemsInSteps(file(type)).join();
+  assert.match(output("jsn"), /"jsn" is not allowed here; choose "file" or .*"pickle", did you mean "json"/);
+  assert.match(output("x-Image"), /"x-Image": a type of your own is called x-name, in small letters/);
+  assert.equal(compile(`name: p\n${ENVIRONMENT}\nsteps: ${file("x-image.v2")}`).steps[0]!.outputs.o!.path, "o");
+});
+
+test("a file is pickled only where that is said, since reading it runs its code", () => {
+  const file = (outputs: string) => `{ a: { python: "m:f", outputs: ${outputs} } }`;
+  for (const outputs of ["{ m: m.pkl }", "{ m: { path: m.pkl } }", "[m.pkl]"]) {
+    const message = /a file ending in .pkl is not pickled by that alone: write type: pickle/;
+    assert.match(problemsInSteps(file(outputs)).join(), message);
+  }
+  const said = file("{ m: { path: m.pkl, type: pickle }, n: { path: n.pkl, type: file } }");
+  for (const steps of [said, "{ a: { run: x, outputs: [m.pkl] } }"])
+    compile(`name: p\n${ENVIRONMENT}\nsteps: ${steps}`);
+});
+
 test("each tangle of steps is reported once, with a way around it", () => {
   const found = problemsInSteps(
     "{ r: { run: x, needs: [a, c] }, a: { run: x, needs: [b] }, b: { run: x, needs: [a] }, c: { run: x, needs: [d] }, d: { run: x, needs: [c] } }",

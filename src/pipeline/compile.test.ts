@@ -145,18 +145,22 @@ steps:
 
 test("the type of an output follows from its path, and its path from its type", () => {
   const outputs =
-    "{ a: x/a.json, b: b.CSV, c: notes.txt, d: m.pkl, e: plots/, f: f.bin, g: { type: pickle }, h: { type: folder } }";
+    "{ a: x/a.json, b: b.CSV, c: notes.txt, d: m.pkl, e: plots/, f: f.bin, g: { type: pickle }, h: { type: folder }, i: t.parquet, j: { type: npz }, k: { type: x-image }, l: { path: l/, type: x-model } }";
   const plan = compile(`name: p\n${ENVIRONMENT}\nsteps: { s: { run: x, outputs: ${outputs} } }`);
   const shown = Object.entries(plan.steps[0]!.outputs).map(([name, { path, type }]) => `${name} ${path} ${type}`);
   assert.deepEqual(shown, [
     "a x/a.json json",
     "b b.CSV csv",
     "c notes.txt text",
-    "d m.pkl pickle",
+    "d m.pkl file",
     "e plots folder",
     "f f.bin file",
     "g g.pkl pickle",
     "h h folder",
+    "i t.parquet parquet",
+    "j j.npz npz",
+    "k k x-image",
+    "l l x-model",
   ]);
 });
 

@@ -3,6 +3,9 @@ import { type Path, PROBLEMS_MAX, quote } from "./problem.ts";
 import type { FaultyPart } from "./problem-list.ts";
 import { closest, didYouMean } from "./suggest.ts";
 
+/** The format of a name such as `x-image` (protocol/plan.ts). */
+const OPEN_NAME = "template_literal";
+
 type Issue = z.core.$ZodIssue;
 
 /** One thing wrong with the shape of the file, in words for people. */
@@ -59,7 +62,12 @@ function describe(issue: Issue, base: Path, root: unknown): ShapeProblem[] {
 /** Complains about the form that the writer seems to have meant. */
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path, root: unknown): ShapeProblem[] {
   const meant = issue.errors.find((errors) => !errors.some(isOtherForm));
-  if (meant !== undefined) return meant.flatMap((inner) => describe(inner, path, root));
+  if (meant !== undefined) {
+    // Names beside words that are known, as of types: whoever has begun such a name is told how it goes on.
+    const open = issue.errors.flat().filter((inner) => inner.code === "invalid_format" && inner.format === OPEN_NAME);
+    const begun = open.filter(() => String(valueAt(root, path)).startsWith("x-"));
+    return (begun.length > 0 ? begun : meant).flatMap((inner) => describe(inner, path, root));
+  }
   const value = valueAt(root, path);
   if (value === undefined) return [missing(path)];
   const expected = issue.errors.flatMap((errors) => errors.filter(isOtherForm)).map(expectation);

@@ -56,8 +56,17 @@ export const Action = z.discriminatedUnion("kind", [
 ]);
 export type Action = z.infer<typeof Action>;
 
-/** How an artifact is read and written by the step SDK; `file` and `folder` pass paths. */
-export const ArtifactType = z.enum(["file", "folder", "json", "text", "bytes", "csv", "pickle"]);
+/** Types that the step SDKs know by themselves; `file` and `folder` pass paths. */
+const KnownType = z.enum([
+  ...(["file", "folder", "json", "text", "lines", "bytes", "csv"] as const),
+  ...(["parquet", "npy", "npz", "pickle"] as const),
+]);
+/** Types that a step's code registers with its SDK. To Berth they are a file or a folder, as it comes. */
+const CustomType = z.templateLiteral(["x-", z.string().regex(/^[a-z0-9][a-z0-9._-]{0,59}$/)], {
+  error: "a type of your own is called x-name, in small letters, digits, '.', '_' and '-'",
+});
+/** How an artifact is read and written by a step SDK. */
+export const ArtifactType = z.union([KnownType, CustomType]);
 export type ArtifactType = z.infer<typeof ArtifactType>;
 
 /**

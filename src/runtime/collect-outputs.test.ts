@@ -124,12 +124,17 @@ test("an output may lie in a folder of its own", async () => {
   assert.equal(outputs.result!.contentType, "application/json");
 });
 
-test("a file where a folder was declared, and a folder where CSV was, are said to be so", async () => {
+test("a file where a folder was declared, and a folder where CSV was, are said to be so; own types may be either", async () => {
   const folder = attempt();
   writeFileSync(join(folder, "out", "file"), "");
   mkdirSync(join(folder, "out", "folder"));
   assert.match((await collect(folder, "file", "folder")).faults[0]!.message, /is a file, but .* declared as folder/);
   assert.match((await collect(folder, "folder", "csv")).faults[0]!.message, /is a folder, but .* declared as csv/);
+  const own = await Promise.all(["file", "folder"].map((path) => collect(folder, path, "x-model")));
+  assert.deepEqual(
+    own.map(({ outputs }) => outputs.result?.kind),
+    ["file", "folder"],
+  );
 });
 
 // What a step may leave to reach for the host. Each is told as a fault, and nothing of the host is ever read.

@@ -1,5 +1,6 @@
 import { lstatSync, type Stats } from "node:fs";
 import { basename, join } from "node:path";
+import { isCustomType } from "../pipeline/artifact-type.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
@@ -59,8 +60,8 @@ async function collectOutput(
   options.budget.takeEntry();
   const fileName = basename(plan.path);
   if (found.stats.isDirectory()) {
-    // `file` is the default type, so it also stands for "as it comes"; the others say how the bytes are read.
-    if (plan.type !== "folder" && plan.type !== "file") throw wrongKind(plan, "a folder");
+    // `file` is the default type, so it also stands for "as it comes", and types of the step's own may be either.
+    if (plan.type !== "folder" && plan.type !== "file" && !isCustomType(plan.type)) throw wrongKind(plan, "a folder");
     const { manifest, bytes, fileCount } = await collectFolder(found.host, folder, options);
     const contentType = FOLDER_CONTENT_TYPE;
     return { kind: "folder", digest: manifest.digest, size: bytes, fileName, contentType, fileCount };

@@ -118,7 +118,7 @@ test("a Python step's business error and its other errors are told in their own 
   await using fixture = await runtimeFixture(processBackend());
   const source = {
     "steps.py":
-      "from berth_step import BusinessError\ndef rule(): raise BusinessError('no price')\ndef crash(): return 1 / 0\n",
+      "from berth import BusinessError\ndef rule(): raise BusinessError('no price')\ndef crash(): return 1 / 0\n",
   };
   const rule = await run(fixture, { action: { kind: "python", module: "steps", function: "rule" }, source });
   assert.deepEqual([rule.outcome.fault?.code, rule.outcome.fault?.message], ["business", "no price"]);

@@ -29,7 +29,7 @@ export function stepArgv(order: WorkOrder, values: TemplateValues): StepArgv {
   return { argv: ["python3", "-B", `${sdkFolderOf(order)}/run_step.py`], env: { BERTH_INVOCATION: invocation } };
 }
 
-/** What sdk/python/berth_step/invocation.py reads. */
+/** What sdk/python/berth/invocation.py reads. */
 function invocationOf(
   { plan, step, stepRun, params }: WorkOrder,
   action: { readonly module: string; readonly function: string },

@@ -184,7 +184,7 @@ class WritingTest(RunnerTest):
 
     def test_a_file_that_the_function_wrote_to_its_place_needs_no_return(self):
         code = """
-            from berth_step import output_path
+            from berth import output_path
             def step(): output_path("out").write_text("mine")
         """
         self.assert_succeeded(self.run_step(code, outputs={"out": "file"}))
@@ -216,7 +216,7 @@ class WritingTest(RunnerTest):
 class FailureTest(RunnerTest):
     def test_a_business_error_exits_with_65_and_leaves_its_message(self):
         code = """
-            from berth_step import BusinessError
+            from berth import BusinessError
             def step(): raise BusinessError("row 7 has no price")
         """
         process = self.run_step(code)

@@ -2,8 +2,8 @@
 
 import inspect
 
-from berth_step.errors import StepError
-from berth_step.reading import read_input
+from berth.errors import StepError
+from berth.reading import read_input
 
 
 def bind_arguments(function, invocation):

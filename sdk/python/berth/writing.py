@@ -8,7 +8,7 @@ import pickle
 import shutil
 from pathlib import Path
 
-from berth_step.errors import StepError
+from berth.errors import StepError
 
 
 def write_outputs(outputs, returned, target):
@@ -16,6 +16,8 @@ def write_outputs(outputs, returned, target):
     for artifact, value in _values_by_output(outputs, returned, target):
         if value is None and (artifact.optional or artifact.type in ("file", "folder")):
             continue
+        if artifact.type not in WRITERS:
+            raise StepError(f"the output {artifact.name!r} is of type {artifact.type}, which cannot be written: give it type file")
         artifact.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             WRITERS[artifact.type](artifact.path, value)
@@ -100,6 +102,14 @@ def _write_text(path, value):
         file.write(value)
 
 
+def _write_lines(path, lines):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for line in lines:
+            if "\n" in line:
+                raise ValueError(f"the line {line!r} holds a line break")
+            file.write(f"{line}\n")
+
+
 def _write_bytes(path, value):
     if not isinstance(value, (bytes, bytearray, memoryview)):
         raise TypeError(f"expected bytes, got {type(value).__name__}")
@@ -131,6 +141,7 @@ WRITERS = {
     "folder": _place,
     "json": _write_json,
     "text": _write_text,
+    "lines": _write_lines,
     "bytes": _write_bytes,
     "csv": _write_csv,
     "pickle": _write_pickle,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List
 
-from berth_step.errors import StepError
+from berth.errors import StepError
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ import csv
 import json
 import pickle
 
-from berth_step.errors import StepError
+from berth.errors import StepError
 
 
 def read_input(artifact):
     """The value of an input, by its declared type; None when its producer left out an optional output."""
     if not artifact.path.exists():
         return None
+    if artifact.type not in READERS:
+        raise StepError(f"the input {artifact.name!r} is of type {artifact.type}, which cannot be read: give it type file")
     try:
         return READERS[artifact.type](artifact.path)
     except (OSError, ValueError, EOFError, csv.Error, pickle.UnpicklingError) as error:

@@ -7,10 +7,10 @@ import os
 import sys
 import traceback
 
-from berth_step.arguments import bind_arguments
-from berth_step.errors import BUSINESS_EXIT_CODE, BusinessError, StepError, write_error_file
-from berth_step.invocation import read_invocation
-from berth_step.writing import write_outputs
+from berth.arguments import bind_arguments
+from berth.errors import BUSINESS_EXIT_CODE, BusinessError, StepError, write_error_file
+from berth.invocation import read_invocation
+from berth.writing import write_outputs
 
 
 def main():
