@@ -13,6 +13,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "internal",
   "too_many_requests",
   "storage_full",
+  "store_misconfigured",
   "signature_expired",
 ]);
 

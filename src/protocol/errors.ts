@@ -26,6 +26,7 @@ export const ERROR_STATUS = {
   too_many_requests: 429,
   internal: 500,
   unavailable: 503,
+  store_misconfigured: 503,
   storage_full: 507,
 } as const satisfies Record<string, number>;
 

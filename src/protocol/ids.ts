@@ -14,6 +14,7 @@ const PREFIX = {
   artifact: "art",
   schedule: "sch",
   trigger: "trg",
+  upload: "upl",
 } as const;
 
 export type IdKind = keyof typeof PREFIX;

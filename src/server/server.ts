@@ -8,6 +8,7 @@ import { createApp } from "./http/app.ts";
 import { allRoutes } from "./http/routes.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
 import { openFolderStore } from "./objects/folder-store.ts";
+import { oneStore } from "./objects/object-tiers.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
 import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
@@ -58,12 +59,13 @@ async function start(
   const installation = await migrate(databaseUrl);
   const database = started.use(new Database({ url: databaseUrl, poolSize: config.databaseConnections }));
   const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
-  const objects = openFolderStore(config.objectsFolder);
+  const objects = oneStore(openFolderStore(config.objectsFolder));
   const sealer = openSealer(config, home);
   const services: Services = {
     database,
     wakeups,
     blobs: tieredBlobStore(database, objects),
+    objects,
     log,
     sealer,
     installation,
@@ -71,7 +73,7 @@ async function start(
   if (await ensureAdminToken(database, home.adminTokenFile, config.databaseUrl === null)) {
     log.info({ file: home.adminTokenFile }, "made an administrator's token");
   }
-  started.use(startCollection(objects, log));
+  started.use(startCollection(objects.object, log));
   started.use(
     startRunLoops(services, config.recoveryAfterMs === null ? {} : { recoveryAfterMs: config.recoveryAfterMs }),
   );

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { ObjectTiers } from "./objects/object-tiers.ts";
 import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
@@ -8,6 +9,8 @@ import type { Wakeups } from "./store/wakeups.ts";
 export interface Services {
   readonly database: Database;
   readonly blobs: BlobStore;
+  /** The stores that `blobs` is made of. */
+  readonly objects: ObjectTiers;
   readonly wakeups: Wakeups;
   readonly log: Logger;
   readonly sealer: Sealer;

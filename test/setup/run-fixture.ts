@@ -12,25 +12,15 @@ import { newId } from "../../src/protocol/ids.ts";
 import type { CreateRunInput, RunDetail, StepRun } from "../../src/protocol/resources.ts";
 import { runRoutes } from "../../src/server/http/run-routes.ts";
 import { workerRoutes } from "../../src/server/http/workers.ts";
-import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ReapResult, reap } from "../../src/server/scheduling/reap.ts";
-import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
 import { type TestServer, type TestServerOptions, type TestWorker, testServer } from "./server.ts";
 
 /** What tests of runs have in common: a server with the routes of runs, and a worker that is driven by hand. */
 
 const compress = promisify(zstdCompress);
 
-/** Tests store small blobs, which are rows. */
-const NO_OBJECTS = new Proxy({} as ObjectStore, {
-  get: (_, method) => () => Promise.reject(new Error(`this test server has no object store: ${String(method)}`)),
-});
-
 export async function runServer(t: TestContext, options: TestServerOptions = {}): Promise<TestServer> {
-  return testServer(t, (services) => [...runRoutes(services), ...workerRoutes(services)], {
-    blobs: async (database) => tieredBlobStore(database, NO_OBJECTS),
-    ...options,
-  });
+  return testServer(t, (services) => [...runRoutes(services), ...workerRoutes(services)], options);
 }
 
 /** Two steps of which the second reads the first's output. */

@@ -6,13 +6,15 @@ import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
+import type { ObjectStore } from "../../src/server/objects/object-store.ts";
+import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
 import { createSealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
-import type { BlobStore } from "../../src/server/store/blobs.ts";
 import { Database } from "../../src/server/store/database.ts";
 import { migrate } from "../../src/server/store/migrations.ts";
 import { openPostgresWakeups } from "../../src/server/store/postgres-wakeups.ts";
+import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
 import { insertToken } from "../../src/server/store/tokens.ts";
 import { insertWorker } from "../../src/server/store/workers.ts";
 import { testDatabase } from "./database.ts";
@@ -33,26 +35,24 @@ export interface TestServer {
 export interface TestServerOptions {
   /** Shared by several replicas; else a new one. */
   readonly url?: string;
-  readonly blobs?: (database: Database) => Promise<BlobStore>;
+  /** Else there are none: most tests store small blobs, which are rows. */
+  readonly objects?: ObjectTiers;
   readonly stop?: AbortSignal;
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
 }
 
-const NO_BLOBS: BlobStore = {
-  missing: async () => {
-    throw new Error("this test server has no blob store");
-  },
-  put: async () => {
-    throw new Error("this test server has no blob store");
-  },
-  faulty: async () => {
-    throw new Error("this test server has no blob store");
-  },
-  open: async () => {
-    throw new Error("this test server has no blob store");
-  },
-};
+/** Every use of it fails with these words. */
+export function noObjects(words: string): ObjectTiers {
+  return oneStore(
+    new Proxy({ direct: null } as ObjectStore, {
+      get: (known, name) =>
+        Reflect.get(known, name) ?? (() => Promise.reject(new Error(`${words} has no object store: ${String(name)}`))),
+    }),
+  );
+}
+
+const NO_OBJECTS = noObjects("this test server");
 
 /** Urls such as `/runs` in `call` are below `/api/v1`. */
 export async function testServer(
@@ -65,9 +65,10 @@ export async function testServer(
   const log = pino({ level: "silent" });
   const database = new Database({ url, poolSize: 5 });
   const wakeups = await openPostgresWakeups({ url, log });
-  const blobs = (await options.blobs?.(database)) ?? NO_BLOBS;
+  const objects = options.objects ?? NO_OBJECTS;
+  const blobs = tieredBlobStore(database, objects);
   const sealer = createSealer(options.secretKey ?? randomBytes(32));
-  const services: Services = { database, wakeups, blobs, log, sealer, installation };
+  const services: Services = { database, wakeups, blobs, objects, log, sealer, installation };
   const app = await createApp(services, routesOf(services), {
     version: "0.0.0-test",
     ...(options.stop === undefined ? {} : { stop: options.stop }),

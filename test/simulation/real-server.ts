@@ -5,7 +5,6 @@ import type { PollRequest } from "../../src/protocol/agent-api.ts";
 import type { CancelFacts } from "../../src/protocol/cancel.ts";
 import { BerthError } from "../../src/protocol/errors.ts";
 import { CreateRunRequest } from "../../src/protocol/resources.ts";
-import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { appendLogs, unpackLogs } from "../../src/server/scheduling/append-logs.ts";
 import { bootWorker } from "../../src/server/scheduling/boot.ts";
 import { cancelRun } from "../../src/server/scheduling/cancel.ts";
@@ -26,6 +25,7 @@ import { requireLease } from "../../src/server/store/leases.ts";
 import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
 import { insertWorker } from "../../src/server/store/workers.ts";
 import { Permits } from "../../src/std/permits.ts";
+import { noObjects } from "../setup/server.ts";
 import { viewOf } from "./real-view.ts";
 import type { ServerApi } from "./server-api.ts";
 import type { SimulatedDatabase } from "./simulated-database.ts";
@@ -33,9 +33,7 @@ import type { SimulatedDatabase } from "./simulated-database.ts";
 const SILENT = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Logger;
 
 /** What is simulated is small: it never reaches the object store. */
-const NO_OBJECTS = new Proxy({} as ObjectStore, {
-  get: (_, method) => () => Promise.reject(new Error(`the simulation has no object store: ${String(method)}`)),
-});
+const NO_OBJECTS = noObjects("the simulation");
 
 export interface RealServerOptions {
   readonly simulated: SimulatedDatabase;
@@ -53,6 +51,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
   const services: Services = {
     database,
     blobs,
+    objects: NO_OBJECTS,
     wakeups,
     log: SILENT,
     sealer: createSealer(randomBytes(32)),

@@ -24,11 +24,9 @@ import {
 import { createTrigger, webhookHeaders } from "../../../test/setup/trigger-fixture.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { TriggerWithSecret } from "../../protocol/triggers.ts";
-import type { ObjectStore } from "../objects/object-store.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { insertRegistrationToken } from "../store/registration-tokens.ts";
-import { tieredBlobStore } from "../store/tiered-blob-store.ts";
 import { ROLES, type Role, type Route } from "./route.ts";
 import { allRoutes } from "./routes.ts";
 
@@ -153,9 +151,7 @@ function paramsOf(route: Route): [name: string, isObject: boolean][] {
 }
 
 async function makeWorld(t: TestContext): Promise<World> {
-  const server = await testServer(t, (services) => allRoutes(services, "test"), {
-    blobs: async (database) => tieredBlobStore(database, {} as ObjectStore),
-  });
+  const server = await testServer(t, (services) => allRoutes(services, "test"));
   const { services, project } = server;
   const other = newId("project");
   await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);

@@ -8,18 +8,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { objectFile } from "../../../test/setup/object-file.ts";
 import { errorOf, submit, takeRun } from "../../../test/setup/run-fixture.ts";
 import { type TestServer, testServer, testToken, testWorker } from "../../../test/setup/server.ts";
 import { UNSIGNED_PAYLOAD } from "../../protocol/signature.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
-import { OBJECT_TIER_MIN_BYTES, tieredBlobStore } from "../store/tiered-blob-store.ts";
+import { OBJECT_TIER_MIN_BYTES, oneStore } from "../objects/object-tiers.ts";
 import { allRoutes } from "./routes.ts";
 
 async function blobServer(t: TestContext): Promise<{ server: TestServer; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), "berth-blobs-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const server = await testServer(t, (services) => allRoutes(services, "test"), {
-    blobs: async (database) => tieredBlobStore(database, openFolderStore(folder)),
+    objects: oneStore(openFolderStore(folder)),
   });
   return { server, folder };
 }
@@ -146,7 +147,7 @@ test("a developer reads a blob of the own project by its digest, whole and in ra
   assert.ok(part.statusCode === 206 && part.rawPayload.equals(bytes.subarray(10, 20)));
   assert.equal((await server.call("viewer", { url: `/blobs/${digest}` })).statusCode, 403);
 
-  const stored = join(folder, "objects/blobs", server.project, digest.slice(0, 2), digest);
+  const stored = await objectFile(server.services, folder, digest);
   const damaged = Buffer.from(bytes);
   damaged[5]! ^= 1;
   await writeFile(stored, damaged);

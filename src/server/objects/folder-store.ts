@@ -26,6 +26,8 @@ export function openFolderStore(folder: string): ObjectStore {
     return join(folder, OBJECTS, key);
   };
   return {
+    place: `folder ${folder}`,
+    direct: null,
     put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes),
     open: async (key, range) => await openFile(pathOf(key), range),
     stat: async (key) => await statFile(pathOf(key), key),

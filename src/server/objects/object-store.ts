@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { BerthError } from "../../protocol/errors.ts";
+import type { DirectTransfers } from "./direct-transfers.ts";
 
 /**
  * Named bytes, outside of the database: a folder, or a bucket. `contract.ts` is the suite that every implementation
@@ -11,13 +12,22 @@ import { BerthError } from "../../protocol/errors.ts";
  * removed by `collectUnfinished`.
  *
  * Keys are checked by every method: see checkKey. They hold ids and digests, never a text of the user's.
+ *
+ * What a store cannot do is a BerthError that names the store and what was attempted: `unavailable` when it does not
+ * answer or fails, and the same request may work later; `storage_full`; `store_misconfigured` when the store refuses
+ * what it is asked for (rights, bucket, credentials) and somebody has to change something first.
  */
 export interface ObjectStore {
+  /** Which store this is, in words that a person can act on: `folder /var/lib/berth`, `bucket b at https://…`. */
+  readonly place: string;
+  /** How clients reach objects without this server in between; null where they cannot, as with a folder. */
+  readonly direct: DirectTransfers | null;
   /**
    * Stores the stream under the key and returns the number of bytes, which are durable by then. When the stream fails,
-   * the put fails with the same error and nothing changes.
+   * the put fails with the same error and nothing changes. `size`, where it is known, lets a store choose its parts;
+   * a stream of another length is stored all the same.
    */
-  put(key: string, bytes: Readable | AsyncIterable<Uint8Array>): Promise<number>;
+  put(key: string, bytes: Readable | AsyncIterable<Uint8Array>, size?: number): Promise<number>;
   /** Opens an object, or bytes `start` to `end` of it (both included, as in HTTP); null when there is none. */
   open(key: string, range?: ByteRange): Promise<OpenObject | null>;
   stat(key: string): Promise<ObjectStat | null>;
@@ -25,7 +35,10 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** Every object whose key starts with the prefix (empty, or ending with "/"), in no particular order. */
   list(prefix: string): AsyncIterable<ObjectStat>;
-  /** Removes what puts left that have not moved for this long; returns how many. */
+  /**
+   * Removes what puts and direct uploads by parts left and that has not moved for this long; returns how many. What
+   * is being uploaded for longer than that is lost: its next part, or its completion, is refused.
+   */
   collectUnfinished(olderThanMs: number): Promise<number>;
 }
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { objectFile } from "../../../test/setup/object-file.ts";
 import {
   chainEvents,
   errorOf,
@@ -17,7 +18,7 @@ import {
 import { type TestServer, testWorker } from "../../../test/setup/server.ts";
 import { step } from "../../pipeline/testing/step-plan.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
-import { OBJECT_TIER_MIN_BYTES, tieredBlobStore } from "../store/tiered-blob-store.ts";
+import { OBJECT_TIER_MIN_BYTES, oneStore } from "../objects/object-tiers.ts";
 import { stepThatMakesAgain } from "./check-taken-over.ts";
 
 const restartOf = (server: TestServer, run: string, payload: object) =>
@@ -26,9 +27,7 @@ const restartOf = (server: TestServer, run: string, payload: object) =>
 async function serverWithObjects(t: TestContext): Promise<{ server: TestServer; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), "berth-restart-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const blobs = async (database: Parameters<typeof tieredBlobStore>[0]) =>
-    tieredBlobStore(database, openFolderStore(folder));
-  return { server: await runServer(t, { blobs }), folder };
+  return { server: await runServer(t, { objects: oneStore(openFolderStore(folder)) }), folder };
 }
 
 async function artifactText(server: TestServer, version: number): Promise<string> {
@@ -80,15 +79,14 @@ test("objects are looked at too, and taken again from whoever has them", async (
   );
   assert.equal(answer.statusCode, 200, answer.body);
   const { blobs } = server.services;
-  const stored = join(folder, "objects/blobs", server.project, digest.slice(0, 2), digest);
-  const flipped = await readFile(stored);
+  const flipped = Buffer.from(bytes);
   flipped[7]! ^= 1;
   for (const [change, why] of [
-    [() => writeFile(stored, flipped), "damaged"],
-    [() => writeFile(stored, bytes.subarray(1)), "damaged"],
-    [() => rm(stored), "missing"],
+    [(stored: string) => writeFile(stored, flipped), "damaged"],
+    [(stored: string) => writeFile(stored, bytes.subarray(1)), "damaged"],
+    [(stored: string) => rm(stored), "missing"],
   ] as const) {
-    await change();
+    await change(await objectFile(server.services, folder, digest));
     const refused = await restartOf(server, "chain#1", { from: "use" });
     assert.deepEqual(
       [refused.statusCode, errorOf(refused).details?.artifacts],

@@ -7,12 +7,12 @@ import { test } from "node:test";
 import { inlineOutput, runServer, started, submit, succeeded, takeRun } from "../../../test/setup/run-fixture.ts";
 import { testWorker } from "../../../test/setup/server.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
-import { OBJECT_TIER_MIN_BYTES, tieredBlobStore } from "../store/tiered-blob-store.ts";
+import { OBJECT_TIER_MIN_BYTES, oneStore } from "../objects/object-tiers.ts";
 
 test("objects that were away for a while, as when their disk was not mounted, are there again", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "berth-restart-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const server = await runServer(t, { blobs: async (database) => tieredBlobStore(database, openFolderStore(folder)) });
+  const server = await runServer(t, { objects: oneStore(openFolderStore(folder)) });
   const worker = await testWorker(server);
   const bytes = randomBytes(OBJECT_TIER_MIN_BYTES + 10);
   const digest = createHash("sha256").update(bytes).digest("hex");

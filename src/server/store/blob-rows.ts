@@ -1,16 +1,32 @@
-import type { ByteRange } from "../objects/object-store.ts";
+import { sharedKey } from "../objects/object-key.ts";
+import type { ByteRange, ObjectStore } from "../objects/object-store.ts";
+import type { BlobTier, ObjectTiers } from "../objects/object-tiers.ts";
 import type { Queryable } from "./database.ts";
 
 export interface BlobRow {
   readonly size: number;
-  readonly tier: "database" | "object";
+  readonly tier: BlobTier;
+  /** Of its object; null in the tier `database`, and for objects of before uploads had keys of their own. */
+  readonly objectKey: string | null;
+}
+
+/** Where the bytes of a blob lie; null for a row of the database. */
+export function objectOf(
+  tiers: ObjectTiers,
+  project: string,
+  digest: string,
+  { tier, objectKey }: Pick<BlobRow, "tier" | "objectKey">,
+): { readonly store: ObjectStore; readonly key: string } | null {
+  if (tier === "database") return null;
+  return { store: tiers[tier], key: objectKey ?? sharedKey(project, digest) };
 }
 
 /** Null also for one whose bytes were found to be damaged. */
 export async function findBlob(db: Queryable, project: string, digest: string): Promise<BlobRow | null> {
   const { rows } = await db.query<BlobRow>({
     name: "find-blob",
-    text: "SELECT size, tier FROM blobs WHERE project_id = $1 AND digest = $2 AND damaged_at IS NULL",
+    text: `SELECT size, tier, object_key AS "objectKey" FROM blobs
+      WHERE project_id = $1 AND digest = $2 AND damaged_at IS NULL`,
     values: [project, digest],
   });
   return rows[0] ?? null;
@@ -40,7 +56,7 @@ export async function insertDatabaseBlob(
        INSERT INTO blobs (project_id, digest, size, tier) VALUES ($1, $2, $3, 'database')
        ON CONFLICT DO NOTHING RETURNING project_id, digest),
      mended AS (
-       UPDATE blobs SET tier = 'database', damaged_at = NULL
+       UPDATE blobs SET tier = 'database', object_key = NULL, damaged_at = NULL
        WHERE project_id = $1 AND digest = $2 AND damaged_at IS NOT NULL RETURNING project_id, digest)
      INSERT INTO blob_bytes (project_id, digest, data)
      SELECT project_id, digest, $4 FROM (TABLE stored UNION TABLE mended) AS due
@@ -49,15 +65,24 @@ export async function insertDatabaseBlob(
   );
 }
 
-/** For a blob whose bytes are durable in the object store by now. */
-export async function insertObjectBlob(db: Queryable, project: string, digest: string, size: number): Promise<void> {
-  await db.query(
-    `WITH mended AS (
-       UPDATE blobs SET tier = 'object', damaged_at = NULL
-       WHERE project_id = $1 AND digest = $2 AND damaged_at IS NOT NULL)
-     INSERT INTO blobs (project_id, digest, size, tier) VALUES ($1, $2, $3, 'object') ON CONFLICT DO NOTHING`,
-    [project, digest, size],
+/**
+ * For a blob whose bytes are durable in the object store by now. Returns whether the row names this object: it does not
+ * where an equal blob was stored meanwhile.
+ */
+export async function insertObjectBlob(
+  db: Queryable,
+  project: string,
+  digest: string,
+  blob: { readonly size: number; readonly tier: BlobTier; readonly objectKey: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `INSERT INTO blobs (project_id, digest, size, tier, object_key) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (project_id, digest) DO UPDATE
+       SET size = EXCLUDED.size, tier = EXCLUDED.tier, object_key = EXCLUDED.object_key, damaged_at = NULL
+       WHERE blobs.damaged_at IS NOT NULL`,
+    [project, digest, blob.size, blob.tier, blob.objectKey],
   );
+  return rowCount === 1;
 }
 
 export async function readDatabaseBlob(

@@ -23,7 +23,7 @@ export async function insertInlineBlobs(
          SELECT $1, digest, length(data), 'database' FROM given ORDER BY digest
          ON CONFLICT DO NOTHING RETURNING digest),
        mended AS (
-         UPDATE blobs b SET tier = 'database', damaged_at = NULL FROM given g
+         UPDATE blobs b SET tier = 'database', object_key = NULL, damaged_at = NULL FROM given g
          WHERE b.project_id = $1 AND b.digest = g.digest AND b.damaged_at IS NOT NULL RETURNING b.digest)
      INSERT INTO blob_bytes (project_id, digest, data)
      SELECT $1, digest, data FROM given JOIN (TABLE stored UNION TABLE mended) AS due USING (digest)

@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import type { ObjectStore } from "../objects/object-store.ts";
+import type { ObjectTiers } from "../objects/object-tiers.ts";
+import { type BlobRow, objectOf } from "./blob-rows.ts";
 import type { BlobFault } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 
 /** Rows whose bytes the database hashes in one statement. */
 const ROWS_AT_ONCE = 100;
 
-interface Stored {
+interface Stored extends BlobRow {
   readonly digest: string;
-  readonly size: number;
-  readonly tier: "database" | "object";
   /** As it was found before. */
   readonly isFaulty: boolean;
 }
@@ -20,12 +20,12 @@ interface Stored {
  */
 export async function faultyBlobs(
   db: Queryable,
-  objects: { readonly store: ObjectStore; readonly keyOf: (digest: string) => string },
+  objects: ObjectTiers,
   project: string,
   { digests, hashedBytesMax }: { readonly digests: readonly string[]; readonly hashedBytesMax: number },
 ): Promise<Map<string, BlobFault>> {
   const { rows } = await db.query<Stored>(
-    `SELECT digest, size, tier, damaged_at IS NOT NULL AS "isFaulty" FROM blobs
+    `SELECT digest, size, tier, object_key AS "objectKey", damaged_at IS NOT NULL AS "isFaulty" FROM blobs
      WHERE project_id = $1 AND digest = ANY ($2) ORDER BY size, digest`,
     [project, digests],
   );
@@ -44,8 +44,8 @@ export async function faultyBlobs(
   const found = new Map([
     ...(await inDatabase(db, project, hashed, true)),
     ...(await inDatabase(db, project, counted, false)),
-    ...(await inObjects(objects, hashed, true)),
-    ...(await inObjects(objects, counted, false)),
+    ...(await inObjects(objects, project, hashed, true)),
+    ...(await inObjects(objects, project, counted, false)),
   ]);
   await noteDamage(db, project, [...found.keys()]);
   const mended = rows.filter(({ digest, isFaulty }) => isFaulty && !found.has(digest));
@@ -83,15 +83,19 @@ async function inDatabase(
 }
 
 async function inObjects(
-  { store, keyOf }: { readonly store: ObjectStore; readonly keyOf: (digest: string) => string },
+  objects: ObjectTiers,
+  project: string,
   blobs: readonly Stored[],
   hash: boolean,
 ): Promise<Map<string, BlobFault>> {
   const faults = new Map<string, BlobFault>();
-  for (const { digest, size } of blobs.filter(({ tier }) => tier === "object")) {
-    const stat = await store.stat(keyOf(digest));
+  for (const blob of blobs) {
+    const { digest, size } = blob;
+    const object = objectOf(objects, project, digest, blob);
+    if (object === null) continue;
+    const stat = await object.store.stat(object.key);
     if (stat === null) faults.set(digest, "missing");
-    else if (stat.size !== size || (hash && (await digestOf(store, keyOf(digest))) !== digest)) {
+    else if (stat.size !== size || (hash && (await digestOf(object.store, object.key)) !== digest)) {
       faults.set(digest, "damaged");
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -9,9 +9,10 @@ import { type TestContext, test } from "node:test";
 import { testDatabase } from "../../../test/setup/database.ts";
 import { newId } from "../../protocol/ids.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
+import { OBJECT_TIER_MIN_BYTES, oneStore } from "../objects/object-tiers.ts";
 import type { BlobStore } from "./blobs.ts";
 import { Database } from "./database.ts";
-import { OBJECT_TIER_MIN_BYTES, tieredBlobStore } from "./tiered-blob-store.ts";
+import { tieredBlobStore } from "./tiered-blob-store.ts";
 
 interface Setup {
   readonly store: BlobStore;
@@ -29,7 +30,12 @@ async function setup(t: TestContext): Promise<Setup> {
     await rm(folder, { recursive: true, force: true });
   });
   const { rows } = await database.pool.query<{ id: string }>("SELECT id FROM projects");
-  return { store: tieredBlobStore(database, openFolderStore(folder)), database, folder, project: rows[0]!.id };
+  return {
+    store: tieredBlobStore(database, oneStore(openFolderStore(folder))),
+    database,
+    folder,
+    project: rows[0]!.id,
+  };
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -172,4 +178,54 @@ test("a large blob is never whole in memory", async (t) => {
   clearInterval(watch);
   assert.equal(read, size);
   assert.ok(peak - before < 120 * 1024 * 1024, `${Math.round((peak - before) / 1024 / 1024)} MiB more`);
+});
+
+test("each upload has an object of its own: of several at once, one is named and the others are gone", async (t) => {
+  const { store, database, folder, project } = await setup(t);
+  const bytes = randomBytes(OBJECT_TIER_MIN_BYTES);
+  await Promise.all(Array.from({ length: 4 }, () => store.put(project, sha256(bytes), bytes.length, streamed(bytes))));
+  const { rows } = await database.pool.query<{ object_key: string }>("SELECT object_key FROM blobs");
+  assert.deepEqual(await files(folder), [join(folder, "objects", rows[0]!.object_key)]);
+});
+
+test("a damaged blob that is stored again gets a new object, whatever is left of the old one", async (t) => {
+  const { store, database, folder, project } = await setup(t);
+  const bytes = randomBytes(OBJECT_TIER_MIN_BYTES);
+  const digest = sha256(bytes);
+  await store.put(project, digest, bytes.length, bytes);
+  const [first] = await files(folder);
+  // As it was called before uploads had keys of their own.
+  const shared = join(folder, "objects", "blobs", project, digest.slice(0, 2), digest);
+  await rename(first!, shared);
+  await database.pool.query("UPDATE blobs SET object_key = NULL");
+  assert.ok((await buffer((await store.open(project, digest))!.stream)).equals(bytes), "it is still read");
+  await truncate(shared, 100);
+  assert.deepEqual([...(await store.faulty(project, [digest], 0))], [[digest, "damaged"]]);
+  await store.put(project, digest, bytes.length, bytes);
+  assert.ok((await buffer((await store.open(project, digest))!.stream)).equals(bytes));
+  assert.deepEqual([...(await store.faulty(project, [digest], bytes.length))], []);
+});
+
+test("the largest blobs go to the store of large ones, and stay readable when the sizes are changed", async (t) => {
+  const { database, folder, project } = await setup(t);
+  const sizes = { objectMinBytes: 1000, largeMinBytes: 2000 };
+  const [object, large] = [openFolderStore(join(folder, "main")), openFolderStore(join(folder, "large"))];
+  const store = tieredBlobStore(database, { object, large, ...sizes });
+  const blobs = [999, 1000, 1999, 2000].map((size) => randomBytes(size));
+  for (const bytes of blobs) await store.put(project, sha256(bytes), bytes.length, bytes);
+  const { rows } = await database.pool.query("SELECT size, tier FROM blobs ORDER BY size");
+  assert.deepEqual(
+    rows.map(({ size, tier }) => [size, tier]),
+    [
+      [999, "database"],
+      [1000, "object"],
+      [1999, "object"],
+      [2000, "large"],
+    ],
+  );
+  assert.deepEqual([(await files(join(folder, "main"))).length, (await files(join(folder, "large"))).length], [2, 1]);
+  const later = tieredBlobStore(database, { object, large, objectMinBytes: 10, largeMinBytes: 20 });
+  for (const bytes of blobs) {
+    assert.ok((await buffer((await later.open(project, sha256(bytes)))!.stream)).equals(bytes));
+  }
 });

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import type { ByteRange, ObjectStore } from "../objects/object-store.ts";
+import { newObjectKey } from "../objects/object-key.ts";
+import type { ByteRange } from "../objects/object-store.ts";
+import { type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
 import {
   type BlobRow,
   findBlob,
   insertDatabaseBlob,
   insertObjectBlob,
   missingBlobs,
+  objectOf,
   readDatabaseBlob,
 } from "./blob-rows.ts";
 import type { BlobStore, OpenBlob } from "./blobs.ts";
@@ -14,51 +17,42 @@ import { announcedBytes, damaged, storedBytes } from "./checked-bytes.ts";
 import type { Database } from "./database.ts";
 import { faultyBlobs } from "./faulty-blobs.ts";
 
-/** Below this a blob is a row, committed and backed up with everything else; from here on it is an object. */
-export const OBJECT_TIER_MIN_BYTES = 10 * 1024 * 1024;
-
-/** Small blobs in PostgreSQL, others in the object store; both behind one interface. */
-export function tieredBlobStore({ pool }: Database, objects: ObjectStore): BlobStore {
+/** Small blobs in PostgreSQL, larger ones in the object store of their size; all behind one interface. */
+export function tieredBlobStore({ pool }: Database, objects: ObjectTiers): BlobStore {
   return {
     missing: async (project, digests) => await missingBlobs(pool, project, digests),
     put: async (project, digest, size, bytes) => {
       const checked = announcedBytes(digest, size, bytes instanceof Uint8Array ? [bytes] : bytes);
       if ((await findBlob(pool, project, digest)) !== null) return await readToEnd(checked);
-      if (size < OBJECT_TIER_MIN_BYTES) {
+      const tier = tierOf(objects, size);
+      if (tier === "database") {
         return await insertDatabaseBlob(pool, project, digest, await collect(checked, size));
       }
-      // A crash between the two leaves an object that no row names: it is used by the next put of the same bytes.
-      await objects.put(objectKey(project, digest), checked);
-      await insertObjectBlob(pool, project, digest, size);
+      const objectKey = newObjectKey(project, digest);
+      await objects[tier].put(objectKey, checked, size);
+      // Of several uploads of one blob at once the first counts; the objects of the others are nobody's.
+      const counts = await insertObjectBlob(pool, project, digest, { size, tier, objectKey });
+      if (!counts) await objects[tier].delete(objectKey);
     },
-    faulty: async (project, digests, hashedBytesMax) => {
-      const stored = { store: objects, keyOf: (digest: string) => objectKey(project, digest) };
-      return await faultyBlobs(pool, stored, project, { digests, hashedBytesMax });
-    },
+    faulty: async (project, digests, hashedBytesMax) =>
+      await faultyBlobs(pool, objects, project, { digests, hashedBytesMax }),
     open: async (project, digest, range) => {
       const row = await findBlob(pool, project, digest);
       if (row === null) return null;
-      const source =
-        row.tier === "object"
-          ? await openObject(objects, project, digest, range)
-          : await openRow(pool, project, digest, row, range);
-      return { size: row.size, stream: source };
+      const object = objectOf(objects, project, digest, row);
+      const stream =
+        object === null ? await openRow(pool, project, digest, row, range) : await openObject(object, digest, range);
+      return { size: row.size, stream };
     },
   };
 }
 
-/** Two characters of the digest keep folders small. */
-function objectKey(project: string, digest: string): string {
-  return `blobs/${project}/${digest.slice(0, 2)}/${digest}`;
-}
-
 async function openObject(
-  objects: ObjectStore,
-  project: string,
+  { store, key }: NonNullable<ReturnType<typeof objectOf>>,
   digest: string,
   range: ByteRange | undefined,
 ): Promise<OpenBlob["stream"]> {
-  const opened = await objects.open(objectKey(project, digest), range);
+  const opened = await store.open(key, range);
   if (opened === null) throw damaged(digest);
   return range === undefined ? storedBytes(digest, opened.stream) : opened.stream;
 }
