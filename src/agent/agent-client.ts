@@ -17,6 +17,13 @@ import {
   type PollRequest,
   PollResponse,
 } from "../protocol/agent-api.ts";
+import {
+  BLOB_BATCH_CONTENT_TYPE,
+  BlobBatchStored,
+  type BlobWithBytes,
+  decodeBlobBatch,
+  encodeBlobBatch,
+} from "../protocol/blob-batch.ts";
 import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
@@ -111,6 +118,36 @@ export class AgentClient implements Disposable {
     const path = `runs/${run}/blobs/${blob.digest}?epoch=${epoch}`;
     const headers = { "content-type": "application/octet-stream", "content-length": blob.size };
     await this.#answer(this.#signed("PUT", path, blob.bytes, headers, TRANSFER, signal), BlobStored);
+  }
+
+  /** Stores many small blobs in one request: see blob-batch.ts. */
+  async putBlobs(run: string, epoch: number, blobs: readonly BlobWithBytes[], signal?: AbortSignal): Promise<void> {
+    const headers = { "content-type": BLOB_BATCH_CONTENT_TYPE };
+    const body = encodeBlobBatch(blobs);
+    const path = `runs/${run}/blobs?epoch=${epoch}`;
+    await this.#answer(this.#signed("POST", path, body, headers, PATIENT, signal), BlobBatchStored);
+  }
+
+  /** Some or all of these blobs, if they are small; the caller checks their digests and asks for the others alone. */
+  async getBlobs(
+    run: string,
+    epoch: number,
+    digests: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<BlobWithBytes[]> {
+    const headers = { "content-type": JSON_TYPE, accept: BLOB_BATCH_CONTENT_TYPE };
+    const body = JSON.stringify({ epoch, digests });
+    const request = this.#signed("POST", `runs/${run}/blobs/read`, body, headers, PATIENT, signal);
+    const answer = await this.#send(request);
+    const batch = await readBody(request, answer).catch((error: unknown) => {
+      throw noAnswer(error);
+    });
+    if (answer.status !== 200) throw answerError(request, answer, batch);
+    try {
+      return decodeBlobBatch(batch);
+    } catch (error) {
+      throw unexpectedAnswer(request, answer, error as Error);
+    }
   }
 
   /** Opens a blob for reading from `offset` on; the caller checks the digest of what arrives. */

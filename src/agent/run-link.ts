@@ -2,20 +2,25 @@ import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { LeaseRef } from "../protocol/agent-api.ts";
 import type { Content } from "../protocol/artifacts.ts";
+import { BATCHED_BLOB_MAX_BYTES } from "../protocol/blob-batch.ts";
 import type { CancelFacts } from "../protocol/cancel.ts";
 import type { BerthError } from "../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { BlobSource } from "../runtime/attempt-work.ts";
 import type { BlobCache } from "../runtime/blob-cache.ts";
-import { blobsOf } from "../runtime/folder-manifest.ts";
+import { blobsOf, type OwnBlob } from "../runtime/folder-manifest.ts";
 import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
+import { BulkUploads } from "./bulk-uploads.ts";
 import { Commits, isInline } from "./commits.ts";
 import type { Journal } from "./journal.ts";
 import { LogShipper } from "./log-shipper.ts";
 import { Outbox } from "./outbox.ts";
 import { retrying } from "./retry.ts";
 import { type LocalBlob, Uploads } from "./uploads.ts";
+
+/** From here on, blobs that become due together are sent in batches. */
+const BULK_MIN_BLOBS = 8;
 
 export interface RunLinkOptions {
   readonly lease: LeaseRef;
@@ -40,6 +45,7 @@ export class RunLink implements Disposable {
   readonly source: BlobSource;
   readonly #options: RunLinkOptions;
   readonly #uploads: Uploads;
+  readonly #bulk: BulkUploads;
   readonly #closed = new AbortController();
   readonly #holds: Disposable[] = [];
 
@@ -49,7 +55,9 @@ export class RunLink implements Disposable {
     const { run, epoch } = lease;
     const signal = this.#closed.signal;
     const onRefused = (error: BerthError) => options.onRefused(error);
-    this.#uploads = new Uploads({ client, run, epoch, permits: options.uploadPermits, signal, log });
+    const uploads = { client, run, epoch, permits: options.uploadPermits, signal, log };
+    this.#uploads = new Uploads(uploads);
+    this.#bulk = new BulkUploads({ ...uploads, pathOf: (blob) => this.#local(blob).path });
     this.source = cache.sourceOf((digest, _size, abort) =>
       fetchBlob(client, lease, digest, { signal: AbortSignal.any([abort, signal]), log }),
     );
@@ -122,18 +130,27 @@ export class RunLink implements Disposable {
 
   async #upload(outputs: readonly Content[]): Promise<void> {
     const blobs = (await Promise.all(outputs.map((content) => blobsOf(this.source, content)))).flat();
-    await this.#uploads.ensureStored(blobs.map((blob) => this.#local(blob)));
+    await this.#ensureStored(blobs);
+  }
+
+  /** What is many and small goes together, anything else by itself. */
+  async #ensureStored(blobs: readonly OwnBlob[]): Promise<void> {
+    const isBulk = ({ size }: OwnBlob) => blobs.length >= BULK_MIN_BLOBS && size <= BATCHED_BLOB_MAX_BYTES;
+    const alone = blobs.filter((blob) => !isBulk(blob)).map((blob) => this.#local(blob));
+    await Promise.all([this.#bulk.ensureStored(blobs.filter(isBulk)), this.#uploads.ensureStored(alone)]);
   }
 
   /** Uploads again what the server misses of these events' outputs. */
   async #restore(digests: readonly string[], bodies: readonly AgentEventBody[]): Promise<void> {
     this.#uploads.forget(digests);
+    this.#bulk.forget(digests);
     const contents = bodies
       .flatMap((body) => (body.type === "attempt.finished" ? body.outputs : []))
       .map(({ content }) => content);
     const blobs = (await Promise.all(contents.map((content) => blobsOf(this.source, content)))).flat();
-    const missing = new Map(blobs.filter(({ digest }) => digests.includes(digest)).map((blob) => [blob.digest, blob]));
-    await this.#uploads.ensureStored([...missing.values()].map((blob) => this.#local(blob)));
+    const wanted = new Set(digests);
+    const missing = new Map(blobs.filter(({ digest }) => wanted.has(digest)).map((blob) => [blob.digest, blob]));
+    await this.#ensureStored([...missing.values()]);
   }
 
   #local({ digest, size }: { readonly digest: string; readonly size: number }): LocalBlob {

@@ -12,6 +12,7 @@ import {
   PollRequest,
   RegisterRequest,
 } from "../../protocol/agent-api.ts";
+import { decodeBlobBatch, encodeBlobBatch, ReadBlobsRequest } from "../../protocol/blob-batch.ts";
 import { type CacheHit, type CacheLookup, CacheLookups } from "../../protocol/cache.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
@@ -296,20 +297,35 @@ export class FakeServer implements AsyncDisposable {
       return { hits: lookups.map((lookup) => this.cached(lookup)) };
     }
     if (kind === "logs") return run.takeLogs(body, lease);
+    if (kind === "blobs" && digest === "read") {
+      const { epoch, digests } = ReadBlobsRequest.parse(JSON.parse(body.toString()));
+      lease(epoch);
+      const found = digests.map((one) => ({ digest: one, bytes: this.blobs.get(one) }));
+      return encodeBlobBatch(found.flatMap(({ digest: one, bytes }) => (bytes ? [{ digest: one, bytes }] : [])));
+    }
     if (kind === "blobs" && digest === "missing") {
       const { epoch, digests } = MissingBlobsRequest.parse(JSON.parse(body.toString()));
       lease(epoch);
       return { missing: digests.filter((one) => !this.blobs.has(one)) };
     }
     lease(Number(new URL(request.url!, "http://x").searchParams.get("epoch")));
+    if (digest === undefined) {
+      const batch = decodeBlobBatch(body);
+      for (const { digest: one, bytes } of batch) this.#store(one, Buffer.from(bytes));
+      return { stored: batch.length };
+    }
     if (request.method === "GET") {
-      const bytes = this.blobs.get(digest!);
+      const bytes = this.blobs.get(digest);
       if (bytes === undefined) throw new BerthError("not_found", `no blob ${digest}`);
       return bytes;
     }
-    if (createHash("sha256").update(body).digest("hex") !== digest)
-      throw new BerthError("digest_mismatch", "other bytes");
-    this.blobs.set(digest, body);
+    this.#store(digest, body);
     return { digest, size: body.length };
+  }
+
+  #store(digest: string, bytes: Buffer): void {
+    if (createHash("sha256").update(bytes).digest("hex") !== digest)
+      throw new BerthError("digest_mismatch", "other bytes");
+    this.blobs.set(digest, bytes);
   }
 }

@@ -22,6 +22,7 @@ import {
   testWorker,
 } from "../../../test/setup/server.ts";
 import { createTrigger, webhookHeaders } from "../../../test/setup/trigger-fixture.ts";
+import { encodeBlobBatch } from "../../protocol/blob-batch.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { TriggerWithSecret } from "../../protocol/triggers.ts";
 import { newSecretToken } from "../secret-token.ts";
@@ -87,6 +88,11 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /agent/runs/:run/blobs/missing": { body: { epoch, digests: [DIGEST] } },
     "PUT /agent/runs/:run/blobs/:digest": { query: `epoch=${epoch}`, bytes: BLOB },
     "GET /agent/runs/:run/blobs/:digest": { query: `epoch=${epoch}` },
+    "POST /agent/runs/:run/blobs": {
+      query: `epoch=${epoch}`,
+      bytes: encodeBlobBatch([{ digest: DIGEST, bytes: BLOB }]),
+    },
+    "POST /agent/runs/:run/blobs/read": { body: { epoch, digests: [DIGEST] } },
     "POST /blobs/missing": { body: { digests: [DIGEST] } },
     "PUT /blobs/:digest": { bytes: BLOB },
     "POST /pipelines/validate": { body: { text: CHAIN } },

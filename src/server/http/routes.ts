@@ -1,5 +1,6 @@
 import type { Services } from "../services.ts";
 import { agentRegistrationRoute } from "./agent-registration.ts";
+import { blobBatchRoutes } from "./blob-batches.ts";
 import { blobRoutes } from "./blobs.ts";
 import { healthRoutes } from "./health.ts";
 import { registrationTokenRoutes } from "./registration-tokens.ts";
@@ -17,6 +18,7 @@ export function allRoutes(services: Services, version: string): Route[] {
     ...workerRoutes(services),
     agentRegistrationRoute(services),
     ...blobRoutes(services),
+    ...blobBatchRoutes(services),
     ...runRoutes(services),
   ];
 }

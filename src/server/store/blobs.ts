@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { BlobWithBytes } from "../../protocol/blob-batch.ts";
 import type { ByteRange } from "../objects/object-store.ts";
 
 /** Bytes by SHA-256, once per project, in the tier that their size asks for. See ../objects/ for the object stores. */
@@ -10,6 +11,16 @@ export interface BlobStore {
    * fewer than `size`. Storing what is there already reads the stream to its end and changes nothing.
    */
   put(project: string, digest: string, size: number, bytes: Readable | Uint8Array): Promise<void>;
+  /**
+   * Stores many small blobs, those that become rows in one statement: all of them, or none when the bytes of one are
+   * others (`digest_mismatch`).
+   */
+  putSmall(project: string, blobs: readonly BlobWithBytes[]): Promise<void>;
+  /**
+   * Many small blobs at once, whole and checked, in the order asked for and with at most `bytesMax` together. May leave
+   * out any, such as what is missing, damaged, or not in the database: each can be asked for alone.
+   */
+  readSmall(project: string, digests: readonly string[], bytesMax: number): Promise<BlobWithBytes[]>;
   /**
    * Which of these blobs cannot be read as they were stored. All are looked for; hashed are as many as have at most
    * `hashedBytesMax` together, the smallest first. What was found is absent from then on, until it is put again.

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import type { BlobWithBytes } from "../../protocol/blob-batch.ts";
+import { forEachLimit } from "../../std/for-each-limit.ts";
 import { newObjectKey } from "../objects/object-key.ts";
 import type { ByteRange } from "../objects/object-store.ts";
 import { type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
@@ -14,26 +16,41 @@ import {
 } from "./blob-rows.ts";
 import type { BlobStore, OpenBlob } from "./blobs.ts";
 import { announcedBytes, damaged, storedBytes } from "./checked-bytes.ts";
+import { insertInlineBlobs } from "./commit-blobs.ts";
 import type { Database } from "./database.ts";
 import { faultyBlobs } from "./faulty-blobs.ts";
+import { readSmallBlobs, requireOwnBytes } from "./small-blobs.ts";
+
+/** Objects of one batch of small blobs that are written at once, where even small ones are objects. */
+const OBJECTS_AT_ONCE = 8;
 
 /** Small blobs in PostgreSQL, larger ones in the object store of their size; all behind one interface. */
 export function tieredBlobStore({ pool }: Database, objects: ObjectTiers): BlobStore {
+  const put: BlobStore["put"] = async (project, digest, size, bytes) => {
+    const checked = announcedBytes(digest, size, bytes instanceof Uint8Array ? [bytes] : bytes);
+    if ((await findBlob(pool, project, digest)) !== null) return await readToEnd(checked);
+    const tier = tierOf(objects, size);
+    if (tier === "database") {
+      return await insertDatabaseBlob(pool, project, digest, await collect(checked, size));
+    }
+    const objectKey = newObjectKey(project, digest);
+    await objects[tier].put(objectKey, checked, size);
+    // Of several uploads of one blob at once the first counts; the objects of the others are nobody's.
+    const counts = await insertObjectBlob(pool, project, digest, { size, tier, objectKey });
+    if (!counts) await objects[tier].delete(objectKey);
+  };
   return {
     missing: async (project, digests) => await missingBlobs(pool, project, digests),
-    put: async (project, digest, size, bytes) => {
-      const checked = announcedBytes(digest, size, bytes instanceof Uint8Array ? [bytes] : bytes);
-      if ((await findBlob(pool, project, digest)) !== null) return await readToEnd(checked);
-      const tier = tierOf(objects, size);
-      if (tier === "database") {
-        return await insertDatabaseBlob(pool, project, digest, await collect(checked, size));
-      }
-      const objectKey = newObjectKey(project, digest);
-      await objects[tier].put(objectKey, checked, size);
-      // Of several uploads of one blob at once the first counts; the objects of the others are nobody's.
-      const counts = await insertObjectBlob(pool, project, digest, { size, tier, objectKey });
-      if (!counts) await objects[tier].delete(objectKey);
+    put,
+    putSmall: async (project, batch) => {
+      requireOwnBytes(batch);
+      const isRow = ({ bytes }: BlobWithBytes) => tierOf(objects, bytes.length) === "database";
+      const rows = batch.filter(isRow).map(({ digest, bytes }) => [digest, bytes] as const);
+      await insertInlineBlobs(pool, project, new Map(rows));
+      const others = batch.filter((blob) => !isRow(blob));
+      await forEachLimit(others, OBJECTS_AT_ONCE, ({ digest, bytes }) => put(project, digest, bytes.length, bytes));
     },
+    readSmall: async (project, digests, bytesMax) => await readSmallBlobs(pool, project, digests, bytesMax),
     faulty: async (project, digests, hashedBytesMax) =>
       await faultyBlobs(pool, objects, project, { digests, hashedBytesMax }),
     open: async (project, digest, range) => {

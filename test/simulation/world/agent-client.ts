@@ -8,6 +8,7 @@ import type {
   LeaseRef,
   PollRequest,
 } from "../../../src/protocol/agent-api.ts";
+import type { BlobWithBytes } from "../../../src/protocol/blob-batch.ts";
 import type { CacheLookup } from "../../../src/protocol/cache.ts";
 import type { Network } from "../network.ts";
 import type { ServerApi } from "../server-api.ts";
@@ -87,6 +88,16 @@ export class AgentClient implements Omit<Public<RealAgentClient>, "clock" | type
   ): Promise<void> {
     const bytes = blob.bytes instanceof Readable ? await buffer(blob.bytes) : Buffer.from(blob.bytes);
     await callFrom(this.#identity, "putBlob", [run, epoch, blob.digest, bytes], { deadlineMs: PATIENT_MS, signal });
+  }
+
+  /** One after another: what becomes of requests is what is simulated, not how many there are. */
+  async putBlobs(run: string, epoch: number, blobs: readonly BlobWithBytes[], signal?: AbortSignal): Promise<void> {
+    for (const blob of blobs) await this.putBlob(run, epoch, blob, signal);
+  }
+
+  /** Leaves all of them out, so that each is asked for alone. */
+  async getBlobs(): Promise<BlobWithBytes[]> {
+    return [];
   }
 
   async getBlob(run: string, epoch: number, digest: string, offset: number, signal?: AbortSignal): Promise<Readable> {

@@ -1,0 +1,61 @@
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { z } from "zod";
+import {
+  BLOB_BATCH_CONTENT_TYPE,
+  BLOB_BATCH_LINE_MAX_BYTES,
+  BLOB_BATCH_MAX_BYTES,
+  BlobBatchStored,
+  decodeBlobBatch,
+  encodeBlobBatch,
+  ReadBlobsRequest,
+} from "../../protocol/blob-batch.ts";
+import { idOf } from "../../protocol/ids.ts";
+import type { Services } from "../services.ts";
+import { requireLease } from "../store/leases.ts";
+import { workerOf } from "./callers.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+const OfRun = z.object({ run: idOf("run") });
+
+/** Many small blobs at once, for the holder of a run: a folder of many files is a request per thousand of them. */
+export function blobBatchRoutes({ blobs, database }: Services): Route[] {
+  const agent = { kind: "agent", boot: "current" } as const;
+  return [
+    defineRoute({
+      method: "POST",
+      path: "/agent/runs/:run/blobs",
+      access: agent,
+      summary: "Store many small blobs",
+      tag: "agent",
+      schemas: {
+        params: OfRun,
+        query: z.object({ epoch: z.coerce.number().int().min(1) }),
+        response: BlobBatchStored,
+      },
+      rawBody: { contentType: BLOB_BATCH_CONTENT_TYPE, maxBytes: BLOB_BATCH_MAX_BYTES + BLOB_BATCH_LINE_MAX_BYTES },
+      errors: ["not_found", "stale_epoch", "digest_mismatch", "storage_full", "invalid_body"],
+      handler: async ({ params: { run }, query: { epoch }, principal, project, request }) => {
+        await requireLease(database.pool, { project, worker: workerOf(principal).worker, run, epoch });
+        const batch = decodeBlobBatch(await buffer(request.body as Readable));
+        await blobs.putSmall(project, batch);
+        return { stored: batch.length };
+      },
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/agent/runs/:run/blobs/read",
+      access: agent,
+      summary: "Read many small blobs",
+      tag: "agent",
+      schemas: { params: OfRun, body: ReadBlobsRequest },
+      streams: BLOB_BATCH_CONTENT_TYPE,
+      errors: ["not_found", "stale_epoch"],
+      handler: async ({ params: { run }, body: { epoch, digests }, principal, project, reply }) => {
+        await requireLease(database.pool, { project, worker: workerOf(principal).worker, run, epoch });
+        reply.type(BLOB_BATCH_CONTENT_TYPE);
+        return encodeBlobBatch(await blobs.readSmall(project, digests, BLOB_BATCH_MAX_BYTES));
+      },
+    }),
+  ];
+}
