@@ -36,7 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/replay.ts"),
   },
   { name: "cancel", summary: "cancel a run", load: () => import("./commands/cancel.ts") },
-  { name: "artifacts", summary: "list and download artifacts", load: () => import("./commands/artifacts.ts") },
+  {
+    name: "artifacts",
+    summary: "list and download artifacts; say where they come from",
+    load: () => import("./commands/artifacts.ts"),
+  },
   {
     name: "cache",
     summary: "say what is taken from the cache, and why; or give it up",

@@ -96,6 +96,8 @@ test("wrong usage is exit code 2 with a hint, and nothing on stdout", async () =
     [["token", "create", "--name", "ci", "--role", "viewer", "--expires", "soon"], /30m, 12h or 90d/],
     [["artifacts", "get", "wine"], /does not name an artifact/],
     [["artifacts", "get", "../../etc/passwd"], /does not name an artifact/],
+    [["artifacts", "lineage", "wine/a/b", "--direction", "left"], /"left" is no direction/],
+    [["artifacts", "lineage", "wine/a/b", "--dot", "--json"], /use one/],
     [["agent", "start"], /not registered as a worker/],
     [["agent", "register", "--server", "http://x"], /registration token is needed/],
     [["workers", "--server", "http://127.0.0.1:1"], /no token for/],

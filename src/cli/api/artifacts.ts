@@ -61,6 +61,6 @@ export function openContent(
   return api.stream(`${artifactPath(artifact)}/content`, { query, signal });
 }
 
-function artifactPath({ pipeline, step, name, version }: ArtifactReference): string {
+export function artifactPath({ pipeline, step, name, version }: ArtifactReference): string {
   return `/artifacts/${pipeline}/${step}/${name}/${version ?? "latest"}`;
 }

@@ -1,12 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { Name } from "../../protocol/names.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
-import { type ArtifactReference, readVersion } from "../api/artifacts.ts";
+import { readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
+import { parseReference } from "../artifacts/parse-reference.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
@@ -58,24 +58,6 @@ async function getArtifact(context: CliContext, text: string, options: Options):
       console.out(`${plainText(path)}  ${console.style.dim(`${artifact}, ${formatSize(item.size)}, SHA-256 checked`)}`);
   }
   if (options.json) console.out(JSON.stringify(written, null, 2));
-}
-
-function parseReference(text: string): ArtifactReference {
-  const [pipeline, step, name, version, ...rest] = text.split("/");
-  const named = [pipeline, step, name].every((part) => Name.safeParse(part).success);
-  const versioned = version === undefined || version === "latest" || /^[1-9]\d{0,8}$/.test(version);
-  if (!named || !versioned || rest.length > 0) {
-    throw usageError(
-      `"${text}" does not name an artifact.`,
-      "Write it like wine/report/summary, or wine/report/summary/3.",
-    );
-  }
-  return {
-    pipeline: pipeline!,
-    step: step!,
-    name: name!,
-    version: version === undefined || version === "latest" ? null : Number(version),
-  };
 }
 
 /** A plain step's artifact goes right into the folder; items each into one of their own. */

@@ -3,6 +3,7 @@ import { ArtifactDetail, ArtifactVersion, PageQuery, pageOf } from "../../protoc
 import type { Services } from "../services.ts";
 import { type ArtifactItem, lineageOf, listArtifactVersions, listItems } from "../store/artifacts.ts";
 import { artifactContentRoute } from "./artifact-content.ts";
+import { artifactLineageRoute } from "./artifact-lineage.ts";
 import { ArtifactParams, versionOf } from "./artifact-reference.ts";
 import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
@@ -81,6 +82,7 @@ export function artifactRoutes(services: Services): Route[] {
       },
     }),
     artifactContentRoute(services),
+    artifactLineageRoute(services),
   ];
 }
 
