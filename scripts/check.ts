@@ -8,6 +8,7 @@ const root = resolve(import.meta.dirname, "..");
 const CHECKS: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: "format and lint", command: ["biome", "check", "--error-on-warnings", "."] },
   { name: "types", command: ["tsc", "--noEmit"] },
+  { name: "types of the TypeScript SDK", command: ["tsc", "--project", "sdk/typescript"] },
   {
     name: "type-aware lint",
     command: ["oxlint", "--type-aware", "--deny-warnings", "src", "scripts", "bench", "test"],

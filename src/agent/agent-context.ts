@@ -21,7 +21,7 @@ export interface OpenBackend {
 export interface AgentContext {
   readonly home: string;
   readonly installation: string;
-  /** Host path of the Python SDK. */
+  /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
   readonly config: AgentConfig;
   readonly client: AgentClient;

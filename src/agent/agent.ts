@@ -37,7 +37,7 @@ export interface AgentOptions {
   /** In order of preference for runs that name none. */
   readonly backends: readonly ExecutionBackend[];
   readonly version: string;
-  /** Folder of the Python SDK; default: the one of this checkout. */
+  /** Folder with the step SDKs; default: the one of this checkout. */
   readonly sdk?: string;
   /** See config.ts; all optional. */
   readonly settings?: unknown;
@@ -61,7 +61,7 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
-const DEFAULT_SDK = join(import.meta.dirname, "../../sdk/python");
+const DEFAULT_SDK = join(import.meta.dirname, "../../sdk");
 
 const INSPECT_INTERVAL_MS = 30_000;
 /** Left-over objects and folders are looked for this often. */

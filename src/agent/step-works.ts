@@ -50,7 +50,7 @@ export interface StepWorksOptions {
   readonly outputs: ReadonlyMap<string, Readonly<Record<string, Content>>>;
   readonly images: RunImages;
   readonly capabilities: Capabilities;
-  /** Host path of the Python SDK. */
+  /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
   readonly config: WorkerShare & Pick<AgentConfig, "graceMs">;
   /** Attempts that an earlier process made under this lease. */

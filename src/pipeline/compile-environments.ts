@@ -19,6 +19,8 @@ const KINDS = Object.keys(KEYS) as (keyof typeof KEYS)[];
 export interface Environments {
   /** The environment that a step asks for; null when there is none, which has then been reported. */
   choose(step: string, spec: StepSpec): string | null;
+  /** By what `choose` gave; null where that or the environment itself was reported. */
+  get(name: string | null): Environment | null;
   /** Those that steps use, by name. Warns about the others. */
   used(): Record<string, Environment>;
 }
@@ -78,6 +80,7 @@ export function compileEnvironments(compilation: Compilation): Environments {
       if (name !== null) chosen.add(name);
       return name;
     },
+    get: (name) => (name === null ? null : (all.get(name) ?? null)),
     used() {
       const result: Record<string, Environment> = {};
       for (const [name, environment] of all) {

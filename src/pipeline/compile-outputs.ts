@@ -33,7 +33,7 @@ function compileList(paths: readonly string[], spec: StepSpec, listPath: Path, {
       problems.add([...listPath, index], PICKLE_UNSAID);
     } else {
       // A function's output without an ending is a name, whose path follows from the type.
-      const isName = spec.python !== undefined && path === name;
+      const isName = isFunction(spec) && path === name;
       outputs[name] = isName ? compileOutput(name, {}, spec) : compileOutput(name, path, spec);
     }
   }
@@ -64,13 +64,18 @@ function compileRecord(
 function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPlan {
   const { path, type, optional, when } = typeof spec === "string" ? { path: spec } : spec;
   // What a function returns is written as JSON unless something else is said.
-  const known = type ?? (path !== undefined ? typeOfPath(path) : step.python !== undefined ? "json" : "file");
+  const known = type ?? (path !== undefined ? typeOfPath(path) : isFunction(step) ? "json" : "file");
   return {
     path: (path ?? defaultPath(name, known)).replace(/\/$/, ""),
     type: known,
     optional: optional ?? false,
     when: when ?? "success",
   };
+}
+
+/** Whether values are written by a step SDK. */
+function isFunction({ python, typescript }: StepSpec): boolean {
+  return python !== undefined || typescript !== undefined;
 }
 
 /** No output may lie inside another: each is a version of its own. */

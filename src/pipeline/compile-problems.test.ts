@@ -90,7 +90,7 @@ test("what is missing is asked for, with advice", () => {
     problemsOf("name: p\nsteps: { a: { run: x } }").join(),
     /has no environment to run in: add an "environment"/,
   );
-  assert.match(problemsInSteps("{ a: {} }").join(), /needs one of run, command and python/);
+  assert.match(problemsInSteps("{ a: {} }").join(), /needs one of run, command, python and typescript/);
   assert.match(problemsInSteps("{ a: { run: x, command: [x] } }").join(), /has run and command: choose one/);
   assert.match(problemsInSteps("{ a: }").join(), /expected a mapping, found nothing/);
 });

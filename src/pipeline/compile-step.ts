@@ -1,4 +1,4 @@
-import type { Action, StepPlan } from "../protocol/plan.ts";
+import type { Action, Environment, StepPlan } from "../protocol/plan.ts";
 import { checkTemplates, type Known, warnOfSingleQuotes } from "./check-templates.ts";
 import type { Compilation } from "./compilation.ts";
 import { compileCondition } from "./compile-condition.ts";
@@ -7,6 +7,7 @@ import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./
 import { compileMatrix } from "./compile-matrix.ts";
 import { compileNeeds } from "./compile-needs.ts";
 import { compileRetry } from "./compile-retry.ts";
+import { checkTypescriptTypes, compileTypescript } from "./compile-typescript.ts";
 import { durationOf, parseMemory } from "./quantity.ts";
 import type { StepSpec } from "./schema.ts";
 import { FIXED_NAMES } from "./template.ts";
@@ -31,11 +32,11 @@ export function compileStep(
   const inputs = compileInputs(name, spec, outputs, compilation);
   const batch = compileBatch(name, spec, outputs, compilation);
   const env = compilation.textsOf(spec.env, [...path, "env"]);
-  const action = compileAction(name, spec, compilation);
+  const environment = environments.choose(name, spec);
+  const action = compileAction(name, spec, environments.get(environment), compilation);
   const known = templateNames(name, spec, compilation);
   checkStepTemplates(name, spec, env, known, compilation);
   const when = compileCondition(name, spec, outputs, compilation);
-  const environment = environments.choose(name, spec);
   const plan = {
     name,
     needs: compileNeeds(name, { inputs, batch, when }, previous, compilation),
@@ -53,20 +54,26 @@ export function compileStep(
     failFast: spec.fail_fast ?? null,
     network: spec.network ?? "run",
   };
+  if (spec.typescript !== undefined) checkTypescriptTypes(name, plan, compilation);
   // A step without environment or action cannot run, but its place in the graph is checked all the same.
   return { ...plan, environment: environment ?? name, action: action ?? { kind: "shell", script: ":" } };
 }
 
-const ACTIONS = ["run", "command", "python"] as const;
+const ACTIONS = ["run", "command", "python", "typescript"] as const;
 
-function compileAction(step: string, spec: StepSpec, compilation: Compilation): Action | null {
+function compileAction(
+  step: string,
+  spec: StepSpec,
+  environment: Environment | null,
+  compilation: Compilation,
+): Action | null {
   const path = ["steps", step];
   const given = ACTIONS.filter((key) => spec[key] !== undefined);
   if (given.length !== 1) {
     if (given.length > 1)
       compilation.problems.add([...path, given[1]!], `has ${given.join(" and ")}: choose one`, "entry");
     else if (!ACTIONS.some((key) => compilation.isDamaged(...path, key))) {
-      compilation.problems.add(path, "needs one of run, command and python", "entry");
+      compilation.problems.add(path, "needs one of run, command, python and typescript", "entry");
     }
     return null;
   }
@@ -76,6 +83,7 @@ function compileAction(step: string, spec: StepSpec, compilation: Compilation): 
     if (argv[0] === "") compilation.problems.add([...path, "command", 0], "the program's name is empty");
     return { kind: "command", argv };
   }
+  if (spec.typescript !== undefined) return compileTypescript(step, spec.typescript, environment, compilation);
   const [module, name] = spec.python!.split(":") as [string, string];
   return { kind: "python", module, function: name };
 }

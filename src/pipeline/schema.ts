@@ -56,7 +56,7 @@ export const InputSpec = z.union([
       .enum(["folder", "lines", "csv", "json"])
       .optional()
       .describe("How the outputs of a batch or matrix step are joined, in item order. Default: folder."),
-    type: ArtifactType.optional().describe("How a python: step gets it. Default: the type of the output."),
+    type: ArtifactType.optional().describe("How a function gets it. Default: the type of the output."),
   }),
 ]);
 export type InputSpec = z.infer<typeof InputSpec>;
@@ -173,6 +173,10 @@ const ConcurrencySpec = z
 
 const EnvironmentChoice = z.union([NameText, EnvironmentSpec]);
 
+/** A file by its path, or a package such as `@acme/steps/train.js`; never a path that leaves the working folder. */
+const MODULE_FUNCTION =
+  /^(\.\/)?@?[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*:[A-Za-z_$][A-Za-z0-9_$]*$/;
+
 export const StepSpec = mapping({
   environment: EnvironmentChoice.optional().describe("Name of an environment, or an environment for this step alone."),
   needs: z.array(NameText).max(STEPS_MAX).optional().describe("Steps that must have succeeded before."),
@@ -204,6 +208,12 @@ export const StepSpec = mapping({
     )
     .optional()
     .describe("Python function: inputs are its arguments, what it returns are the outputs."),
+  typescript: z
+    .string()
+    .max(300)
+    .regex(MODULE_FUNCTION, 'must be "module:function", such as "steps/train.ts:train"')
+    .optional()
+    .describe("TypeScript or JavaScript function: gets one object of inputs and parameters, returns the outputs."),
   env: Variables.optional().describe("Environment variables of this step."),
   inputs: record(NameText, InputSpec, 200).optional().describe("Outputs of other steps, below /berth/in/<name>."),
   outputs: z
@@ -223,7 +233,7 @@ export const StepSpec = mapping({
     .optional()
     .describe("Whether a result that was made from the same before is taken instead of running the step."),
   network: z.enum(["run", "none"]).optional().describe("none: without any network. Default: run."),
-}).describe("One unit of work: exactly one of run, command and python.");
+}).describe("One unit of work: exactly one of run, command, python and typescript.");
 export type StepSpec = z.infer<typeof StepSpec>;
 
 export const PipelineFile = mapping({

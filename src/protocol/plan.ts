@@ -53,6 +53,8 @@ export const Action = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("command"), argv: z.array(z.string()).min(1) }),
   /** Inputs arrive as arguments by name; what the function returns becomes the outputs. */
   z.object({ kind: z.literal("python"), module: z.string(), function: z.string() }),
+  /** The same in Node: `module` is a file below the working folder, or a package. */
+  z.object({ kind: z.literal("typescript"), module: z.string(), function: z.string() }),
 ]);
 export type Action = z.infer<typeof Action>;
 

@@ -55,7 +55,7 @@ function order(
     inputs: [],
     folder: "/home/runs/1/attempts/x",
     source: "/home/runs/1/source",
-    sdk: "/opt/berth/sdk/python",
+    sdk: "/opt/berth/sdk",
     capabilities: CONTAINERS,
     ...rest,
   };
@@ -178,6 +178,17 @@ test("a Python function is called by the runner, with its declaration", () => {
   });
   const process = buildAttemptWork(order({ step: { action: python }, capabilities: PROCESSES })).spec;
   assert.deepEqual([process.argv.at(-1), process.mounts], ["/opt/berth/sdk/python/run_step.py", []]);
+});
+
+test("a TypeScript function is called by the runner of its own SDK, without an image by the agent's own Node", () => {
+  const typescript: Action = { kind: "typescript", module: "steps/train.ts", function: "train" };
+  const { spec } = buildAttemptWork(order({ step: { ...FILES, action: typescript } }));
+  assert.deepEqual(spec.argv, ["node", "/berth-sdk/run-step.js"]);
+  assert.deepEqual(spec.mounts, [{ host: "/opt/berth/sdk/typescript", inside: "/berth-sdk" }]);
+  const invocation = JSON.parse(spec.env.BERTH_INVOCATION!);
+  assert.deepEqual([invocation.module, invocation.function], ["steps/train.ts", "train"]);
+  const own = buildAttemptWork(order({ step: { action: typescript }, capabilities: PROCESSES })).spec;
+  assert.deepEqual([own.argv, own.mounts], [[process.execPath, "/opt/berth/sdk/typescript/run-step.js"], []]);
 });
 
 test("the spec does not depend on the inputs' contents, so that it is known before they are", () => {

@@ -46,7 +46,7 @@ export interface WorkOrder {
   readonly folder: string;
   /** Host path of the unpacked source; null when the run has none. */
   readonly source: string | null;
-  /** Host path of the Python SDK. */
+  /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
   readonly capabilities: Capabilities;
   /** What the worker keeps for it; nothing is kept where a person runs a step by hand. */

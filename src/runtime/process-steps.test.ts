@@ -15,7 +15,7 @@ import { type RuntimeFixture, runtimeFixture } from "./testing/runtime-fixture.t
 /** Real steps as real processes: what docs/steps.md promises. */
 
 const never = new AbortController().signal;
-const SDK = resolve(import.meta.dirname, "../../sdk/python");
+const SDK = resolve(import.meta.dirname, "../../sdk");
 
 interface Step extends Partial<Omit<StepPlan, "action">> {
   readonly action: Action;
@@ -126,6 +126,44 @@ test("a Python step's business error and its other errors are told in their own 
   assert.deepEqual(
     [crash.outcome.fault?.code, crash.outcome.fault?.message],
     ["exit-nonzero", "ZeroDivisionError: division by zero"],
+  );
+});
+
+test("a TypeScript function gets its inputs and parameters, and what it returns is its output", async () => {
+  await using fixture = await runtimeFixture(processBackend());
+  const content = await fixture.store("a,b\n1,2\n3,4\n");
+  const result = await run(fixture, {
+    action: { kind: "typescript", module: "steps.ts", function: "total" },
+    source: {
+      "steps.ts": `import { log } from "berth-sdk";
+        type Row = Record<"a" | "b", string>;
+        export async function total({ rows, seed }: { rows: Row[]; seed: number }) {
+          console.log(seed);
+          return { sum: rows.reduce((sum, row) => sum + Number(row.b), 0) };
+        }`,
+    },
+    inputs: { rows: { step: "x", artifact: "y", gather: "single", type: "csv" } },
+    staged: [{ kind: "content", name: "rows", content }],
+    outputs: { total: output("total.json", "json") },
+  });
+  assert.equal(result.outcome.state, "succeeded", result.stderr);
+  assert.equal(result.stdout, "7\n");
+  assert.equal(readFileSync(fixture.cache.find(result.outputs.total!.digest, null)!, "utf8"), '{"sum":6}');
+});
+
+test("a TypeScript step's business error and its other errors are told in their own words", async () => {
+  await using fixture = await runtimeFixture(processBackend());
+  const source = {
+    "steps.ts": `import { BusinessError } from "berth-sdk";
+      export function rule() { throw new BusinessError("no price"); }
+      export function crash() { return (undefined as any).price; }`,
+  };
+  const rule = await run(fixture, { action: { kind: "typescript", module: "steps.ts", function: "rule" }, source });
+  assert.deepEqual([rule.outcome.fault?.code, rule.outcome.fault?.message], ["business", "no price"]);
+  const crash = await run(fixture, { action: { kind: "typescript", module: "steps.ts", function: "crash" }, source });
+  assert.deepEqual(
+    [crash.outcome.fault?.code, crash.outcome.fault?.message],
+    ["exit-nonzero", "TypeError: Cannot read properties of undefined (reading 'price')"],
   );
 });
 

@@ -24,9 +24,18 @@ export function stepArgv(order: WorkOrder, values: TemplateValues): StepArgv {
     const [program, ...rest] = action.argv.map((argument) => renderText(argument, values));
     return { argv: [program!, ...rest], env: {} };
   }
-  const invocation = JSON.stringify(invocationOf(order, action, values));
+  return {
+    argv: runnerArgv(order, action.kind),
+    env: { BERTH_INVOCATION: JSON.stringify(invocationOf(order, action, values)) },
+  };
+}
+
+function runnerArgv(order: WorkOrder, language: "python" | "typescript"): AttemptSpec["argv"] {
+  const sdk = sdkFolderOf(order, language);
   // -B: the source may be shared by the steps of a run, so nothing is written beside it.
-  return { argv: ["python3", "-B", `${sdkFolderOf(order)}/run_step.py`], env: { BERTH_INVOCATION: invocation } };
+  if (language === "python") return ["python3", "-B", `${sdk}/run_step.py`];
+  // Without an image it is the Node of this process, which runs TypeScript, and not whatever the machine has.
+  return [order.capabilities.images ? "node" : process.execPath, `${sdk}/run-step.js`];
 }
 
 /** What sdk/python/berth/invocation.py reads. */

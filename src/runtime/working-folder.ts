@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import type { AttemptSpec } from "../backends/execution-backend.ts";
-import type { Environment } from "../protocol/plan.ts";
+import type { Action, Environment } from "../protocol/plan.ts";
 import { normalInside } from "../std/relative-path.ts";
 import type { WorkOrder } from "./attempt-spec.ts";
 
 /** Where the source is in a container, and where its step starts. */
 const APP_FOLDER = "/app";
-/** Where the Python SDK is mounted in a container. */
+/** Where the SDK of a step's language is mounted in a container. */
 const SDK_FOLDER = "/berth-sdk";
 
 /**
@@ -29,7 +29,8 @@ export function mountsOf({ plan, step, source, sdk, capabilities }: WorkOrder): 
     environment.kind === "image" && environment.source !== null && source !== null
       ? [{ host: hostPathOf(source, environment.source), inside: APP_FOLDER }]
       : [];
-  return step.action.kind === "python" ? [...sources, { host: sdk, inside: SDK_FOLDER }] : sources;
+  const { kind } = step.action;
+  return isFunction(kind) ? [...sources, { host: join(sdk, kind), inside: SDK_FOLDER }] : sources;
 }
 
 /** A folder of the source on the host. A path that leaves it would show a step the host's files: never, whoever asks. */
@@ -39,9 +40,16 @@ function hostPathOf(source: string, path: string): string {
   return join(source, inside);
 }
 
-/** The folder of the Python SDK as the step sees it. */
-export function sdkFolderOf({ sdk, capabilities }: WorkOrder): string {
-  return capabilities.images ? SDK_FOLDER : sdk;
+/** The folder of the SDK for a language, as the step sees it. */
+export function sdkFolderOf({ sdk, capabilities }: WorkOrder, language: Language): string {
+  return capabilities.images ? SDK_FOLDER : join(sdk, language);
+}
+
+/** Languages whose functions can be steps: kinds of action, and folders of the SDKs. */
+type Language = "python" | "typescript";
+
+function isFunction(kind: Action["kind"]): kind is Language {
+  return kind === "python" || kind === "typescript";
 }
 
 /** The folder inside the source that an environment's steps work in; null for none. */

@@ -127,7 +127,7 @@ class Replay {
     const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS };
     reportStart(console, past, local.backend.name);
     const made = await replayWork({
-      ...{ api, past, runtime, session, workspace, signal, sdk: join(context.root, "sdk/python") },
+      ...{ api, past, runtime, session, workspace, signal, sdk: join(context.root, "sdk") },
       rebuild: options.rebuild === true,
       onLog: (chunk) => console.writeNote(chunk),
       note: (line) => console.note(`${console.noteStyle.yellow("warning:")} ${line}`),

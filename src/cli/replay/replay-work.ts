@@ -19,7 +19,7 @@ export interface ReplayWorkOptions extends Pick<ReplayImageOptions, "rebuild" | 
   readonly runtime: RuntimeContext;
   readonly session: BackendSession;
   readonly workspace: ReplayWorkspace;
-  /** Host path of the Python SDK. */
+  /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
 }
 

@@ -44,6 +44,6 @@ export async function openShell(
 
 function commandOf(action: Action): string[] {
   if (action.kind === "shell") return plainLines(action.script);
-  if (action.kind === "python") return [`python: ${action.module}:${action.function}`];
-  return plainLines(JSON.stringify(action.argv));
+  if (action.kind === "command") return plainLines(JSON.stringify(action.argv));
+  return [`${action.kind}: ${action.module}:${action.function}`];
 }
