@@ -1,12 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { startTestCluster } from "../test/setup/database.ts";
 import { ensureDocker } from "../test/setup/docker.ts";
+import { ensureS3Program } from "../test/setup/s3-program.ts";
 
 /**
- * Runs every test, or those whose path contains one of the arguments, against one real PostgreSQL and a real Docker
- * Engine, which it starts where none runs. Fails when the tests leave containers behind.
+ * Runs every test, or those whose path contains one of the arguments, against one real PostgreSQL, a real Docker Engine,
+ * which it starts where none runs, and a real S3 server, which it compiles once per machine. Fails when the tests leave containers behind.
  */
 
 const root = resolve(import.meta.dirname, "..");
@@ -26,6 +27,8 @@ if (files.length === 0) {
   process.exit(2);
 }
 
+// Compiling it may take longer than a test is given.
+if (files.some((file) => readFileSync(resolve(root, file), "utf8").includes("s3"))) await ensureS3Program();
 await using docker = await ensureDocker();
 await using cluster = await startTestCluster();
 const before = containers();
