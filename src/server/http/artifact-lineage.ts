@@ -16,7 +16,7 @@ import { type MemberVersion, runsById, takersOf } from "../store/lineage.ts";
 import { ArtifactParams, versionOf } from "./artifact-reference.ts";
 import { defineRoute, type Route } from "./route.ts";
 
-export function artifactLineageRoute({ database: { pool } }: Services): Route {
+export function artifactLineageRoute({ database }: Services): Route {
   return defineRoute({
     method: "GET",
     path: "/artifacts/:pipeline/:step/:name/:version/lineage",
@@ -35,6 +35,7 @@ export function artifactLineageRoute({ database: { pool } }: Services): Route {
       response: Lineage,
     },
     handler: async ({ params, query: { direction, depth, item }, project }) => {
+      const { pool } = database;
       const version = await versionOf(pool, project, params);
       // Half of the room: each item has a step run that made it.
       const limit = LINEAGE_MEMBERS_MAX / 2;
