@@ -17,6 +17,7 @@ import { Database } from "./store/database.ts";
 import { migrate } from "./store/migrations.ts";
 import { openPostgresWakeups } from "./store/postgres-wakeups.ts";
 import { tieredBlobStore } from "./store/tiered-blob-store.ts";
+import { Uploads } from "./store/uploads.ts";
 
 export interface RunningServer {
   /** Where this machine reaches it. */
@@ -66,6 +67,7 @@ async function start(
     wakeups,
     blobs: tieredBlobStore(database, objects),
     objects,
+    uploads: new Uploads({ database, objects, log }),
     log,
     sealer,
     installation,
@@ -74,6 +76,7 @@ async function start(
     log.info({ file: home.adminTokenFile }, "made an administrator's token");
   }
   started.use(startCollection(objects.object, log));
+  started.use(startCollection(services.uploads, log));
   started.use(
     startRunLoops(services, config.recoveryAfterMs === null ? {} : { recoveryAfterMs: config.recoveryAfterMs }),
   );

@@ -3,6 +3,7 @@ import type { ObjectTiers } from "./objects/object-tiers.ts";
 import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
+import type { Uploads } from "./store/uploads.ts";
 import type { Wakeups } from "./store/wakeups.ts";
 
 /** What every route and loop of the server works with. Nothing in it holds state that another replica would need. */
@@ -11,6 +12,8 @@ export interface Services {
   readonly blobs: BlobStore;
   /** The stores that `blobs` is made of. */
   readonly objects: ObjectTiers;
+  /** Blobs that travel in several requests. */
+  readonly uploads: Uploads;
   readonly wakeups: Wakeups;
   readonly log: Logger;
   readonly sealer: Sealer;

@@ -16,6 +16,7 @@ import { migrate } from "../../src/server/store/migrations.ts";
 import { openPostgresWakeups } from "../../src/server/store/postgres-wakeups.ts";
 import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
 import { insertToken } from "../../src/server/store/tokens.ts";
+import { Uploads } from "../../src/server/store/uploads.ts";
 import { insertWorker } from "../../src/server/store/workers.ts";
 import { testDatabase } from "./database.ts";
 
@@ -37,6 +38,8 @@ export interface TestServerOptions {
   readonly url?: string;
   /** Else there are none: most tests store small blobs, which are rows. */
   readonly objects?: ObjectTiers;
+  /** How long signed requests to the object store are good for. */
+  readonly directExpiresMs?: number;
   readonly stop?: AbortSignal;
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
@@ -45,7 +48,7 @@ export interface TestServerOptions {
 /** Every use of it fails with these words. */
 export function noObjects(words: string): ObjectTiers {
   return oneStore(
-    new Proxy({ direct: null } as ObjectStore, {
+    new Proxy({ direct: null, resumable: null } as ObjectStore, {
       get: (known, name) =>
         Reflect.get(known, name) ?? (() => Promise.reject(new Error(`${words} has no object store: ${String(name)}`))),
     }),
@@ -67,8 +70,14 @@ export async function testServer(
   const wakeups = await openPostgresWakeups({ url, log });
   const objects = options.objects ?? NO_OBJECTS;
   const blobs = tieredBlobStore(database, objects);
+  const uploads = new Uploads({
+    database,
+    objects,
+    log,
+    ...(options.directExpiresMs === undefined ? {} : { directExpiresMs: options.directExpiresMs }),
+  });
   const sealer = createSealer(options.secretKey ?? randomBytes(32));
-  const services: Services = { database, wakeups, blobs, objects, log, sealer, installation };
+  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, installation };
   const app = await createApp(services, routesOf(services), {
     version: "0.0.0-test",
     ...(options.stop === undefined ? {} : { stop: options.stop }),

@@ -23,6 +23,7 @@ import { findOffer } from "../../src/server/store/boots.ts";
 import { findCached } from "../../src/server/store/cache.ts";
 import { requireLease } from "../../src/server/store/leases.ts";
 import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
+import { Uploads } from "../../src/server/store/uploads.ts";
 import { insertWorker } from "../../src/server/store/workers.ts";
 import { Permits } from "../../src/std/permits.ts";
 import { noObjects } from "../setup/server.ts";
@@ -52,6 +53,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     database,
     blobs,
     objects: NO_OBJECTS,
+    uploads: new Uploads({ database, objects: NO_OBJECTS, log: SILENT }),
     wakeups,
     log: SILENT,
     sealer: createSealer(randomBytes(32)),

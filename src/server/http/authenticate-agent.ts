@@ -58,10 +58,13 @@ export async function authenticateAgent(
   };
 }
 
-/** Only a blob, which its path pins by digest, may come with a body that the signature does not cover. */
+/**
+ * Only a blob may come with a body that the signature does not cover: its path pins it by its digest, or by an upload
+ * that was begun, signed, for a digest.
+ */
 function checkDigestForm(contentDigest: string, route: Route): void {
   if (CONTENT_DIGEST.test(contentDigest)) return;
-  const pinned = route.rawBody !== undefined && route.path.endsWith("/:digest");
+  const pinned = route.rawBody !== undefined && /\/:(digest|upload)$/.test(route.path);
   if (contentDigest === UNSIGNED_PAYLOAD && pinned) return;
   throw notProven("The content-digest is not `sha-256=:…:` of the body.");
 }

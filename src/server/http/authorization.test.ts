@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import type { LightMyRequestResponse } from "fastify";
 import {
@@ -25,6 +29,9 @@ import { createTrigger, webhookHeaders } from "../../../test/setup/trigger-fixtu
 import { encodeBlobBatch } from "../../protocol/blob-batch.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { TriggerWithSecret } from "../../protocol/triggers.ts";
+import type { DirectTransfers } from "../objects/direct-transfers.ts";
+import { openFolderStore } from "../objects/folder-store.ts";
+import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { insertRegistrationToken } from "../store/registration-tokens.ts";
@@ -37,7 +44,11 @@ import { allRoutes } from "./routes.ts";
  */
 
 const BLOB = Buffer.from("the bytes of a blob");
-const DIGEST = createHash("sha256").update(BLOB).digest("hex");
+const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+const md5 = (bytes: Buffer) => createHash("md5").update(bytes).digest("base64");
+const DIGEST = sha256(BLOB);
+/** Long enough for an object of its own. */
+const ANOTHER = Buffer.alloc(1000, "other bytes");
 const PUBLIC_KEY = "A".repeat(43);
 
 interface World {
@@ -54,6 +65,8 @@ interface World {
   readonly tokenId: string;
   readonly registrationTokenId: string;
   readonly registrationToken: string;
+  /** The id that an unfinished upload is given: see ensureUpload. */
+  readonly upload: string;
   readonly tokens: Map<string, Promise<string>>;
 }
 
@@ -95,6 +108,22 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /agent/runs/:run/blobs/read": { body: { epoch, digests: [DIGEST] } },
     "POST /blobs/missing": { body: { digests: [DIGEST] } },
     "PUT /blobs/:digest": { bytes: BLOB },
+    "POST /agent/runs/:run/uploads": { body: { epoch, digest: sha256(ANOTHER), size: ANOTHER.length } },
+    "GET /agent/runs/:run/uploads/:upload": { query: `epoch=${epoch}`, prepare: () => ensureUpload(world, "agent") },
+    "PUT /agent/runs/:run/uploads/:upload": {
+      ...{ query: `epoch=${epoch}&offset=0`, bytes: ANOTHER },
+      prepare: () => ensureUpload(world, "agent"),
+    },
+    "POST /agent/runs/:run/uploads/:upload/parts": {
+      body: { epoch, parts: [{ number: 1, size: ANOTHER.length, md5: md5(ANOTHER) }] },
+      prepare: () => ensureUpload(world, "direct"),
+    },
+    "POST /agent/runs/:run/uploads/:upload/finish": { body: { epoch }, prepare: () => ensureUpload(world, "whole") },
+    "GET /agent/runs/:run/blobs/:digest/place": { query: `epoch=${epoch}` },
+    "POST /uploads": { body: { digest: sha256(ANOTHER), size: ANOTHER.length } },
+    "GET /uploads/:upload": { prepare: () => ensureUpload(world, "people") },
+    "PUT /uploads/:upload": { query: "offset=0", bytes: ANOTHER, prepare: () => ensureUpload(world, "people") },
+    "POST /uploads/:upload/finish": { prepare: () => ensureUpload(world, "whole people") },
     "POST /pipelines/validate": { body: { text: CHAIN } },
     "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
     "POST /runs/:run/restart": { body: { from: "use" } },
@@ -123,6 +152,7 @@ async function example(route: Route, world: World): Promise<Example> {
     pipeline: "chain",
     schedule: "nightly",
     trigger: "push",
+    upload: world.upload,
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
     version: "1",
@@ -136,6 +166,38 @@ async function example(route: Route, world: World): Promise<Example> {
     `give ${keyOf(route)} a body, in this test`,
   );
   return { ...found, params };
+}
+
+/** Makes the unfinished upload that the example names. */
+async function ensureUpload(world: World, kind: "agent" | "direct" | "whole" | "people" | "whole people") {
+  const { server, holder, upload } = world;
+  const { project } = server;
+  const { uploads, database } = server.services;
+  const { rows } = await database.pool.query<{ id: string }>("SELECT id FROM api_tokens LIMIT 1");
+  const isPeople = kind.endsWith("people");
+  const sender = { project, owner: isPeople ? rows[0]!.id : holder.id, kind: isPeople ? "token" : "worker" } as const;
+  const digest = sha256(ANOTHER);
+  await database.pool.query("DELETE FROM uploads");
+  await database.pool.query("DELETE FROM blobs WHERE digest = $1", [digest]);
+  const via = kind === "direct" ? "any" : "server";
+  const begun = await uploads.begin(sender, { digest, size: ANOTHER.length, via });
+  assert.equal(begun.way, kind === "direct" ? "direct" : "server");
+  await database.pool.query("UPDATE uploads SET id = $1", [upload]);
+  if (!kind.startsWith("whole")) return;
+  const append = { offset: 0, length: ANOTHER.length, bytes: Readable.from([ANOTHER]), stillAllowed: async () => {} };
+  await uploads.append(sender, upload, append);
+}
+
+/** A folder that also seems to be reachable by itself. */
+function objectsOf(folder: string): ObjectTiers {
+  const store = openFolderStore(folder);
+  const request = async () => ({
+    ...{ method: "PUT", url: "https://store.example/", headers: {} },
+    expiresAt: new Date(Date.now() + 60_000),
+  });
+  const limits = { partMinBytes: 5, partMaxBytes: 2 ** 30, partsMax: 10_000, writeMaxBytes: 2 ** 30 };
+  const direct = { ...limits, writeUrl: request } as unknown as DirectTransfers;
+  return { ...oneStore({ ...store, direct }), objectMinBytes: ANOTHER.length };
 }
 
 async function removeTriggers({ server }: World, name: string): Promise<void> {
@@ -157,7 +219,9 @@ function paramsOf(route: Route): [name: string, isObject: boolean][] {
 }
 
 async function makeWorld(t: TestContext): Promise<World> {
-  const server = await testServer(t, (services) => allRoutes(services, "test"));
+  const folder = await mkdtemp(join(tmpdir(), "berth-access-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const server = await testServer(t, (services) => allRoutes(services, "test"), { objects: objectsOf(folder) });
   const { services, project } = server;
   const other = newId("project");
   await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);
@@ -192,6 +256,7 @@ async function makeWorld(t: TestContext): Promise<World> {
     tokenId: rows[0]!.id,
     registrationTokenId: registration.id,
     registrationToken: registration.token,
+    upload: newId("upload"),
     tokens: new Map(),
   };
 }
@@ -234,8 +299,10 @@ async function cellsOf(route: Route, world: World): Promise<Cell[]> {
     };
     return await server.call(null, request);
   };
-  const sign = async (worker: TestWorker, bootId = worker.bootId): Promise<LightMyRequestResponse> =>
-    await worker.call(route.method as "POST", url, payloadOf(bootId), { contentType, bootId });
+  const sign = async (worker: TestWorker, bootId = worker.bootId): Promise<LightMyRequestResponse> => {
+    await given.prepare?.();
+    return await worker.call(route.method as "POST", url, payloadOf(bootId), { contentType, bootId });
+  };
   const signWebhook = async ({ secret }: TriggerWithSecret): Promise<LightMyRequestResponse> => {
     await given.prepare?.();
     const payload = payloadOf(newId("boot"));

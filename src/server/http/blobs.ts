@@ -8,6 +8,7 @@ import { Digest } from "../../protocol/names.ts";
 import type { Services } from "../services.ts";
 import { findBlob } from "../store/blob-rows.ts";
 import { requireLease } from "../store/leases.ts";
+import { announcedSize } from "./announced-size.ts";
 import { parseByteRange } from "./byte-range.ts";
 import { workerOf } from "./callers.ts";
 import { defineRoute, type Route } from "./route.ts";
@@ -131,12 +132,4 @@ interface BlobContext {
   readonly params: { readonly digest: string };
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-}
-
-function announcedSize(request: FastifyRequest): number {
-  const length = request.headers["content-length"];
-  if (length !== undefined) return Number(length);
-  throw new BerthError("invalid_request", "An upload says its size before it begins.", {
-    advice: "Send `content-length`; chunked uploads are not taken.",
-  });
 }

@@ -7,6 +7,7 @@ import { registrationTokenRoutes } from "./registration-tokens.ts";
 import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { uploadRoutes } from "./uploads.ts";
 import { workerRoutes } from "./workers.ts";
 
 /** Every route of the server. */
@@ -19,6 +20,7 @@ export function allRoutes(services: Services, version: string): Route[] {
     agentRegistrationRoute(services),
     ...blobRoutes(services),
     ...blobBatchRoutes(services),
+    ...uploadRoutes(services),
     ...runRoutes(services),
   ];
 }

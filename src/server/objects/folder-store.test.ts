@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { objectStoreContract } from "./contract.ts";
 import { openFolderStore } from "./folder-store.ts";
+import { resumableWritesContract } from "./resumable-contract.ts";
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "berth-objects-"));
@@ -15,6 +16,11 @@ async function folderOf(t: TestContext): Promise<string> {
 }
 
 objectStoreContract("folder store", async (t) => {
+  const folder = await folderOf(t);
+  return { open: async () => openFolderStore(folder) };
+});
+
+resumableWritesContract("folder store", async (t) => {
   const folder = await folderOf(t);
   return { open: async () => openFolderStore(folder) };
 });

@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { folderWrites } from "./folder-writes.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
+import { syncFolders } from "./sync-folders.ts";
 
 const OBJECTS = "objects";
 const UNFINISHED = "unfinished";
@@ -14,7 +16,7 @@ const READ_BUFFER_BYTES = 256 * 1024;
  * Objects as files:
  *
  *     objects/<key>        whole and durable
- *     unfinished/<uuid>    being written, or left by a crash
+ *     unfinished/<uuid>    being written, in one go or several, or left by a crash
  *
  * Bytes are written and synced under a name of their own, and renamed into place. Several servers may share the folder
  * when its file system keeps renames atomic between machines, as NFS does.
@@ -28,6 +30,7 @@ export function openFolderStore(folder: string): ObjectStore {
   return {
     place: `folder ${folder}`,
     direct: null,
+    resumable: folderWrites(join(folder, UNFINISHED), pathOf),
     put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes),
     open: async (key, range) => await openFile(pathOf(key), range),
     stat: async (key) => await statFile(pathOf(key), key),
@@ -76,16 +79,6 @@ async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>): Pro
 async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
   let rest = Buffer.concat(chunks);
   while (rest.length > 0) rest = rest.subarray((await file.write(rest)).bytesWritten);
-}
-
-/** The name is durable once its folder is, and so for each folder that was made for it, up to the first old one. */
-async function syncFolders(parent: string, firstMade: string | undefined): Promise<void> {
-  const top = firstMade === undefined ? parent : dirname(firstMade);
-  for (let folder = parent; ; folder = dirname(folder)) {
-    await using handle = await open(folder, "r");
-    await handle.sync();
-    if (folder === top) return;
-  }
 }
 
 async function openFile(path: string, range: ByteRange | undefined): Promise<OpenObject | null> {

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { BerthError } from "../../protocol/errors.ts";
 import type { DirectTransfers } from "./direct-transfers.ts";
+import type { ResumableWrites } from "./resumable-writes.ts";
 
 /**
  * Named bytes, outside of the database: a folder, or a bucket. `contract.ts` is the suite that every implementation
@@ -22,6 +23,8 @@ export interface ObjectStore {
   readonly place: string;
   /** How clients reach objects without this server in between; null where they cannot, as with a folder. */
   readonly direct: DirectTransfers | null;
+  /** Writes over several requests through this server; null where they are made of direct transfers: see relayedWrites. */
+  readonly resumable: ResumableWrites | null;
   /**
    * Stores the stream under the key and returns the number of bytes, which are durable by then. When the stream fails,
    * the put fails with the same error and nothing changes. `size`, where it is known, lets a store choose its parts;

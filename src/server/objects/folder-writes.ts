@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { BerthError } from "../../protocol/errors.ts";
+import type { AppendedBytes, ResumableWrites } from "./resumable-writes.ts";
+import { syncFolders } from "./sync-folders.ts";
+import { wrongOffset } from "./wrong-offset.ts";
+
+/** Writes of a network connection are small; the disk likes them larger. */
+const WRITE_BUFFER_BYTES = 1024 * 1024;
+const REFERENCE = /^[0-9a-f-]{36}$/;
+
+/** See ResumableWrites: a file among the unfinished ones that grows, and is renamed into place once it is synced. */
+export function folderWrites(unfinished: string, pathOf: (key: string) => string): ResumableWrites {
+  const fileOf = (reference: string): string => {
+    // It becomes a path: nothing but what `begin` made may.
+    if (!REFERENCE.test(reference)) throw new Error(`${JSON.stringify(reference)} is no write of this store`);
+    return join(unfinished, reference);
+  };
+  return {
+    begin: async () => {
+      const reference = randomUUID();
+      await using _ = await open(fileOf(reference), "wx", 0o600);
+      return reference;
+    },
+    written: async (_key, reference) => await sizeOf(fileOf(reference)),
+    append: async (_key, reference, append) => {
+      await using file = await openUnfinished(fileOf(reference));
+      const { size } = await file.stat();
+      if (size !== append.offset) throw wrongOffset(size);
+      return await appendTo(file, append);
+    },
+    finish: async (key, reference) => {
+      await syncFile(fileOf(reference));
+      const parent = dirname(pathOf(key));
+      const made = await mkdir(parent, { recursive: true, mode: 0o700 });
+      await rename(fileOf(reference), pathOf(key));
+      await syncFolders(parent, made);
+    },
+    abort: async (_key, reference) => await rm(fileOf(reference), { force: true }),
+  };
+}
+
+/**
+ * Each write counts as soon as it was done, so that the length of the file is always what is kept: a file is never cut,
+ * which could take away what another server has appended meanwhile.
+ */
+async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedBytes): Promise<number> {
+  let end = offset;
+  const flush = async (chunks: readonly Uint8Array[]) => {
+    let rest: Uint8Array = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    while (rest.length > 0) {
+      const { bytesWritten } = await file.write(rest, 0, rest.length, end);
+      end += bytesWritten;
+      onKept(rest.subarray(0, bytesWritten));
+      rest = rest.subarray(bytesWritten);
+    }
+  };
+  let buffered: Uint8Array[] = [];
+  let bufferedBytes = 0;
+  try {
+    for await (const chunk of bytes) {
+      buffered.push(chunk);
+      bufferedBytes += chunk.length;
+      if (bufferedBytes < WRITE_BUFFER_BYTES) continue;
+      const full = buffered;
+      buffered = [];
+      bufferedBytes = 0;
+      await flush(full);
+    }
+  } catch (error) {
+    // What arrived before the line was cut need not travel again; a full disk says so at the next append.
+    await flush(buffered).catch(() => {});
+    throw error;
+  }
+  await flush(buffered);
+  return end;
+}
+
+async function openUnfinished(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r+");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new BerthError("not_found", "There is no such unfinished upload any more.", { cause: error });
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  await using file = await openUnfinished(path);
+  await file.datasync();
+}
+
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
