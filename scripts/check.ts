@@ -11,7 +11,17 @@ const CHECKS: readonly { readonly name: string; readonly command: readonly strin
   { name: "types of the TypeScript SDK", command: ["tsc", "--project", "sdk/typescript"] },
   {
     name: "type-aware lint",
-    command: ["oxlint", "--type-aware", "--deny-warnings", "src", "scripts", "bench", "test"],
+    command: [
+      "oxlint",
+      "--type-aware",
+      "--deny-warnings",
+      "src",
+      "scripts",
+      "bench",
+      "test",
+      "sdk/contract",
+      "sdk/python",
+    ],
   },
   { name: "import table", command: ["node", "--test", "--test-reporter=dot", "test/architecture.test.ts"] },
   { name: "JSON Schema is current", command: ["node", "scripts/write-schema.ts", "--check"] },

@@ -111,7 +111,7 @@ test("a Python function gets its inputs and parameters, and what it returns is i
   });
   assert.equal(result.outcome.state, "succeeded", result.stderr);
   assert.equal(result.stdout, "7\n");
-  assert.equal(readFileSync(fixture.cache.find(result.outputs.total!.digest, null)!, "utf8"), '{"sum": 6}');
+  assert.equal(readFileSync(fixture.cache.find(result.outputs.total!.digest, null)!, "utf8"), '{"sum":6}');
 });
 
 test("a Python step's business error and its other errors are told in their own words", async () => {

@@ -1,16 +1,13 @@
 """The declaration of what is to be called, as Berth hands it over."""
 
-import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple
 
 from berth.errors import StepError
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(NamedTuple):
     """An input or output: its name, how it is read or written, and where it lies."""
 
     name: str
@@ -19,25 +16,30 @@ class Artifact:
     optional: bool = False
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(NamedTuple):
+    """A function, and all that it gets and gives."""
+
     module: str
     function: str
     inputs: List[Artifact]
     outputs: List[Artifact]
     # Parameters, matrix values, and the place in the batch: handed over where the function asks for them.
-    values: Dict[str, Any] = field(default_factory=dict)
+    values: Dict[str, Any]
 
     @property
-    def target(self):
+    def target(self) -> str:
+        """As the pipeline file names it."""
         return f"{self.module}:{self.function}"
 
 
-def read_invocation():
+def read_invocation() -> Invocation:
+    """What BERTH_INVOCATION says."""
+    from berth.json_values import read_json
+
     text = os.environ.get("BERTH_INVOCATION")
     if text is None:
         raise StepError("BERTH_INVOCATION is not set: this program is started by Berth, not by hand")
-    raw = json.loads(text)
+    raw = read_json(text)
     return Invocation(
         module=raw["module"],
         function=raw["function"],
@@ -47,5 +49,5 @@ def read_invocation():
     )
 
 
-def _artifact(raw):
+def _artifact(raw: Dict[str, Any]) -> Artifact:
     return Artifact(raw["name"], raw["type"], Path(raw["path"]), raw.get("optional", False))

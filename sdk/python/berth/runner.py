@@ -1,22 +1,23 @@
 """Loads the function, calls it, writes what it returns, and turns what goes wrong into an exit code."""
 
-import asyncio
-import importlib
 import inspect
 import os
 import sys
 import traceback
+from typing import Any
 
+from berth.annotations import Wanted, wanted_by
 from berth.arguments import bind_arguments
 from berth.errors import BUSINESS_EXIT_CODE, BusinessError, StepError, write_error_file
-from berth.invocation import read_invocation
-from berth.writing import write_outputs
+from berth.invocation import Invocation, read_invocation
+from berth.outputs import check_outputs, write_outputs
 
 
-def main():
+def main() -> int:
     """Runs the step; returns its exit code."""
-    # Lines appear in the live log as they are printed, not when a buffer is full.
-    sys.stdout.reconfigure(line_buffering=True)
+    # Lines appear in the live log as they are printed, not when a buffer is full, and as UTF-8 whatever the image says.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     # The step's own modules are found from its working folder, as with `python3 -m`.
     sys.path.insert(0, os.getcwd())
     try:
@@ -37,21 +38,27 @@ def main():
         return 1
 
 
-def _run():
+def _run() -> None:
     invocation = read_invocation()
     function = _load(invocation)
-    positional, keywords = bind_arguments(function, invocation)
+    wishes = wanted_by(function)
+    check_outputs(invocation.outputs, wishes.get("return", Wanted("any")), invocation.target)
+    positional, keywords = bind_arguments(function, invocation, wishes)
     returned = function(*positional, **keywords)
     if inspect.isawaitable(returned):
+        import asyncio
+
         returned = asyncio.run(_awaited(returned))
     write_outputs(invocation.outputs, returned, invocation.target)
 
 
-async def _awaited(awaitable):
+async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _load(invocation):
+def _load(invocation: Invocation) -> Any:
+    import importlib
+
     try:
         module = importlib.import_module(invocation.module)
     except ModuleNotFoundError as error:
@@ -72,7 +79,7 @@ def _load(invocation):
     return target
 
 
-def _print_own_traceback(error):
+def _print_own_traceback(error: BaseException) -> None:
     """Without the frames of this file, which say nothing to the step's author."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:

@@ -139,7 +139,7 @@ class ArgumentsTest(RunnerTest):
 class WritingTest(RunnerTest):
     def test_one_output_is_the_value_itself(self):
         self.assert_succeeded(self.run_step("def step(): return {'a': 'ü'}", outputs={"out": "json"}))
-        self.assertEqual(self.out("out").read_text(encoding="utf-8"), '{"a": "ü"}')
+        self.assertEqual(self.out("out").read_text(encoding="utf-8"), '{"a":"ü"}')
 
     def test_several_outputs_are_a_tuple_in_the_declared_order(self):
         self.assert_succeeded(self.run_step("def step(): return 'b', b'a'", outputs={"t": "text", "b": "bytes"}))
@@ -154,7 +154,7 @@ class WritingTest(RunnerTest):
     def test_rows_become_csv_with_columns_in_the_order_of_their_appearance(self):
         code = "def step(): return [{'x': 1}, {'x': 2, 'y': 'a,b'}]"
         self.assert_succeeded(self.run_step(code, outputs={"out": "csv"}))
-        self.assertEqual(self.out("out").read_bytes(), b'x,y\r\n1,\r\n2,"a,b"\r\n')
+        self.assertEqual(self.out("out").read_bytes(), b'x,y\n1,\n2,"a,b"\n')
 
     def test_what_can_be_pickled_comes_back(self):
         self.assert_succeeded(self.run_step("def step(): return {1, 2}", outputs={"out": "pickle"}))
@@ -204,7 +204,7 @@ class WritingTest(RunnerTest):
             ("return 1", {}, "declares no outputs"),
             ("return object()", {"out": "json"}, "object is not JSON"),
             ("return float('nan')", {"out": "json"}, "cannot be written as json"),
-            ("return 1", {"out": "text"}, "expected a string, got int"),
+            ("return 1", {"out": "text"}, "expected a text, got int"),
             ("return 'x'", {"out": "csv"}, "expected a list of rows, got str"),
             ("return 'nowhere'", {"out": "file"}, "nothing at nowhere"),
         ]
