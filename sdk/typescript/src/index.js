@@ -1,8 +1,8 @@
 // What the code of a step may import: `import { BusinessError, progress } from "berth-sdk"`.
 
 export { BusinessError } from "./business-error.js";
-export { batch, idempotencyKey, params } from "./facts.js";
+export { load, save } from "./load-save.js";
 export { log } from "./log.js";
-export { describeOutput, metric, progress } from "./messages.js";
-export { inputPath, outputPath } from "./paths.js";
+export { metric, output, progress } from "./messages.js";
+export { batch, context, idempotencyKey, inputPath, outputPath, params } from "./step-context.js";
 export { registerType } from "./types/registry.js";

@@ -25,7 +25,7 @@ export async function loadFunction(invocation) {
   if (found === undefined) {
     const names = Object.keys(loaded).filter((name) => typeof loaded[name] === "function");
     throw new StepError(
-      `${invocation.module} exports no "${invocation.function}"; it exports ${names.length === 0 ? "no function" : names.join(", ")}`,
+      `the module '${invocation.module}' has no '${invocation.function}'; it exports ${names.length === 0 ? "no function" : names.join(", ")}`,
     );
   }
   if (typeof found !== "function")
@@ -60,7 +60,7 @@ async function load(specifier, invocation) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     if (code === "ERR_MODULE_NOT_FOUND" && isMissing(message, invocation.module)) {
       throw new StepError(
-        `there is no module "${invocation.module}" in ${process.cwd()} or among the installed packages ` +
+        `there is no module '${invocation.module}' in ${process.cwd()} or among the installed packages ` +
           `(wanted for ${targetOf(invocation)}); is the source part of the step's environment?`,
       );
     }

@@ -1,59 +1,90 @@
-import { LINE_MAX_BYTES } from "./messages.js";
+import { lenientLine } from "./lenient-line.js";
 
 /** Begins a line that is a structured one: no program prints it by chance. */
-const RECORD_SEPARATOR = "\u001e";
+const MARK = "\u001e";
+/** What an agent takes of one line, less the mark and the line break. */
+const LINE_MAX_BYTES = 64 * 1024 - 8;
+const MESSAGE_MAX_CHARS = 8_000;
+const FIELD_MAX_CHARS = 2_000;
 
 /** @typedef {"debug" | "info" | "warning" | "error"} Level */
+/** @typedef {Readonly<Record<string, unknown>>} Fields */
 
 /** Lines with a level and fields. Under Berth they are structured; elsewhere they are for people. */
 export const log = {
-  /** @param {string} message @param {Readonly<Record<string, unknown>>} [fields] */
+  /**
+   * Details that help to find out what went wrong.
+   *
+   * @param {string} message
+   * @param {Fields} [fields]
+   */
   debug: (message, fields) => write("debug", message, fields),
-  /** @param {string} message @param {Readonly<Record<string, unknown>>} [fields] */
+  /**
+   * Something that went as it should.
+   *
+   * @param {string} message
+   * @param {Fields} [fields]
+   */
   info: (message, fields) => write("info", message, fields),
-  /** @param {string} message @param {Readonly<Record<string, unknown>>} [fields] */
+  /**
+   * Something that somebody should look at.
+   *
+   * @param {string} message
+   * @param {Fields} [fields]
+   */
   warning: (message, fields) => write("warning", message, fields),
-  /** @param {string} message @param {Readonly<Record<string, unknown>>} [fields] */
+  /**
+   * Something that went wrong.
+   *
+   * @param {string} message
+   * @param {Fields} [fields]
+   */
   error: (message, fields) => write("error", message, fields),
 };
 
 /**
  * @param {Level} level
  * @param {string} message
- * @param {Readonly<Record<string, unknown>>} [fields]
+ * @param {Fields} [fields]
  */
 function write(level, message, fields = {}) {
-  const shown = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, plain(value)]));
-  if (process.env.BERTH_MESSAGES === undefined) {
-    const words = Object.entries(shown).map(
-      ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-    );
-    process.stderr.write(`${[level, message, ...words].join(" ")}\n`);
-    return;
-  }
-  const at = new Date().toISOString();
-  const line = (/** @type {object} */ record) => `${RECORD_SEPARATOR}${JSON.stringify(record)}\n`;
-  const whole = line({ level, message: String(message), fields: shown, at });
-  if (Buffer.byteLength(whole) <= LINE_MAX_BYTES) process.stderr.write(whole);
-  else {
-    const cut = String(message).slice(0, LINE_MAX_BYTES / 8);
-    process.stderr.write(line({ level, message: cut, fields: { truncated: true }, at }));
-  }
+  const text = String(message);
+  const line =
+    process.env.BERTH_MESSAGES === undefined ? plainLine(level, text, fields) : structuredLine(level, text, fields);
+  process.stderr.write(`${line}\n`);
 }
 
 /**
- * As JSON can hold it: a log line is no place to fail.
- *
- * @param {unknown} value
- * @returns {unknown}
+ * @param {Level} level
+ * @param {string} message
+ * @param {Fields} fields
  */
-function plain(value) {
-  if (value instanceof Error) return value.message === "" ? value.name : `${value.name}: ${value.message}`;
-  if (typeof value === "bigint" || typeof value === "symbol" || typeof value === "function") return String(value);
-  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  try {
-    return JSON.parse(JSON.stringify(value) ?? "null");
-  } catch {
-    return String(value);
-  }
+function plainLine(level, message, fields) {
+  const words = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === "string" ? value : lenientLine(value)}`,
+  );
+  return [level.toUpperCase(), message, ...words].join(" ");
+}
+
+/**
+ * @param {Level} level
+ * @param {string} message
+ * @param {Fields} fields
+ */
+function structuredLine(level, message, fields) {
+  const at = new Date().toISOString();
+  const short = message.slice(0, MESSAGE_MAX_CHARS);
+  const cut = Object.entries(fields).map(([name, value]) => [name, asText(value).slice(0, FIELD_MAX_CHARS)]);
+  const leftOut = { left_out: `${cut.length} fields, which are too long for one line` };
+  const lines = [
+    () => lenientLine({ level, message, fields, at }),
+    () => lenientLine({ level, message: short, fields: Object.fromEntries(cut), at }),
+  ];
+  const line = lines.map((make) => make()).find((each) => Buffer.byteLength(each) <= LINE_MAX_BYTES);
+  return MARK + (line ?? lenientLine({ level, message: short, fields: leftOut, at }));
+}
+
+/** @param {unknown} value */
+function asText(value) {
+  return typeof value === "string" ? value : (lenientLine(value) ?? String(value));
 }

@@ -1,9 +1,8 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
-import { camelCaseOf } from "./arguments.js";
+import { existsSync } from "node:fs";
+import { keysOf } from "./arguments.js";
 import { targetOf } from "./invocation.js";
+import { saveArtifact } from "./load-save.js";
 import { StepError } from "./step-error.js";
-import { kindOf } from "./types/kind-of.js";
 
 /** @typedef {import("./invocation.js").Artifact} Artifact */
 
@@ -17,26 +16,7 @@ export async function writeOutputs(invocation, returned) {
   const target = targetOf(invocation);
   for (const [artifact, value] of valuesByOutput(invocation.outputs, returned, target)) {
     if ((value === undefined || value === null) && mayLack(artifact)) continue;
-    await writeOutput(artifact, value, target);
-  }
-}
-
-/**
- * @param {Artifact} artifact
- * @param {unknown} value
- * @param {string} target
- */
-async function writeOutput({ name, type, path }, value, target) {
-  const problem = `the output "${name}" of ${target} cannot be written`;
-  const { write } = kindOf(type);
-  if (write === undefined) throw new StepError(`${problem}: the type ${type} is registered without write`);
-  await mkdir(dirname(path), { recursive: true });
-  try {
-    await write(path, value);
-  } catch (error) {
-    // What the step's own code throws, and a disk that is full, are failures with a stack.
-    if (type.startsWith("x-") || /** @type {NodeJS.ErrnoException} */ (error).syscall !== undefined) throw error;
-    throw new StepError(`${problem} as ${type}: ${/** @type {Error} */ (error).message}`, { cause: error });
+    await saveArtifact(artifact, value, target);
   }
 }
 
@@ -78,12 +58,7 @@ function valuesByOutput(outputs, returned, target) {
  * @returns {(readonly [Artifact, unknown])[]}
  */
 function valuesByName(outputs, returned, target) {
-  const keys = new Map(
-    outputs.flatMap(({ name }) => [
-      [name, name],
-      [camelCaseOf(name), name],
-    ]),
-  );
+  const keys = new Map(outputs.flatMap(({ name }) => keysOf(name).map((key) => [key, name])));
   const unknown = Object.keys(returned).filter((key) => !keys.has(key));
   if (unknown.length > 0) {
     throw new StepError(`${target} returned ${unknown.join(", ")}, but the step's outputs are ${listed(outputs)}`);
@@ -101,8 +76,8 @@ function valuesByName(outputs, returned, target) {
  *
  * @param {Artifact} artifact
  */
-function mayLack({ optional = false, type }) {
-  return optional || type === "file" || type === "folder";
+function mayLack({ optional = false, type, path }) {
+  return optional || type === "file" || type === "folder" || existsSync(path);
 }
 
 /**

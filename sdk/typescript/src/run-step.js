@@ -9,7 +9,7 @@ import { writeOutputs } from "./outputs.js";
 import { registerResolution } from "./resolve.js";
 import { StepError } from "./step-error.js";
 
-const OWN_FOLDER = new URL("..", import.meta.url);
+const OWN = [new URL(".", import.meta.url), new URL("../run-step.js", import.meta.url)];
 
 /**
  * Loads the function, calls it, writes what it returns, and ends the process: 0, 65 for a business error, 1 for every
@@ -18,18 +18,11 @@ const OWN_FOLDER = new URL("..", import.meta.url);
 export async function runStep() {
   hideWarningsOfStripping();
   let target = "the step's function";
-  let isDone = false;
-  process.on("uncaughtException", (error) => {
-    isDone = true;
-    process.exit(report(error));
-  });
-  process.once("exit", () => {
-    if (isDone) return;
-    process.exitCode = report(
-      new StepError(
-        `${target} waits for something that cannot happen any more: nothing is left that could settle its promise`,
-      ),
-    );
+  process.on("uncaughtException", (error) => process.exit(report(error)));
+  // Comes only when nothing is left to do, and not where the step's own code ends the process.
+  process.once("beforeExit", () => {
+    const advice = "nothing is left that could settle its promise";
+    process.exit(report(new StepError(`${target} waits for something that cannot happen any more: ${advice}`)));
   });
   let exitCode = 0;
   try {
@@ -37,11 +30,10 @@ export async function runStep() {
     target = targetOf(invocation);
     registerResolution();
     const called = await loadFunction(invocation);
-    await writeOutputs(invocation, await called(await bindArguments(invocation)));
+    await writeOutputs(invocation, await called(await bindArguments(invocation, called)));
   } catch (error) {
     exitCode = report(error);
   }
-  isDone = true;
   process.exit(exitCode);
 }
 
@@ -74,9 +66,9 @@ function report(error) {
  * @param {string} text
  */
 function withoutOwnFrames(text) {
-  const own = [OWN_FOLDER.href, fileURLToPath(OWN_FOLDER)];
+  const own = OWN.flatMap((url) => [url.href, fileURLToPath(url)]);
   const isOwn = (/** @type {string} */ line) =>
-    own.some((folder) => line.includes(folder)) || line.includes("(node:internal/");
+    own.some((place) => line.includes(place)) || line.includes("(node:internal/");
   return text
     .split("\n")
     .filter((line) => !/^\s+at /.test(line) || !isOwn(line))

@@ -3,8 +3,10 @@ export class BusinessError extends Error {
   constructor(message?: string, options?: ErrorOptions);
 }
 
-/** How far the step has come: `progress(3, 10, "rows")`. Shown while the step runs. */
-export function progress(done: number, total?: number | undefined, message?: string | undefined): void;
+/** How far the step has come, shown while it runs: `progress(3, 10, "rows")`. */
+export function progress(done: number | undefined, total?: number | undefined, message?: string | undefined): void;
+/** What the step is at: `progress("loading")`. */
+export function progress(message: string): void;
 
 /** A measured value, kept with the attempt: `metric("auc", 0.93)`, or one of a series: `metric("loss", 0.1, { step: 4 })`. */
 export function metric(name: string, value: number, options?: { readonly step?: number | undefined }): void;
@@ -16,36 +18,67 @@ export interface OutputDescription {
   readonly schema?: Readonly<Record<string, unknown>>;
   readonly format?: string;
 }
-export function describeOutput(name: string, description: OutputDescription): void;
+/** Says what an output is: `output("model", { tags: { stage: "trial" } })`. Saying more later adds to it. */
+export function output(name: string, description: OutputDescription): void;
 
 type LogLine = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 /** Lines with a level and fields: `log.info("read", { rows: 3 })`. */
 export const log: Readonly<Record<"debug" | "info" | "warning" | "error", LogLine>>;
 
-/** The path of an input: the file or the folder itself. */
+/** The path of an input: the file or the folder itself. Nothing is there if an optional output was left out. */
 export function inputPath(name: string): string;
 
-/** The path at which an output is to be written. */
+/** The path at which an output is to be written; the folder that it lies in is there. */
 export function outputPath(name: string): string;
 
 /** The same for every attempt of a step run, and for no other: hand it to services that the step writes to. */
 export function idempotencyKey(): string;
 
-/** The parameters of the run, by name. */
+/** All parameters of the run by name; empty outside of Berth. */
 export function params(): Record<string, string | number | boolean>;
 
-/** The place of this item in its batch, from 0, and how many there are; null for a step that is no batch. */
-export function batch(): { readonly index: number; readonly count: number } | null;
+/** Of which run and step this process is an attempt; null outside of Berth. */
+export function context(): {
+  readonly pipeline: string;
+  readonly runId: string;
+  readonly runNumber: number;
+  readonly step: string;
+  readonly stepRun: string;
+  readonly attempt: number;
+} | null;
 
-/** How a type of your own is read from its path and written to it. Both may be async. */
-export interface ArtifactKind<Value = unknown> {
-  readonly read?: (path: string) => Value | Promise<Value>;
-  readonly write?: (path: string, value: Value) => void | Promise<void>;
+/** The part of a batch that a step run works on. */
+export interface Batch {
+  /** Its place, from 0, and how many parts there are. */
+  readonly index: number;
+  readonly count: number;
+  /** A file of the same format as the whole, or a folder with its files. */
+  readonly path: string;
+  /** How the items are read: csv, json, lines or folder; null where only the step's own program knows. */
+  readonly type: string | null;
+  /** The rows, items or lines as a list; of a folder, the paths of its files. */
+  items<Item = unknown>(type?: "csv" | "json" | "lines" | "folder"): Promise<Item[]>;
+}
+/** The part of a batch that this step run works on; null outside of one. */
+export function batch(): Batch | null;
+
+/** Reads a file or folder as a step would: `await load("rows.csv")`. Without a type, it is told by the ending. */
+export function load<Value = unknown>(path: string, type?: string): Promise<Value>;
+/** Writes one: `await save("rows.csv", rows)`. */
+export function save(path: string, value: unknown, type?: string): Promise<void>;
+
+/** How a type of your own is read from a path and written to it, as a file or a folder. All may be async. */
+export interface OwnType<Value> {
+  readonly load?: (path: string) => Value | Promise<Value>;
+  readonly save?: (path: string, value: Value) => void | Promise<void>;
+  /** What is worth keeping as metadata, such as `{ width: 640 }`. */
+  readonly describe?: (value: Value) => Readonly<Record<string, unknown>> | undefined;
+  readonly contentType?: string;
 }
 
 /** Makes a type known that is called `x-name` in the pipeline file. Call it where the step's module is loaded. */
-export function registerType<Value>(name: `x-${string}`, kind: ArtifactKind<Value>): void;
+export function registerType<Value>(name: `x-${string}`, type: OwnType<Value>): void;
 
 /** What an input of type `npy` is: all values in one typed array, in the order of C. */
 export interface NpyArray {

@@ -1,46 +1,93 @@
+import { randomBytes } from "node:crypto";
+
+// JSON that every reader takes. Integers beyond 2⁵³, which JSON.parse rounds, are kept as BigInt, both ways; they pass by
+// JSON.parse and JSON.stringify inside of texts with a mark that nobody could have written.
+
+const MARK = `\u0001${randomBytes(8).toString("hex")}:`;
+const DIGITS = /\d{16}/;
+/** A text, or an integer of so many digits that is no part of a longer number. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const MARKED = new RegExp(`"\\\\u0001${MARK.slice(1)}(-?\\d+)"`, "g");
+
 /**
- * JSON that every reader takes: NaN, infinities, undefined and functions are refused with their place, where
- * JSON.stringify would write null or leave them out. Maps become objects, sets and typed arrays lists.
+ * @param {string} text
+ * @returns {unknown}
+ */
+export function readJson(text) {
+  if (!DIGITS.test(text)) return JSON.parse(text);
+  const marked = text.replace(TOKEN, (token) => {
+    const isLarge = /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+    // Numbers with zeros before them are no JSON; they are left for JSON.parse to refuse.
+    return isLarge && !/^-?0/.test(token) ? JSON.stringify(MARK + token) : token;
+  });
+  return JSON.parse(marked, (_, value) => (isMarked(value) ? BigInt(value.slice(MARK.length)) : value));
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+function isMarked(value) {
+  return typeof value === "string" && value.startsWith(MARK);
+}
+
+/**
+ * Compact. NaN, infinities and functions are refused with their place, where JSON.stringify would write null or leave
+ * them out. Maps become objects, sets and typed arrays lists; nothing at all is null.
  *
  * @param {unknown} value
  */
 export function writeJson(value) {
-  return JSON.stringify(toJson(value, ""));
+  return JSON.stringify(value === undefined ? null : toJson(value, "", [])).replace(MARKED, "$1");
 }
 
 /**
  * @param {unknown} value
  * @param {string} path
+ * @param {readonly object[]} above to find rings
  * @returns {unknown}
  */
-function toJson(value, path) {
+function toJson(value, path, above) {
   const at = path === "" ? "the value" : path;
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw new TypeError(`${at} is ${value}, which is no JSON`);
+    if (!Number.isFinite(value)) throw new TypeError(`${at} is ${value}, which is not JSON`);
     return value;
   }
-  if (typeof value === "bigint") {
-    if (!Number.isSafeInteger(Number(value)))
-      throw new TypeError(`${at} is ${value}n, which is too large for a number of JSON`);
-    return Number(value);
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : MARK + value;
+  if (value === undefined) throw new TypeError(`${at} is undefined, which is not JSON: write null`);
+  if (typeof value !== "object") throw new TypeError(`${at} is a ${typeof value}, which is not JSON`);
+  if (above.includes(value)) throw new TypeError(`${at} holds itself, which is not JSON`);
+  const inside = [...above, value];
+  if ("toJSON" in value && typeof value.toJSON === "function" && !Buffer.isBuffer(value)) {
+    return toJson(value.toJSON(), path, inside);
   }
-  if (typeof value !== "object")
-    throw new TypeError(`${at} is ${value === undefined ? "undefined" : `a ${typeof value}`}, which is no JSON`);
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-    return Array.from(/** @type {ArrayLike<number | bigint>} */ (/** @type {unknown} */ (value)), (item, index) =>
-      toJson(item, `${path}[${index}]`),
-    );
+  if (Array.isArray(value) || value instanceof Set || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
+    const items = /** @type {Iterable<unknown>} */ (/** @type {unknown} */ (value));
+    return Array.from(items, (item, index) => toJson(item, `${path}[${index}]`, inside));
   }
-  if ("toJSON" in value && typeof value.toJSON === "function") return toJson(value.toJSON(), path);
-  if (Array.isArray(value) || value instanceof Set) {
-    return Array.from(value, (item, index) => toJson(item, `${path}[${index}]`));
-  }
+  if (!(value instanceof Map)) checkPlain(value, at);
   const entries = value instanceof Map ? [...value] : Object.entries(value);
   return Object.fromEntries(
     entries
       // As everywhere in JavaScript, a key whose value is undefined is a key that is not there.
       .filter(([, item]) => item !== undefined)
-      .map(([key, item]) => [key, toJson(item, path === "" ? String(key) : `${path}.${key}`)]),
+      .map(([key, item]) => [String(key), toJson(item, path === "" ? String(key) : `${path}.${key}`, inside)]),
   );
+}
+
+/**
+ * An object with private parts, such as a client or a promise, would be written as something else than it is.
+ *
+ * @param {object} value
+ * @param {string} at
+ */
+function checkPlain(value, at) {
+  for (const kind of [Promise, RegExp, WeakMap, WeakSet, WeakRef, Error, ArrayBuffer, DataView]) {
+    if (value instanceof kind) {
+      throw new TypeError(
+        `${at} is a value of type ${kind.name}, which is not JSON: return what JSON holds, or register a type of your own`,
+      );
+    }
+  }
 }

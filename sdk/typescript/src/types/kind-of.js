@@ -1,118 +1,86 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { StepError } from "../step-error.js";
 import { readCsv, writeCsv } from "./csv.js";
-import { writeJson } from "./json.js";
+import { readJson, writeJson } from "./json.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readParquet, writeParquet } from "./parquet.js";
 import { place } from "./place.js";
 import { registeredNames, registeredType } from "./registry.js";
+import { expectBytes, expectText, joinLines, readText, splitLines } from "./text.js";
 
-/** @typedef {import("./registry.js").ArtifactKind} ArtifactKind */
+/**
+ * How values of a type are read from a path and written to it. `save` may return what it knows of the value.
+ *
+ * @typedef {object} Kind
+ * @property {((path: string) => unknown) | undefined} [load]
+ * @property {((path: string, value: any) => unknown) | undefined} [save]
+ * @property {((value: any) => unknown) | undefined} [describe]
+ * @property {string | undefined} [format]
+ * @property {string | undefined} [contentType]
+ */
 
-/** @type {Readonly<Record<string, ArtifactKind>>} */
+/** @type {Readonly<Record<string, Kind>>} */
 const KINDS = {
-  file: { read: (path) => path, write: place },
-  folder: { read: (path) => path, write: place },
+  file: { load: (path) => path, save: place },
+  folder: { load: (path) => path, save: place },
   json: {
-    read: async (path) => JSON.parse(await readText(path)),
-    write: (path, value) => writeFile(path, writeJson(value)),
+    load: async (path) => readJson(await readText(path)),
+    save: (path, value) => writeFile(path, writeJson(value)),
+    ...{ format: "json", contentType: "application/json" },
   },
-  text: { read: readText, write: (path, value) => writeFile(path, expectText(value)) },
+  text: { load: readText, save: (path, value) => writeFile(path, expectText(value)) },
   lines: {
-    read: async (path) => splitLines(await readText(path)),
-    write: (path, value) => writeFile(path, joinLines(value)),
+    load: async (path) => splitLines(await readText(path)),
+    save: (path, value) => writeWhole(path, joinLines(value)),
+    format: "lines",
   },
-  bytes: { read: (path) => readFile(path), write: (path, value) => writeFile(path, expectBytes(value)) },
+  bytes: { load: (path) => readFile(path), save: (path, value) => writeFile(path, expectBytes(value)) },
   csv: {
-    read: async (path) => readCsv(await readText(path)),
-    write: (path, value) => writeFile(path, writeCsv(value)),
+    load: async (path) => readCsv(await readText(path)),
+    save: (path, value) => writeWhole(path, writeCsv(value)),
+    ...{ format: "csv", contentType: "text/csv" },
   },
   npy: {
-    read: async (path) => readNpy(await readFile(path)),
-    write: (path, value) => writeFile(path, writeNpy(value)),
+    load: async (path) => readNpy(await readFile(path)),
+    save: (path, value) => writeWhole(path, writeNpy(value)),
+    ...{ format: "npy", contentType: "application/x-npy" },
   },
-  parquet: { read: readParquet, write: writeParquet },
+  parquet: { load: readParquet, save: writeParquet, format: "parquet", contentType: "application/vnd.apache.parquet" },
 };
 
 /** @type {Readonly<Record<string, string>>} */
 const REFUSED = {
   pickle:
     "only Python reads and writes pickle: use json, csv, npy or parquet between languages, or type: file for the path",
-  npz: "this SDK does not read or write npz: use npy, one file for each array, or type: file for the path",
+  npz: "the SDK for TypeScript does not know npz: use npy, one file for each array, or type: file for the path",
 };
 
 /**
  * @param {string} type
- * @returns {ArtifactKind}
+ * @returns {Kind}
  */
 export function kindOf(type) {
   const kind = KINDS[type] ?? registeredType(type);
   if (kind !== undefined) return kind;
   if (REFUSED[type] !== undefined) throw new StepError(REFUSED[type]);
-  const known = registeredNames();
+  if (type.startsWith("x-")) {
+    const names = registeredNames();
+    const known = names.length === 0 ? "" : `; registered are ${names.sort().join(", ")}`;
+    throw new StepError(
+      `the type ${type} is not registered${known}: call registerType("${type}", { load, save }) ` +
+        "in the module of the function, or in one that it imports",
+    );
+  }
   throw new StepError(
-    `the type ${type} is not registered: call registerType("${type}", { read, write }) where the step's module is loaded` +
-      (known.length === 0 ? "" : `; registered are ${known.join(", ")}`),
+    `there is no type '${type}'; choose one of ${Object.keys(KINDS).join(", ")}, or one of your own, such as x-name`,
   );
 }
 
-/** @param {string} path */
-async function readText(path) {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await readFile(path));
-}
-
 /**
- * Only '\n' ends a line; the last one needs none.
- *
- * @param {string} text
+ * @param {string} path
+ * @param {{ readonly text: string | Uint8Array, readonly schema: object }} content
  */
-function splitLines(text) {
-  if (text === "") return [];
-  return (text.endsWith("\n") ? text.slice(0, -1) : text).split("\n");
-}
-
-/** @param {unknown} value */
-function joinLines(value) {
-  if (typeof value === "string" || !isIterable(value))
-    throw new TypeError(`expected a list of strings, got ${nameOf(value)}`);
-  let text = "";
-  for (const line of value) {
-    if (typeof line !== "string") throw new TypeError(`expected a list of strings, found ${nameOf(line)} in it`);
-    if (line.includes("\n")) throw new TypeError("a line holds a line break");
-    text += `${line}\n`;
-  }
-  return text;
-}
-
-/** @param {unknown} value */
-function expectText(value) {
-  if (typeof value !== "string") throw new TypeError(`expected a string, got ${nameOf(value)}`);
-  if (!value.isWellFormed()) throw new TypeError("the string holds half of a surrogate pair, which UTF-8 cannot");
-  return value;
-}
-
-/** @param {unknown} value */
-function expectBytes(value) {
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  throw new TypeError(`expected bytes (Uint8Array, Buffer), got ${nameOf(value)}`);
-}
-
-/**
- * @param {unknown} value
- * @returns {value is Iterable<unknown>}
- */
-function isIterable(value) {
-  return typeof value === "object" && value !== null && Symbol.iterator in value;
-}
-
-/**
- * What a value is, for messages.
- *
- * @param {unknown} value
- */
-export function nameOf(value) {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value !== "object") return `a ${typeof value}`;
-  return Array.isArray(value) ? "an array" : `an object (${value.constructor?.name ?? "Object"})`;
+async function writeWhole(path, { text, schema }) {
+  await writeFile(path, text);
+  return schema;
 }

@@ -119,11 +119,11 @@ export function writeNpy(value) {
   MAGIC.copy(prefix);
   prefix[6] = 1;
   prefix.writeUInt16LE(padded.length, 8);
-  return Buffer.concat([
-    prefix,
-    Buffer.from(padded, "latin1"),
+  const text = Buffer.concat([
+    ...[prefix, Buffer.from(padded, "latin1")],
     Buffer.from(data.buffer, data.byteOffset, data.byteLength),
   ]);
+  return { text, schema: { shape, dtype: bool ? "bool" : descr } };
 }
 
 /**

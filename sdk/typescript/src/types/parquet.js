@@ -30,6 +30,7 @@ export async function writeParquet(path, value) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const columnData = names.map((name) => ({ name, data: rows.map((row) => row[name] ?? null) }));
   await parquetWriteFile({ filename: path, columnData });
+  return { columns: names.map((name) => ({ name })), rows: rows.length };
 }
 
 /**
