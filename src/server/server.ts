@@ -71,6 +71,7 @@ async function start(
     log,
     sealer,
     installation,
+    version,
   };
   if (await ensureAdminToken(database, home.adminTokenFile, config.databaseUrl === null)) {
     log.info({ file: home.adminTokenFile }, "made an administrator's token");

@@ -19,4 +19,6 @@ export interface Services {
   readonly sealer: Sealer;
   /** Id of this installation, in every object name and in signed messages. */
   readonly installation: string;
+  /** Of Berth, as this process is. */
+  readonly version: string;
 }

@@ -55,6 +55,7 @@ export function noObjects(words: string): ObjectTiers {
   );
 }
 
+const VERSION = "0.0.0-test";
 const NO_OBJECTS = noObjects("this test server");
 
 /** Urls such as `/runs` in `call` are below `/api/v1`. */
@@ -77,9 +78,10 @@ export async function testServer(
     ...(options.directExpiresMs === undefined ? {} : { directExpiresMs: options.directExpiresMs }),
   });
   const sealer = createSealer(options.secretKey ?? randomBytes(32));
-  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, installation };
+  const facts = { installation, version: VERSION };
+  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, ...facts };
   const app = await createApp(services, routesOf(services), {
-    version: "0.0.0-test",
+    version: VERSION,
     ...(options.stop === undefined ? {} : { stop: options.stop }),
   });
   await app.ready();

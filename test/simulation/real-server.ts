@@ -58,6 +58,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     log: SILENT,
     sealer: createSealer(randomBytes(32)),
     installation: "sim",
+    version: "0.0.0-test",
   };
   const contracts = new ContractCache();
   const claims = new Permits(1);

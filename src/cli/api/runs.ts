@@ -1,4 +1,5 @@
 import { RunEvent } from "../../protocol/events.ts";
+import { OpenLineageEvent } from "../../protocol/openlineage.ts";
 import {
   type CreateRunInput,
   LogLine,
@@ -98,6 +99,16 @@ export async function* streamLogs(
   for await (const line of readLines(streamBody(response, signal))) {
     if (line !== "") yield LogLine.parse(JSON.parse(line));
   }
+}
+
+/** A run as events of OpenLineage. */
+export async function* streamOpenLineage(
+  api: ApiClient,
+  run: string,
+  signal: AbortSignal,
+): AsyncGenerator<OpenLineageEvent> {
+  const response = await api.stream(`${runPath(run)}/openlineage`, { signal });
+  for await (const line of readLines(streamBody(response, signal))) yield OpenLineageEvent.parse(JSON.parse(line));
 }
 
 /** `/runs/wine%2312`; refuses what cannot name a run. */

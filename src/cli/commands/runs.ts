@@ -13,6 +13,7 @@ import { plainText } from "../terminal/plain-text.ts";
 import type { Style } from "../terminal/style.ts";
 import { renderTable } from "../terminal/table.ts";
 import { defineRunShow } from "./run-show.ts";
+import { defineRunsOpenLineage } from "./runs-openlineage.ts";
 
 type Options = WithServer<{ pipeline?: string; state?: string; limit: number; json?: boolean }>;
 
@@ -25,6 +26,7 @@ export function define(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExamples:\n  berth runs --state failed\n  berth runs show wine#12")
     .action((options: Options) => printRuns(context, options));
   defineRunShow(command, context);
+  defineRunsOpenLineage(command, context);
 }
 
 async function printRuns(context: CliContext, options: Options): Promise<void> {

@@ -9,6 +9,7 @@ import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
 import { hookRoute } from "./hooks.ts";
 import { logsRoute } from "./logs.ts";
+import { openLineageRoute } from "./openlineage.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
@@ -24,6 +25,7 @@ export function runRoutes(services: Services): Route[] {
     runEventsRoute(services),
     logsRoute(services),
     ...artifactRoutes(services),
+    openLineageRoute(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
