@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 import { ensureS3Program } from "./s3-program.ts";
@@ -45,12 +45,18 @@ export async function startS3Server(): Promise<S3Server> {
     env: { ROOT_ACCESS_KEY: keys.accessKeyId, ROOT_SECRET_KEY: keys.secretAccessKey },
   });
   const closed = once(child, "close");
-  const abandon = () => child.kill("SIGKILL");
+  // It is no reason for this process to go on, which ends it if nobody did before.
+  child.unref();
+  const abandon = () => {
+    child.kill("SIGKILL");
+    rmSync(home, { recursive: true, force: true });
+  };
   process.once("exit", abandon);
   await using started = new AsyncDisposableStack();
   started.defer(() => rm(home, { recursive: true, force: true }));
   started.defer(async () => {
     process.off("exit", abandon);
+    child.ref();
     child.kill("SIGKILL");
     await closed;
   });
@@ -118,13 +124,9 @@ async function answers(endpoint: string, child: ChildProcess, logFile: string): 
 
 let shared: Promise<S3Server> | undefined;
 
-/** One server for all tests of a file; each makes buckets of its own. */
+/** One server for all tests of a file, until its process ends; each test makes buckets of its own. */
 export function sharedS3Server(): Promise<S3Server> {
-  if (shared === undefined) {
-    const starting = startS3Server();
-    shared = starting;
-    after(async () => await (await starting)[Symbol.asyncDispose]());
-  }
+  shared ??= startS3Server();
   return shared;
 }
 

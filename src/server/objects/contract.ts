@@ -113,6 +113,41 @@ export function objectStoreContract(name: string, make: StoreFactory): void {
     assert.deepEqual(await keys(store, "missing/"), []);
   });
 
+  check("more objects than a store lists at once are all listed, each once", async (store) => {
+    const all = Array.from({ length: 1_040 }, (_, index) => `many/${String(index).padStart(4, "0")}`);
+    for (let at = 0; at < all.length; at += 20) {
+      await Promise.all(all.slice(at, at + 20).map((key) => store.put(key, Readable.from([]))));
+    }
+    assert.deepEqual(await keys(store, "many/"), all);
+  });
+
+  check("an object of many parts comes back byte for byte, and ranges go over their borders", async (store, second) => {
+    const bytes = randomBytes(40 * 1024 * 1024 + 17);
+    const pieces = Array.from({ length: 41 }, (_, index) => bytes.subarray(index << 20, (index + 1) << 20));
+    assert.equal(await store.put("p/large", Readable.from(pieces), bytes.length), bytes.length);
+    assert.ok((await read(second, "p/large"))?.equals(bytes));
+    for (const border of [8 << 20, 16 << 20, 40 << 20]) {
+      const part = await read(second, "p/large", { start: border - 5, end: border + 5 });
+      assert.ok(part?.equals(bytes.subarray(border - 5, border + 6)));
+    }
+    assert.equal(await store.collectUnfinished(0), 0);
+  });
+
+  check("a large put whose stream fails in the middle leaves nothing, and nothing to collect", async (store) => {
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      for (let mib = 0; mib < 20; mib++) yield randomBytes(1024 * 1024);
+      throw new Error("the line was cut");
+    }
+    await assert.rejects(store.put("p/large", failing(), 1 << 30), /the line was cut/);
+    assert.equal(await store.stat("p/large"), null);
+    assert.equal(await store.collectUnfinished(0), 0);
+  });
+
+  check("a store that can be used says so", async (store) => {
+    await store.check();
+    assert.deepEqual(await keys(store, ""), [], "and leaves nothing of the question");
+  });
+
   check("keys that could point elsewhere are refused by every method", async (store) => {
     const bad = [
       "",

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { folderError } from "./folder-errors.ts";
 import { folderWrites } from "./folder-writes.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
 import { syncFolders } from "./sync-folders.ts";
@@ -22,31 +23,66 @@ const READ_BUFFER_BYTES = 256 * 1024;
  * when its file system keeps renames atomic between machines, as NFS does.
  */
 export function openFolderStore(folder: string): ObjectStore {
-  for (const part of [OBJECTS, UNFINISHED]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+  const place = `folder ${folder}`;
+  const doing = async <T>(attempted: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw folderError(error, place, attempted);
+    }
+  };
+  try {
+    for (const part of [OBJECTS, UNFINISHED]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw folderError(error, place, "be made");
+  }
   const pathOf = (key: string): string => {
     checkKey(key);
     return join(folder, OBJECTS, key);
   };
   return {
-    place: `folder ${folder}`,
+    place,
     direct: null,
     resumable: folderWrites(join(folder, UNFINISHED), pathOf),
-    put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes),
-    open: async (key, range) => await openFile(pathOf(key), range),
-    stat: async (key) => await statFile(pathOf(key), key),
-    delete: async (key) => await rm(pathOf(key), { force: true }),
+    check: async () => await doing("be used", async () => await checkFolder(folder)),
+    put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes, doing),
+    open: async (key, range) => await doing("read an object", async () => await openFile(pathOf(key), range)),
+    stat: async (key) => await doing("look for an object", async () => await statFile(pathOf(key), key)),
+    delete: async (key) => await doing("delete an object", async () => await rm(pathOf(key), { force: true })),
     list: (prefix) => listFiles(join(folder, OBJECTS), prefix),
-    collectUnfinished: async (olderThanMs) => await collect(join(folder, UNFINISHED), olderThanMs),
+    collectUnfinished: async (olderThanMs) =>
+      await doing("be tidied", async () => await collect(join(folder, UNFINISHED), olderThanMs)),
   };
 }
 
-async function putFile(temporary: string, path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+type Doing = <T>(attempted: string, work: () => Promise<T>) => Promise<T>;
+
+async function checkFolder(folder: string): Promise<void> {
+  await readdir(join(folder, OBJECTS));
+  const probe = join(folder, UNFINISHED, randomUUID());
   try {
-    const size = await writeDurably(temporary, bytes);
-    const parent = dirname(path);
-    const made = await mkdir(parent, { recursive: true, mode: 0o700 });
-    await rename(temporary, path);
-    await syncFolders(parent, made);
+    await writeFile(probe, "Berth asks whether it may write here.", { flush: true });
+    await readFile(probe);
+  } finally {
+    await rm(probe, { force: true });
+  }
+}
+
+/** What the stream fails with is passed on as it is; what the folder fails with is not the stream's. */
+async function putFile(
+  temporary: string,
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  doing: Doing,
+): Promise<number> {
+  try {
+    const size = await writeDurably(temporary, bytes, doing);
+    await doing("name an object", async () => {
+      const parent = dirname(path);
+      const made = await mkdir(parent, { recursive: true, mode: 0o700 });
+      await rename(temporary, path);
+      await syncFolders(parent, made);
+    });
     return size;
   } catch (error) {
     await rm(temporary, { force: true });
@@ -54,13 +90,13 @@ async function putFile(temporary: string, path: string, bytes: AsyncIterable<Uin
   }
 }
 
-async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
-  await using file = await open(path, "wx", 0o600);
+async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>, doing: Doing): Promise<number> {
+  await using file = await doing("store an object", async () => await open(path, "wx", 0o600));
   let size = 0;
   let buffered: Uint8Array[] = [];
   let bufferedBytes = 0;
   const flush = async () => {
-    await writeAll(file, buffered);
+    await doing("store an object", async () => await writeAll(file, buffered));
     buffered = [];
     bufferedBytes = 0;
   };
@@ -71,7 +107,7 @@ async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>): Pro
     if (bufferedBytes >= WRITE_BUFFER_BYTES) await flush();
   }
   await flush();
-  await file.datasync();
+  await doing("store an object", async () => await file.datasync());
   return size;
 }
 

@@ -25,6 +25,8 @@ export interface ObjectStore {
   readonly direct: DirectTransfers | null;
   /** Writes over several requests through this server; null where they are made of direct transfers: see relayedWrites. */
   readonly resumable: ResumableWrites | null;
+  /** Fails when the store cannot be used: it is not there, or may not be listed, read and written with these rights. */
+  check(): Promise<void>;
   /**
    * Stores the stream under the key and returns the number of bytes, which are durable by then. When the stream fails,
    * the put fails with the same error and nothing changes. `size`, where it is known, lets a store choose its parts;
