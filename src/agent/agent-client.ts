@@ -26,6 +26,7 @@ import {
 } from "../protocol/blob-batch.ts";
 import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.ts";
 import { BerthError } from "../protocol/errors.ts";
+import { type MessagesRequest, MessagesResponse } from "../protocol/messages.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
 import { answerError, noAnswer, unexpectedAnswer } from "./answer-error.ts";
 import {
@@ -98,6 +99,10 @@ export class AgentClient implements Disposable {
       signal,
     );
     await this.#answer(request, LogsResponse);
+  }
+
+  sendMessages(run: string, request: MessagesRequest, signal?: AbortSignal): Promise<MessagesResponse> {
+    return this.#json(`runs/${run}/messages`, request, MessagesResponse, PATIENT, signal);
   }
 
   async missingBlobs(run: string, epoch: number, digests: readonly string[], signal?: AbortSignal): Promise<string[]> {

@@ -4,6 +4,7 @@ import { EVENTS_PER_REQUEST, type EventsRequest, type EventsResponse } from "../
 import type { CancelFacts } from "../protocol/cancel.ts";
 import { BerthError } from "../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
+import { SCHEMA_MAX_BYTES } from "../protocol/output-notes.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal-record.ts";
 import { retrying } from "./retry.ts";
@@ -16,6 +17,9 @@ const SPACING_MS = 50;
 const BYTES_PER_REQUEST = 512 * 1024;
 /** Times that blobs reported missing are uploaded again for one batch before the server is believed to be broken. */
 const MISSING_BLOB_ROUNDS_MAX = 5;
+
+/** Of what is said of one output: the longest schema, and tags as they commonly are. */
+const NOTES_BYTES = SCHEMA_MAX_BYTES + 4 * 1024;
 
 type RecordInput = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, "events"> : never) : never;
 
@@ -180,6 +184,10 @@ function batchOf(queue: readonly AgentEvent[]): AgentEvent[] {
 /** Cheap and generous: the parts of an event that can be large. */
 function approximateBytes(body: AgentEventBody): number {
   if (body.type !== "attempt.finished") return 1024;
-  const outputs = body.outputs.reduce((sum, { content }) => sum + 512 + Math.min(content.size, 24 * 1024), 0);
+  const outputs = body.outputs.reduce(
+    (sum, { content, tags, schema }) =>
+      sum + 512 + Math.min(content.size, 24 * 1024) + (tags === undefined && schema === undefined ? 0 : NOTES_BYTES),
+    0,
+  );
   return 2048 + outputs + body.inputs.length * 256 + body.warnings.length * 256;
 }

@@ -119,7 +119,7 @@ export class RunAttempts {
   adoptEnded(work: AttemptWork, result: AttemptResult): void {
     this.adopt(work);
     this.#options.link.hold(Object.values(result.outputs));
-    if (result.handle !== null) this.#followLogs(result.handle);
+    if (result.handle !== null) this.#follow(result.handle);
     void this.release(work);
   }
 
@@ -140,7 +140,7 @@ export class RunAttempts {
       };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
-    const hooks = { onPhase: () => {}, onSubmitted: () => this.#followLogs(handle) };
+    const hooks = { onPhase: () => {}, onSubmitted: () => this.#follow(handle) };
     const result = await runAttempt(runtime, work, hooks, order.stop);
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
@@ -160,7 +160,7 @@ export class RunAttempts {
     link.commits.reportWhenReady(needsOf(order, result), report);
   }
 
-  /** Ships the logs to their end, then removes object and folder; in the background, and never rejects. */
+  /** Ships to its end what was written, then removes object and folder; in the background, and never rejects. */
   release(work: AttemptWork): Promise<void> {
     const { name } = this.#handleOf(work);
     const known = this.#releases.get(name);
@@ -196,7 +196,8 @@ export class RunAttempts {
     const { stepRun, attempt } = work.ref;
     const handle = this.#handleOf(work);
     if (!link.signal.aborted && this.#submitted.has(handle.name)) {
-      await Promise.all(attemptLogs(runtime.session, handle).map((source) => link.shipper.end(source)));
+      const logs = attemptLogs(runtime.session, handle).map((source) => link.shipper.end(source));
+      await Promise.all([...logs, link.messages.end(handle.ref)]);
     }
     await this.#removeObject(handle);
     const removed = remover.remove(work.spec.folder);
@@ -257,12 +258,13 @@ export class RunAttempts {
     await retryBackend(() => session.cancel(handle, { graceMs: 0, reason: "fenced" }));
   }
 
-  #followLogs(handle: Handle): void {
+  #follow(handle: Handle): void {
     const { link, runtime, history } = this.#options;
     this.#submitted.add(handle.name);
     for (const source of attemptLogs(runtime.session, handle)) {
       link.shipper.follow(source, history.logOffset(source.stepRun, source.attempt, source.stream));
     }
+    link.messages.follow(handle.ref, handle.folder);
   }
 
   /** The handle that any process computes for this work: names are deterministic. */
@@ -293,7 +295,7 @@ function madeOf({ spec, timeoutMs, imageDigest, runEnd }: AttemptWork) {
 /** `again` says what follows when this attempt is not the last one. */
 function finishedEvent(
   { work, consumed }: Pick<AttemptOrder, "work" | "consumed">,
-  { outcome, outputs, phases }: AttemptResult,
+  { outcome, outputs, notes, phases }: AttemptResult,
   again: Extract<AgentEventBody, { type: "attempt.finished" }>["retry"] | null,
 ): AgentEventBody {
   const { stepRun, attempt } = work.ref;
@@ -310,7 +312,7 @@ function finishedEvent(
     fault: outcome.fault,
     phases,
     usage: { ...(cpuMs === undefined ? {} : { cpuMs }), ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }) },
-    outputs: Object.entries(outputs).map(([name, content]) => ({ name, content })),
+    outputs: Object.entries(outputs).map(([name, content]) => ({ name, content, ...notes?.[name] })),
     inputs: [...consumed],
     warnings: [...outcome.warnings],
   };

@@ -274,10 +274,11 @@ export class RunDriver implements HeldRun {
     return (phase) => new RunSteps({ ...parts, graph: graphs.phase(phase), stop: stopOf(phase) });
   }
 
-  /** The end of the run is the last thing reported: after every commit, and when the server holds every log. */
+  /** The end of the run is the last thing reported: after every commit, when the server holds all that was said. */
   async #finish(end: RunEnd): Promise<void> {
     if (this.#state !== "driving") return;
-    await Promise.all([this.#link.commits.settled(), this.#link.shipper.drained()]);
+    const { commits, shipper, messages } = this.#link;
+    await Promise.all([commits.settled(), shipper.drained(), messages.drained()]);
     const wait = { signal: this.#link.signal, log: this.#log };
     await durably(() => this.#link.outbox.report({ type: "run.finished", ...end }), wait);
     await this.#link.outbox.drained();

@@ -15,6 +15,7 @@ import { BulkUploads } from "./bulk-uploads.ts";
 import { Commits, isInline } from "./commits.ts";
 import type { Journal } from "./journal.ts";
 import { LogShipper } from "./log-shipper.ts";
+import { MessageShipper } from "./message-shipper.ts";
 import { Outbox } from "./outbox.ts";
 import { retrying } from "./retry.ts";
 import { type LocalBlob, Uploads } from "./uploads.ts";
@@ -40,6 +41,7 @@ export interface RunLinkOptions {
 export class RunLink implements Disposable {
   readonly outbox: Outbox;
   readonly shipper: LogShipper;
+  readonly messages: MessageShipper;
   readonly commits: Commits;
   /** The worker's cache, fetching what is missing under this run's lease. */
   readonly source: BlobSource;
@@ -92,6 +94,12 @@ export class RunLink implements Disposable {
         }
       },
       onRefused,
+      signal,
+      log,
+    });
+    this.messages = new MessageShipper({
+      epoch,
+      send: (request, abort) => client.sendMessages(run, request, abort),
       signal,
       log,
     });

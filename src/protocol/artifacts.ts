@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Digest, Name } from "./names.ts";
+import { OutputNotes } from "./output-notes.ts";
 
 /** One file of a folder artifact. Paths are relative, `/`-separated, normalised, and never leave the folder. */
 export const ManifestEntry = z.discriminatedUnion("kind", [
@@ -38,6 +39,7 @@ export const ProducedOutput = z.object({
     .string()
     .max(24 * 1024)
     .optional(),
+  ...OutputNotes.shape,
 });
 export type ProducedOutput = z.infer<typeof ProducedOutput>;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Digest, Name, Scalar } from "./names.ts";
+import { MediaType, TagKey } from "./output-notes.ts";
 
 /**
  * A plan is what a pipeline file compiles to: every default filled in, every reference resolved, nothing left to
@@ -88,6 +89,10 @@ export const OutputPlan = z.object({
   optional: z.boolean(),
   /** `success` (default) collects after exit 0; `always` also after a failure. */
   when: z.enum(["success", "always"]),
+  /** What it is served as; left out to go by the extension of its path. */
+  contentType: MediaType.optional(),
+  /** Of each version that it makes; a step may add to them. */
+  tags: z.record(TagKey, z.string()).optional(),
 });
 export type OutputPlan = z.infer<typeof OutputPlan>;
 

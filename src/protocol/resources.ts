@@ -4,6 +4,7 @@ import { Problem } from "./errors.ts";
 import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
+import { Progress } from "./messages.ts";
 import { Digest, Name, Scalar } from "./names.ts";
 import { Concurrency, Params, Plan, Priority, SourceRef } from "./plan.ts";
 import { ScheduleDefinition } from "./schedules.ts";
@@ -214,6 +215,8 @@ export const Attempt = z.object({
   fault: Fault.nullable(),
   phases: Phases,
   usage: Usage,
+  /** What its step said last of how far it is; null where it said nothing. */
+  progress: Progress.nullable(),
   warnings: z.array(z.string()),
   startedAt: Time,
   finishedAt: Time.nullable(),

@@ -6,6 +6,7 @@ import type { EndSoFar } from "../protocol/events.ts";
 import type { Scalar } from "../protocol/names.ts";
 import type { Params, Plan, StepPlan } from "../protocol/plan.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
+import { MESSAGES_FILE } from "./message-lines.ts";
 import { type Reservation, reservationLabel } from "./reservation.ts";
 import { stepArgv } from "./step-argv.ts";
 import { mountsOf, workingFolderOf } from "./working-folder.ts";
@@ -93,8 +94,14 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
   };
 }
 
-function templateValues({ step, stepRun, run, params, folder, capabilities }: WorkOrder): TemplateValues {
-  const base = capabilities.fixedPaths ? BERTH_FOLDER : folder;
+/** The attempt folder, as the step sees it. */
+function shownFolder({ folder, capabilities }: WorkOrder): string {
+  return capabilities.fixedPaths ? BERTH_FOLDER : folder;
+}
+
+function templateValues(order: WorkOrder): TemplateValues {
+  const { step, stepRun, run, params } = order;
+  const base = shownFolder(order);
   const inputs = [...Object.keys(step.inputs), ...(step.batch === null ? [] : ["batch"])];
   return {
     params,
@@ -115,8 +122,10 @@ function userVariables({ plan, step }: WorkOrder, values: TemplateValues): Recor
   return { ...rendered(plan.env), ...plan.environments[step.environment]!.env, ...rendered(step.env) };
 }
 
-function berthVariables({ plan, step, stepRun, run, params, reserved }: WorkOrder): Record<string, string> {
+function berthVariables(order: WorkOrder): Record<string, string> {
+  const { plan, step, stepRun, run, params, reserved } = order;
   return {
+    BERTH_MESSAGES: `${shownFolder(order)}/${MESSAGES_FILE}`,
     BERTH_PIPELINE: plan.name,
     BERTH_STEP: step.name,
     BERTH_STEP_RUN: stepRun.key,

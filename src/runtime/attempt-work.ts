@@ -9,6 +9,7 @@ import type {
 import type { Content } from "../protocol/artifacts.ts";
 import type { EndSoFar, Phases } from "../protocol/events.ts";
 import type { Fault } from "../protocol/faults.ts";
+import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { Gather, OutputPlan } from "../protocol/plan.ts";
 
 /** The seam between the agent, which decides what runs, and the runtime, which runs one attempt. All of it is JSON. */
@@ -72,6 +73,8 @@ export interface AttemptResult {
   readonly outcome: Outcome;
   /** Collected outputs, in the blob cache; after a failure only those with `when: always`. */
   readonly outputs: Readonly<Record<string, Content>>;
+  /** What there is to say of them beside their content. */
+  readonly notes?: Readonly<Record<string, OutputNotes>>;
   readonly phases: Phases;
   /** For logs and release, which are the caller's; null when nothing was ever submitted. */
   readonly handle: Handle | null;

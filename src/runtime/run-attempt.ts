@@ -2,6 +2,7 @@ import { BackendError, type Handle, type Outcome } from "../backends/execution-b
 import type { Content } from "../protocol/artifacts.ts";
 import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
+import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
 import { sealedForMs } from "./attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext, StopReason } from "./attempt-work.ts";
@@ -9,9 +10,11 @@ import { collectOutputs } from "./collect-outputs.ts";
 import { faultOfError } from "./fault-of-error.ts";
 import { joinErrorFile, joinOutputFaults, outcomeWithout } from "./join-outcome.ts";
 import { takePrepared } from "./prepare-attempt.ts";
+import { readNotes } from "./read-notes.ts";
 import { retryBackend } from "./retry-backend.ts";
 import { AttemptDetached, cancelToEnd, reasonOf, waitToEnd } from "./run-to-end.ts";
 import { stageAttempt } from "./stage-attempt.ts";
+import { takeNotes } from "./take-notes.ts";
 import { endWaiterOf } from "./wait-for-end.ts";
 
 /** A cancel waits for the outputs that are kept in any case, but not for ever. */
@@ -64,6 +67,7 @@ class AttemptRun implements Disposable {
   #handle: Handle | null = null;
   #outcome: Outcome | null = null;
   #outputs: Readonly<Record<string, Content>> = {};
+  #notes: Readonly<Record<string, OutputNotes>> = {};
 
   constructor(context: RuntimeContext, work: AttemptWork, hooks: AttemptHooks, stop: AbortSignal) {
     this.#context = context;
@@ -109,8 +113,11 @@ class AttemptRun implements Disposable {
   }
 
   async collect(): Promise<void> {
-    const outcome = this.#outcome!;
-    const declared = this.#isKept(outcome) ? declaredAfter(outcome, this.#work.outputs) : null;
+    if (!this.#isKept(this.#outcome!)) return;
+    const said = await readNotes(this.#work.spec.folder, this.#work.outputs);
+    const outcome = { ...this.#outcome!, warnings: [...this.#outcome!.warnings, ...said.warnings] };
+    this.#outcome = outcome;
+    const declared = declaredAfter(outcome, this.#work.outputs);
     if (declared === null) return;
     // What a step is to leave behind in any case is taken after a cancel too, which is why that does not stop it.
     const signal = outcome.state === "cancelled" ? AbortSignal.timeout(COLLECT_CANCELLED_TIMEOUT_MS) : this.#stop;
@@ -118,7 +125,11 @@ class AttemptRun implements Disposable {
     const { cache, limits } = this.#context;
     const collected = await collectOutputs(this.#work.spec.folder, declared, { cache, limits, signal });
     this.#outcome = joinOutputFaults(outcome, collected.faults);
-    this.#outputs = this.#outcome.state === "succeeded" ? collected.outputs : alwaysOf(collected.outputs, declared);
+    const kept = this.#outcome.state === "succeeded" ? collected.outputs : alwaysOf(collected.outputs, declared);
+    const noted = takeNotes(kept, said.notes);
+    this.#outputs = noted.outputs;
+    this.#notes = noted.notes;
+    this.#outcome = { ...this.#outcome, warnings: [...this.#outcome.warnings, ...noted.warnings] };
   }
 
   /** Whether there may be outputs that somebody wants: not of a step that never ran, nor for a lease that is lost. */
@@ -131,6 +142,7 @@ class AttemptRun implements Disposable {
     return {
       outcome: this.#explained(this.#outcome!),
       outputs: this.#outputs,
+      ...(Object.keys(this.#notes).length === 0 ? {} : { notes: this.#notes }),
       phases: this.#phases,
       handle: this.#handle,
     };

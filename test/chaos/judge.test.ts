@@ -62,7 +62,15 @@ function closing(): StepRun {
 function attempt(number: number, state: Attempt["state"], epoch: number): Attempt {
   return {
     ...{ attempt: number, state, epoch, worker: { id: "worker_1", name: "w" }, backend: "process", object: "o" },
-    ...{ exitCode: state === "succeeded" ? 0 : null, signal: null, fault: null, phases: {}, usage: {}, warnings: [] },
+    ...{
+      exitCode: state === "succeeded" ? 0 : null,
+      signal: null,
+      fault: null,
+      progress: null,
+      phases: {},
+      usage: {},
+      warnings: [],
+    },
     ...{ image: null, memoryBytes: null, runEnd: null, startedAt: "2026-01-01T00:00:00Z", finishedAt: null },
   };
 }

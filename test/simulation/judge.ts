@@ -7,7 +7,7 @@ import { saidTooEarly } from "./judge-order.ts";
 import { describe, type Ledger, type LedgerEntry } from "./ledger.ts";
 import type { Machine } from "./machine.ts";
 import { logKey } from "./memory-logs.ts";
-import type { RunView, ServerApi, VersionView } from "./server-api.ts";
+import { metricKey, type RunView, type ServerApi, type VersionView } from "./server-api.ts";
 import type { PlatformState } from "./slow-backend.ts";
 import type { Provenance } from "./steps.ts";
 import type { Scheduler } from "./world/virtual-time.ts";
@@ -296,7 +296,7 @@ export class Judge {
       this.violate(`${describe(entry)} was stopped by its limit after ${ranMs} ms`);
   }
 
-  /** What a step printed is there, in order; all of it where the run came to its own end. */
+  /** What a step printed and reported is there, once and in order; all of it where the run came to its own end. */
   #judgeLogs(view: RunView): void {
     const isWhole =
       view.events.some(({ body }) => body.type === "run.finished" && "fault" in body) && view.state !== "cancelled";
@@ -311,6 +311,11 @@ export class Judge {
       if (!entry.printed.startsWith(stored)) this.violate(`the log of ${describe(entry)} is not what it printed`);
       const mustBeWhole = isWhole && !entry.forgotten && attempt.state === "succeeded" && epoch === view.epoch;
       if (mustBeWhole && stored !== entry.printed) this.violate(`the log of ${describe(entry)} is not whole`);
+      const metrics = view.metrics.get(metricKey(epoch, stepRun, number)) ?? [];
+      const [said, kept] = [entry.metrics.join(", "), metrics.join(", ")];
+      if (!said.startsWith(kept)) this.violate(`${describe(entry)} reported ${said}, not ${kept}`);
+      if (mustBeWhole && kept !== said)
+        this.violate(`of the metrics ${said} of ${describe(entry)} there is only ${kept}`);
     }
   }
 }

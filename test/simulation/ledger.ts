@@ -15,6 +15,8 @@ export interface LedgerEntry {
   forgotten: boolean;
   /** Everything that it printed. */
   printed: string;
+  /** Every metric that it reported. */
+  readonly metrics: number[];
 }
 
 export class Ledger {
@@ -23,7 +25,7 @@ export class Ledger {
   start(ref: AttemptRef, machine: string, startedAtMs: number): LedgerEntry {
     const entry: LedgerEntry = {
       ...{ run: ref.run, stepRun: ref.stepRun, attempt: ref.attempt, epoch: epochOf(ref.scope), machine, startedAtMs },
-      ...{ endedAtMs: null, exit: null, forgotten: false, printed: "" },
+      ...{ endedAtMs: null, exit: null, forgotten: false, printed: "", metrics: [] },
     };
     this.entries.push(entry);
     return entry;

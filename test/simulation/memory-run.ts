@@ -51,6 +51,8 @@ export class MemoryRun {
   versions: readonly Version[] = [];
   /** By `epoch stepRun attempt stream`. */
   readonly logs = new Map<string, Buffer>();
+  /** By `epoch stepRun attempt`, and by number. */
+  readonly metrics = new Map<string, Map<number, number>>();
 
   constructor(made: { id: string; number: number; pipeline: string; plan: Plan; createdAtMs: number }) {
     this.id = made.id;

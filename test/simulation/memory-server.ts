@@ -4,6 +4,7 @@ import { type CancelFacts, cancelFault, endOfCancelled, timeUp } from "../../src
 import { BerthError } from "../../src/protocol/errors.ts";
 import { fault } from "../../src/protocol/faults.ts";
 import { newId } from "../../src/protocol/ids.ts";
+import type { MetricReport } from "../../src/protocol/messages.ts";
 import type { Poller } from "../../src/server/scheduling/claim.ts";
 import { AGENT_FIRST_MS, STOP_MAX_MS } from "../../src/server/scheduling/deadlines.ts";
 import { OUTAGE_MS } from "../../src/server/scheduling/reap.ts";
@@ -12,7 +13,7 @@ import { recordInMemory } from "./memory-events.ts";
 import { appendInMemory } from "./memory-logs.ts";
 import { MemoryRun } from "./memory-run.ts";
 import { planOf } from "./pipelines.ts";
-import type { RunView, ServerApi } from "./server-api.ts";
+import { metricKey, type RunView, type ServerApi } from "./server-api.ts";
 
 /** See UNHEARD_AFTER_MS of server/store/leases.ts. */
 const UNHEARD_AFTER_MS = 10_000;
@@ -104,6 +105,11 @@ export class MemoryServer implements ServerApi {
     logs: async (from, id, body) =>
       appendInMemory(body, (epoch) => ({ epoch, run: this.#leased(from, id, epoch, this.#mayStillWrite) })),
 
+    messages: async (from, id, { epoch, metrics }) => {
+      const run = this.#leased(from, id, epoch, this.#mayStillWrite);
+      return { accepted: metrics.filter((metric) => isFresh(run, epoch, metric)).length };
+    },
+
     missingBlobs: async (from, id, epoch, digests) => {
       this.#leased(from, id, epoch, this.#mayStillWrite);
       return digests.filter((digest) => !this.blobs.has(digest));
@@ -189,6 +195,9 @@ export class MemoryServer implements ServerApi {
       })),
       versions: run.versions.map((version) => ({ ...version, bytes: this.blobs.get(version.content.digest)! })),
       logs: new Map([...run.logs].map(([key, bytes]) => [key, bytes.toString()])),
+      metrics: new Map(
+        [...run.metrics].map(([key, points]) => [key, [...points].sort(byNumber).map(([, value]) => value)]),
+      ),
     };
   }
 
@@ -323,6 +332,20 @@ export class MemoryServer implements ServerApi {
     if (newest === undefined) return null;
     return { run: newest.id, number: newest.number, outputs: newest.outputsOf(stepRun) };
   }
+}
+
+/** Takes a metric in; false for one that is known. */
+function isFresh({ metrics }: MemoryRun, epoch: number, { stepRun, attempt, n, value }: MetricReport): boolean {
+  const key = metricKey(epoch, stepRun, attempt);
+  const points = metrics.get(key) ?? new Map<number, number>();
+  metrics.set(key, points);
+  if (points.has(n)) return false;
+  points.set(n, value);
+  return true;
+}
+
+function byNumber([left]: readonly [number, number], [right]: readonly [number, number]): number {
+  return left - right;
 }
 
 function refOf({

@@ -15,6 +15,7 @@ import { takeHeartbeat } from "../../src/server/scheduling/heartbeat.ts";
 import { giveAllPlaces } from "../../src/server/scheduling/places.ts";
 import { reap } from "../../src/server/scheduling/reap.ts";
 import { recordEvents } from "../../src/server/scheduling/record-events.ts";
+import { recordMessages } from "../../src/server/scheduling/record-messages.ts";
 import { releaseUnheard } from "../../src/server/scheduling/release-unheard.ts";
 import { ContractCache } from "../../src/server/scheduling/step-contracts.ts";
 import { createSealer } from "../../src/server/sealer.ts";
@@ -95,6 +96,8 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
           const { epoch, chunks } = await unpackLogs(body);
           return { accepted: await appendLogs(database, holder(from, run, epoch), chunks) };
         }),
+      messages: (from, run, { epoch, ...said }) =>
+        asCurrent(from, async () => ({ accepted: await recordMessages(database, holder(from, run, epoch), said) })),
       missingBlobs: (from, run, epoch, digests) => asHolder(from, run, epoch, () => blobs.missing(project, digests)),
       findCached: (from, run, epoch, lookups) =>
         asCurrent(from, async () => {

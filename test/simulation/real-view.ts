@@ -2,7 +2,7 @@ import type { Content } from "../../src/protocol/artifacts.ts";
 import type { Queryable } from "../../src/server/store/database.ts";
 import { unpackLog } from "../../src/server/store/log-packing.ts";
 import { logKey } from "./memory-logs.ts";
-import type { RunView, VersionView } from "./server-api.ts";
+import { metricKey, type RunView, type VersionView } from "./server-api.ts";
 
 /** What the tables hold of a run, read by queries of its own. */
 export async function viewOf(db: Queryable, run: string): Promise<RunView> {
@@ -39,7 +39,17 @@ export async function viewOf(db: Queryable, run: string): Promise<RunView> {
       content,
     })),
     logs: await logsOf(db, run),
+    metrics: await metricsOf(db, run),
   };
+}
+
+async function metricsOf(db: Queryable, run: string): Promise<Map<string, number[]>> {
+  const { rows } = await db.query<{ epoch: number; stepRun: string; attempt: number; values: number[] }>(
+    `SELECT epoch, step_run AS "stepRun", attempt, array_agg(value ORDER BY n) AS values FROM metric_points
+     WHERE run_id = $1 GROUP BY epoch, step_run, attempt`,
+    [run],
+  );
+  return new Map(rows.map(({ epoch, stepRun, attempt, values }) => [metricKey(epoch, stepRun, attempt), values]));
 }
 
 async function logsOf(db: Queryable, run: string): Promise<Map<string, string>> {

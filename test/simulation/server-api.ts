@@ -13,6 +13,7 @@ import type { CacheHit, CacheLookup } from "../../src/protocol/cache.ts";
 import type { CancelFacts } from "../../src/protocol/cancel.ts";
 import type { RunEvent } from "../../src/protocol/events.ts";
 import type { Fault } from "../../src/protocol/faults.ts";
+import type { MessagesRequest, MessagesResponse } from "../../src/protocol/messages.ts";
 import type { AttemptState, RunState, StepState } from "../../src/protocol/states.ts";
 import type { Poller } from "../../src/server/scheduling/claim.ts";
 
@@ -26,6 +27,7 @@ export interface ServerApi {
     poll(from: Poller, request: PollRequest): Promise<PollResponse>;
     events(from: Poller, run: string, request: EventsRequest): Promise<EventsResponse>;
     logs(from: Poller, run: string, body: Buffer): Promise<{ accepted: number }>;
+    messages(from: Poller, run: string, request: MessagesRequest): Promise<MessagesResponse>;
     missingBlobs(from: Poller, run: string, epoch: number, digests: readonly string[]): Promise<string[]>;
     findCached(from: Poller, run: string, epoch: number, lookups: readonly CacheLookup[]): Promise<(CacheHit | null)[]>;
     putBlob(from: Poller, run: string, epoch: number, digest: string, bytes: Buffer): Promise<void>;
@@ -67,6 +69,8 @@ export interface RunView {
   readonly versions: readonly VersionView[];
   /** By `epoch stepRun attempt stream`. */
   readonly logs: ReadonlyMap<string, string>;
+  /** Metrics of each attempt in order, by `epoch stepRun attempt`. */
+  readonly metrics: ReadonlyMap<string, readonly number[]>;
 }
 
 export interface VersionView {
@@ -75,4 +79,8 @@ export interface VersionView {
   readonly attempt: number;
   readonly content: Content;
   readonly bytes: Buffer;
+}
+
+export function metricKey(epoch: number, stepRun: string, attempt: number): string {
+  return `${epoch} ${stepRun} ${attempt}`;
 }

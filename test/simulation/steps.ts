@@ -50,11 +50,21 @@ export function scriptOf(options: StepsOptions): Script {
       entry.printed += text;
       step.print(text);
     };
+    /** Not all of them do, and which ones is no matter of chance: that would make another story of every seed. */
+    const report = (value: number) => {
+      if (step.ended.aborted || step.spec.env.BERTH_PIPELINE !== "flow") return;
+      entry.metrics.push(value);
+      step.say(JSON.stringify({ type: "progress", done: value, total: 3 }));
+      step.say(JSON.stringify({ type: "metric", name: "value", value }));
+    };
     print(`${step.ref.stepRun} begins\n`);
+    report(1);
     const made = contentOf(step, scheduler.random, entry.epoch);
     const end = (): End => {
       if (!step.ended.aborted) for (const [path, text] of made) step.write(path, text);
       print(`${step.ref.stepRun} ends\n`);
+      report(2);
+      report(3);
       const how = fateOf(scheduler.random, options.trouble);
       if (!step.ended.aborted) entry.exit = "exit" in how ? how.exit : null;
       return how;

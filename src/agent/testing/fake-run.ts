@@ -5,6 +5,7 @@ import { INLINE_BLOB_MAX_BYTES } from "../../protocol/artifacts.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
+import type { MessagesRequest, MetricReport, ProgressReport } from "../../protocol/messages.ts";
 
 type Finished = Extract<AgentEventBody, { type: "attempt.finished" }>;
 
@@ -20,6 +21,10 @@ export class FakeRun {
   /** The final state, once reported. */
   ended: string | null = null;
   readonly finished = Promise.withResolvers<string>();
+  /** Every report, in order of arrival. */
+  readonly progress: ProgressReport[] = [];
+  /** By `stepRun/attempt`, in order. */
+  readonly metrics = new Map<string, MetricReport[]>();
   readonly #logs = new Map<string, Buffer[]>();
   readonly #logSizes = new Map<string, number>();
   readonly #assignment: Assignment;
@@ -109,6 +114,23 @@ export class FakeRun {
     }
     if (position !== raw.length) this.#violation("a log batch holds other bytes than it announces");
     return { accepted: batch.chunks.length };
+  }
+
+  /** Returns how many metrics are new. */
+  takeMessages({ progress, metrics }: Pick<MessagesRequest, "progress" | "metrics">): number {
+    if (this.ended !== null) this.#violation("messages after the run ended");
+    this.progress.push(...progress);
+    let accepted = 0;
+    for (const metric of metrics) {
+      const key = `${metric.stepRun}/${metric.attempt}`;
+      const known = this.metrics.get(key) ?? [];
+      this.metrics.set(key, known);
+      if (metric.n > known.length) this.#violation(`metric ${metric.n} of ${key} after ${known.length}`);
+      if (metric.n !== known.length) continue;
+      known.push(metric);
+      accepted += 1;
+    }
+    return accepted;
   }
 
   /** Loses the end of a stream, as a server restored from a backup would. */

@@ -17,6 +17,7 @@ import { type CacheHit, type CacheLookup, CacheLookups } from "../../protocol/ca
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
+import { MessagesRequest } from "../../protocol/messages.ts";
 import {
   contentDigest,
   parseSignature,
@@ -302,6 +303,11 @@ export class FakeServer implements AsyncDisposable {
       lease(epoch);
       const found = digests.map((one) => ({ digest: one, bytes: this.blobs.get(one) }));
       return encodeBlobBatch(found.flatMap(({ digest: one, bytes }) => (bytes ? [{ digest: one, bytes }] : [])));
+    }
+    if (kind === "messages") {
+      const { epoch, ...said } = MessagesRequest.parse(JSON.parse(body.toString()));
+      lease(epoch);
+      return { accepted: run.takeMessages(said) };
     }
     if (kind === "blobs" && digest === "missing") {
       const { epoch, digests } = MissingBlobsRequest.parse(JSON.parse(body.toString()));

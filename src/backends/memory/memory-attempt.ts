@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fault } from "../../protocol/faults.ts";
 import type { AttemptRef, AttemptSpec, CancelOptions, Handle, Observation, Outcome } from "../execution-backend.ts";
@@ -92,6 +92,11 @@ export class MemoryAttempt {
     writeFileSync(file, content);
   }
 
+  say(line: string): void {
+    if (this.#phase === "terminal") return;
+    appendFileSync(join(this.handle.folder, "messages.jsonl"), `${line}\n`);
+  }
+
   /** Lets a script that waits in `told()` go on. */
   tell(): void {
     this.#told.resolve();
@@ -137,6 +142,7 @@ export class MemoryAttempt {
       ended: this.#ended.signal,
       print: (bytes, stream) => this.print(bytes, stream),
       write: (path, content) => this.write(path, content),
+      say: (line) => this.say(line),
       delay: (ms) => new Promise((resolve) => this.#clock.after(ms, resolve)),
       told: () => this.#told.promise,
       handleTerm: () => {

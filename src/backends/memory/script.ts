@@ -19,6 +19,8 @@ export interface ScriptedStep {
   print(bytes: string | Uint8Array, stream?: "stdout" | "stderr"): void;
   /** Writes a file under the attempt folder's `out/`, making folders as needed; nothing once the step has ended. */
   write(path: string, content: string | Uint8Array): void;
+  /** Appends a line to what the step says of itself (`$BERTH_MESSAGES`); nothing once the step has ended. */
+  say(line: string): void;
   /** Waits on the backend's clock. */
   delay(ms: number): Promise<void>;
   /** Waits until the test calls `tell()` on the attempt. */

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { BerthError } from "../../protocol/errors.ts";
 import type { RunEvent } from "../../protocol/events.ts";
+import type { LiveMessage } from "../../protocol/messages.ts";
 import { RunEventPage } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
 import { listEvents } from "../store/events.ts";
 import { runState } from "../store/runs.ts";
+import { SaidSoFar } from "../store/said-so-far.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 import { STILL_HERE_INTERVAL_MS, streamAnswer } from "./stream-answer.ts";
@@ -20,7 +22,7 @@ export function runEventsRoute(services: Services): Route {
     method: "GET",
     path: "/runs/:run/events",
     access: { kind: "role", role: "viewer" },
-    summary: "A run's events: live as text/event-stream, else one page as JSON",
+    summary: "A run's events: live as text/event-stream, with what its steps say, else one page as JSON",
     tag: "runs",
     schemas: {
       params: RunParams,
@@ -70,7 +72,7 @@ async function hasEnded(db: Services["database"]["pool"], { id, project }: RunIn
   return state === null || isTerminal(RUN_TRANSITIONS, state);
 }
 
-/** Every event after `after`, each once and in order, until the run has ended. */
+/** Every event after `after`, each once and in order, until the run has ended; and what steps say meanwhile. */
 async function* serverSentEvents(
   { database, wakeups }: Services,
   run: RunInProject,
@@ -79,6 +81,7 @@ async function* serverSentEvents(
 ): AsyncGenerator<string> {
   let last = after;
   let spokeAtMs = performance.now();
+  const said = new SaidSoFar(database, run.id);
   for await (const _ of watch(wakeups, [`run:${run.id}`], LOOK_INTERVAL_MS, signal)) {
     const ended = await hasEnded(database.pool, run);
     for (;;) {
@@ -90,6 +93,11 @@ async function* serverSentEvents(
       }
       if (events.length < EVENTS_PER_LOOK) break;
     }
+    const messages = await said.news(ended);
+    if (messages.length > 0) {
+      yield messages.map(toLiveMessage).join("");
+      spokeAtMs = performance.now();
+    }
     if (ended) return;
     if (performance.now() - spokeAtMs < STILL_HERE_INTERVAL_MS) continue;
     yield ": still here\n\n";
@@ -99,4 +107,9 @@ async function* serverSentEvents(
 
 function toMessage(event: RunEvent): string {
   return `id: ${event.seq}\nevent: ${event.body.type}\ndata: ${JSON.stringify(event)}\n\n`;
+}
+
+/** Without an id: whoever comes back asks for the events after the last one, and is told anew what steps said last. */
+function toLiveMessage(message: LiveMessage): string {
+  return `event: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`;
 }

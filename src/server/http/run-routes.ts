@@ -4,11 +4,13 @@ import { agentBootRoute } from "./agent-boot.ts";
 import { agentEventsRoute } from "./agent-events.ts";
 import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
 import { agentLogsRoute } from "./agent-logs.ts";
+import { agentMessagesRoute } from "./agent-messages.ts";
 import { agentPollRoute } from "./agent-poll.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
 import { hookRoute } from "./hooks.ts";
 import { logsRoute } from "./logs.ts";
+import { metricRoutes } from "./metrics.ts";
 import { openLineageRoute } from "./openlineage.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
@@ -24,6 +26,7 @@ export function runRoutes(services: Services): Route[] {
     ...runsRoutes(services),
     runEventsRoute(services),
     logsRoute(services),
+    ...metricRoutes(services),
     ...artifactRoutes(services),
     openLineageRoute(services),
     ...cacheRoutes(services),
@@ -35,5 +38,6 @@ export function runRoutes(services: Services): Route[] {
     agentPollRoute(services),
     agentEventsRoute(services, new ContractCache()),
     agentLogsRoute(services),
+    agentMessagesRoute(services),
   ];
 }

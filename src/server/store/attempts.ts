@@ -93,19 +93,30 @@ export async function listAttempts(
   stepRuns: readonly string[],
 ): Promise<AttemptOfStepRun[]> {
   if (stepRuns.length === 0) return [];
-  const { rows } = await db.query<
-    Omit<AttemptOfStepRun, "startedAt" | "finishedAt"> & { startedAt: Date; finishedAt: Date | null }
-  >(
+  const { rows } = await db.query<ListedAttempt>(
     `SELECT a.step_run AS "stepRun", a.attempt, a.state, a.epoch, json_build_object('id', w.id, 'name', w.name) AS worker,
             a.backend, a.object, a.image, a.memory_bytes AS "memoryBytes", a.run_end AS "runEnd", a.exit_code AS "exitCode", a.signal, a.fault, a.phases, a.usage, a.warnings,
-            a.started_at AS "startedAt", a.finished_at AS "finishedAt"
-     FROM attempts a JOIN workers w ON w.id = a.worker_id
+            a.started_at AS "startedAt", a.finished_at AS "finishedAt",
+            p.done, p.total, p.message, p.at AS "saidAt"
+     FROM attempts a JOIN workers w ON w.id = a.worker_id LEFT JOIN attempt_progress p
+       ON p.run_id = a.run_id AND p.step_run = a.step_run AND p.attempt = a.attempt AND p.epoch = a.epoch
      WHERE a.run_id = $1 AND a.step_run = ANY ($2) ORDER BY a.attempt`,
     [run, stepRuns],
   );
-  return rows.map((row) => ({
+  return rows.map(({ done, total, message, saidAt, ...row }) => ({
     ...row,
+    progress: saidAt === null ? null : { done, total, message, at: saidAt.toISOString() },
     startedAt: row.startedAt.toISOString(),
     finishedAt: row.finishedAt?.toISOString() ?? null,
   }));
+}
+
+interface ListedAttempt extends Omit<AttemptOfStepRun, "startedAt" | "finishedAt" | "progress"> {
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+  /** What it said last; null in all four where it said nothing. */
+  readonly done: number | null;
+  readonly total: number | null;
+  readonly message: string | null;
+  readonly saidAt: Date | null;
 }

@@ -10,6 +10,7 @@ import type {
 } from "../../../src/protocol/agent-api.ts";
 import type { BlobWithBytes } from "../../../src/protocol/blob-batch.ts";
 import type { CacheLookup } from "../../../src/protocol/cache.ts";
+import type { MessagesRequest } from "../../../src/protocol/messages.ts";
 import type { Network } from "../network.ts";
 import type { ServerApi } from "../server-api.ts";
 import { currentProcess } from "./virtual-time.ts";
@@ -70,6 +71,10 @@ export class AgentClient implements Omit<Public<RealAgentClient>, "clock" | type
 
   async sendLogs(run: string, body: Uint8Array, signal?: AbortSignal): Promise<void> {
     await callFrom(this.#identity, "logs", [run, Buffer.from(body)], { deadlineMs: PATIENT_MS, signal });
+  }
+
+  sendMessages(run: string, request: MessagesRequest, signal?: AbortSignal) {
+    return callFrom(this.#identity, "messages", [run, request], { deadlineMs: PATIENT_MS, signal });
   }
 
   missingBlobs(run: string, epoch: number, digests: readonly string[], signal?: AbortSignal) {

@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { idOf } from "../../protocol/ids.ts";
+import { MessagesRequest, MessagesResponse } from "../../protocol/messages.ts";
+import { recordMessages } from "../scheduling/record-messages.ts";
+import type { Services } from "../services.ts";
+import { workerOf } from "./callers.ts";
+import { defineRoute, type Route } from "./route.ts";
+
+export function agentMessagesRoute({ database, wakeups }: Services): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/agent/runs/:run/messages",
+    access: { kind: "agent", boot: "current" },
+    summary: "What running steps say: progress and metrics",
+    tag: "agent",
+    schemas: { params: z.object({ run: idOf("run") }), body: MessagesRequest, response: MessagesResponse },
+    errors: ["not_found", "stale_epoch"],
+    handler: async ({ params: { run }, body: { epoch, ...said }, principal, project }) => {
+      const { worker } = workerOf(principal);
+      const accepted = await recordMessages(database, { project, worker, run, epoch }, said);
+      wakeups.notify(`run:${run}`);
+      return { accepted };
+    },
+  });
+}
