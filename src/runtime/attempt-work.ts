@@ -11,6 +11,7 @@ import type { EndSoFar, Phases } from "../protocol/events.ts";
 import type { Fault } from "../protocol/faults.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { Gather, OutputPlan } from "../protocol/plan.ts";
+import type { Sealed } from "./adopt-file.ts";
 
 /** The seam between the agent, which decides what runs, and the runtime, which runs one attempt. All of it is JSON. */
 
@@ -98,7 +99,8 @@ export interface BlobSource {
   ensure(digest: string, size: number | null, signal?: AbortSignal): Promise<string>;
   /**
    * Takes a file over as the blob of this digest, which its bytes were just seen to have; returns the blob's path. The
-   * file stays in its place, but may share storage with the blob: nobody writes to it any more.
+   * file stays in its place, but may share storage with the blob. `sealed` is for a file that somebody else may
+   * still have open: see Sealed.
    */
-  adopt(file: string, digest: string, size: number): Promise<string>;
+  adopt(file: string, digest: string, size: number, sealed?: Sealed): Promise<string>;
 }

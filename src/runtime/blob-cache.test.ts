@@ -2,22 +2,29 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  symlinkSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import os, { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { removeTree } from "../std/remove-tree.ts";
+import { sealFile } from "./adopt-file.ts";
 import { BlobCache } from "./blob-cache.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 
@@ -100,6 +107,38 @@ test("a file that is not of the digest or size given never becomes a blob", asyn
   await assert.rejects(cache.adopt(path, hash("sha256", "other"), 5), /changed/);
   await assert.rejects(cache.adopt(path, "../../etc/passwd", 5));
   assert.equal(cache.usedBytes, 0);
+});
+
+test("what a process writes to an output that was taken is noticed before anybody reads it", async () => {
+  const cache = await open();
+  const { path, digest, size } = file("as it was");
+  const late = openSync(path, "r+");
+  const blob = await cache.adopt(path, digest, size);
+  writeSync(late, "AS");
+  closeSync(late);
+  assert.equal(lstatSync(blob).ino, lstatSync(path).ino);
+  const { fetchBlob, asked } = server("as it was");
+  assert.equal(readFileSync(await cache.sourceOf(fetchBlob).ensure(digest, size), "utf8"), "as it was");
+  assert.deepEqual(asked, [digest]);
+});
+
+test("a file that is another one by the time it is adopted never becomes a blob", async () => {
+  const cache = await open();
+  const { path, digest, size } = file("hashed");
+  const hashed = openSync(path, "r");
+  sealFile(hashed);
+  for (const swap of [
+    () => renameSync(file("others").path, path),
+    () => {
+      unlinkSync(path);
+      symlinkSync("/etc/hostname", path);
+    },
+  ]) {
+    swap();
+    await assert.rejects(cache.adopt(path, digest, size, hashed), /changed/);
+    assert.equal(cache.find(digest, size), null);
+  }
+  closeSync(hashed);
 });
 
 test("a missing blob is fetched once for all who ask at the same time", async () => {

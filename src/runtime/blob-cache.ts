@@ -2,10 +2,11 @@ import { lstatSync, unlinkSync, utimesSync } from "node:fs";
 import { errnoOf } from "../std/errno.ts";
 import { hashFile } from "../std/hash-file.ts";
 import { SingleFlight } from "../std/single-flight.ts";
-import { adoptFile } from "./adopt-file.ts";
+import { adoptFile, type Sealed } from "./adopt-file.ts";
 import type { BlobSource } from "./attempt-work.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import { BlobFolder } from "./blob-folder.ts";
+import { hasProofMark, proofMark } from "./proof-mark.ts";
 import { receiveBlob } from "./receive-blob.ts";
 
 /**
@@ -73,7 +74,7 @@ export class BlobCache {
   sourceOf(fetchBlob: BlobFetcher): BlobSource {
     return {
       ensure: (digest, size, signal) => this.#ensure({ digest, size }, fetchBlob, signal),
-      adopt: (file, digest, size) => this.adopt(file, digest, size),
+      adopt: (file, digest, size, sealed) => this.adopt(file, digest, size, sealed),
     };
   }
 
@@ -85,10 +86,12 @@ export class BlobCache {
     return this.#folder.pathOf(digest);
   }
 
-  /** See BlobSource: the caller hashed the file and vouches that nobody writes to it any more. */
-  async adopt(file: string, digest: string, size: number): Promise<string> {
+  /** See BlobSource. */
+  async adopt(file: string, digest: string, size: number, sealed?: Sealed): Promise<string> {
     const present = this.#folder.find(digest, size);
-    if (present === null || !this.#folder.isProven(present)) await adoptFile(this.#folder, file, digest, size);
+    if (present === null || !this.#folder.isProven(present)) {
+      await adoptFile(this.#folder, { file, digest, size, sealed });
+    }
     this.#use(digest, size);
     this.#evict();
     return this.#folder.pathOf(digest);
@@ -143,10 +146,11 @@ export class BlobCache {
 
   async #prove(digest: string, size: number): Promise<boolean> {
     const path = this.#folder.pathOf(digest);
+    const before = lstatSync(path);
     const { digest: found } = await hashFile(path, size);
-    if (found !== digest) return false;
-    const now = new Date();
-    utimesSync(path, now, now);
+    const after = lstatSync(path);
+    if (found !== digest || after.ino !== before.ino || after.mtimeMs !== before.mtimeMs) return false;
+    utimesSync(path, new Date(), proofMark());
     return true;
   }
 
@@ -157,7 +161,8 @@ export class BlobCache {
     entry.stampedAtMs = now;
     const path = this.#folder.pathOf(digest);
     const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats !== undefined) utimesSync(path, new Date(now), stats.mtime);
+    // What somebody wrote to keeps its time to the last fraction, for that tells.
+    if (stats !== undefined && hasProofMark(stats)) utimesSync(path, new Date(now), stats.mtime);
   }
 
   #note(digest: string, size: number, usedAtMs: number): Entry {

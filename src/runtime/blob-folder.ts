@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats, utimesSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats, utimesSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Digest } from "../protocol/names.ts";
@@ -7,6 +7,7 @@ import { errnoOf } from "../std/errno.ts";
 import { isSinceBoot } from "../std/since-boot.ts";
 import { TimeSlice } from "../std/time-slice.ts";
 import { BLOB_MODE } from "./place-file.ts";
+import { hasProofMark, proofMark } from "./proof-mark.ts";
 
 /** Half-received files older than this belong to nobody any more. */
 const ABANDONED_AFTER_MS = 6 * 3600 * 1000;
@@ -15,7 +16,8 @@ const BOOT_MARGIN_MS = 60_000;
 
 /**
  * Blobs as files: `blobs/ab/<digest>`, mode 0444, complete from the moment they have their name. Of the times, `mtime`
- * is when the bytes were last known to be those of the digest, and `atime` when the blob was last used.
+ * is when the bytes were last known to be those of the digest, with the mark of proof-mark.ts that nobody wrote to them
+ * since, and `atime` is when the blob was last used.
  *
  * Blobs are not synced one by one: that would cost each step more than all the rest. So a power cut may leave a name
  * without its bytes, and a blob from before the machine's last start counts as unproven until it is hashed again.
@@ -45,7 +47,7 @@ export class BlobFolder {
 
   /** Whether the bytes can be relied on without hashing them again. */
   isProven(stats: Stats): boolean {
-    return isSinceBoot(stats.mtimeMs, BOOT_MARGIN_MS);
+    return hasProofMark(stats) && isSinceBoot(stats.mtimeMs, BOOT_MARGIN_MS);
   }
 
   /** A name of its own for a file that is still being written, on the same file system. */
@@ -55,9 +57,10 @@ export class BlobFolder {
 
   /** Gives a complete file, whose bytes were just hashed, its name; replaces what was there. */
   settle(file: string, digest: string): void {
+    // Copied as root, a file keeps its owner.
+    if (lstatSync(file).uid !== process.getuid?.()) chownSync(file, process.getuid!(), process.getgid!());
     chmodSync(file, BLOB_MODE);
-    const now = new Date();
-    utimesSync(file, now, now);
+    utimesSync(file, new Date(), proofMark());
     this.inFolderOf(digest, (path) => renameSync(file, path));
   }
 

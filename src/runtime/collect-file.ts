@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from "node:fs";
 import { errnoOf } from "../std/errno.ts";
 import { type HashedBytes, hashDescriptor } from "../std/hash-file.ts";
+import { sealFile } from "./adopt-file.ts";
 import type { BlobSource } from "./attempt-work.ts";
 import { type OutputBudget, OutputProblem } from "./output-problem.ts";
 
@@ -17,18 +18,14 @@ export async function collectFile(
   options: { readonly cache: BlobSource; readonly budget: OutputBudget },
 ): Promise<HashedBytes> {
   options.budget.takeBytes(seen.size);
-  const hashed = await hashUnchanged(path, seen);
-  await options.cache.adopt(path, hashed.digest, hashed.size);
-  return hashed;
-}
-
-async function hashUnchanged(path: string, seen: Stats): Promise<HashedBytes> {
   const fd = openUnlinked(path);
   try {
-    const opened = fstatSync(fd);
-    if (!isSame(opened, seen)) throw changed(path);
+    if (!isSame(fstatSync(fd), seen)) throw changed(path);
+    const isSealed = sealFile(fd);
+    const before = fstatSync(fd);
     const hashed = await hashDescriptor(fd, seen.size);
-    if (hashed.size !== seen.size || !isSame(fstatSync(fd), seen)) throw changed(path);
+    if (hashed.size !== seen.size || !isSame(fstatSync(fd), before)) throw changed(path);
+    await options.cache.adopt(path, hashed.digest, hashed.size, isSealed ? fd : null);
     return hashed;
   } finally {
     closeSync(fd);

@@ -76,7 +76,7 @@ async function stageBlob(
   for (let attempt = 1; ; attempt++) {
     const path = await staging.cache.ensure(blob.digest, blob.size, staging.signal);
     try {
-      return await placeFile(path, target, { share: staging.share, executable });
+      return await placeFile(path, target, { share: staging.share, executable, size: blob.size });
     } catch (error) {
       if (errnoOf(error) !== "ENOENT" || attempt === PLACE_ATTEMPTS_MAX) throw entryError(name, error);
     }
