@@ -309,7 +309,7 @@ class Agent implements RunningAgent {
     const { freeBytes: diskFreeBytes, neededBytes: diskNeededBytes, totalBytes: diskTotalBytes } = this.#disk;
     const disk = { diskFreeBytes, diskNeededBytes, diskTotalBytes };
     const capabilities = await collectCapabilities({
-      ...{ config: this.#config, ...disk, gpusBefore: this.#gpus, backends },
+      ...{ config: this.#config, ...disk, gpusBefore: this.#gpus, backends, cache: this.#context.cache.figures },
     });
     this.#gpus = capabilities.gpus;
     const gpus = capabilities.gpus.map(({ id }) => id);

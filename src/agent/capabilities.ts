@@ -17,6 +17,7 @@ export interface HostFigures {
   readonly diskTotalBytes?: number;
   /** The GPUs that were found the time before: a driver that does not answer has not lost them. */
   readonly gpusBefore?: WorkerCapabilities["gpus"];
+  readonly cache?: WorkerCapabilities["cache"];
   /** Healthy backends by name, with what each probe said. */
   readonly backends: WorkerCapabilities["backends"];
 }
@@ -28,6 +29,7 @@ export async function collectCapabilities({
   diskNeededBytes,
   diskTotalBytes,
   gpusBefore = [],
+  cache,
   backends,
 }: HostFigures): Promise<WorkerCapabilities> {
   return {
@@ -39,6 +41,7 @@ export async function collectCapabilities({
     ...(diskNeededBytes === undefined ? {} : { diskNeededBytes }),
     ...(diskTotalBytes === undefined ? {} : { diskTotalBytes }),
     gpus: config.gpus === null ? await nvidiaGpus(gpusBefore) : namedByHand(config.gpus),
+    ...(cache === undefined ? {} : { cache }),
     backends,
     slots: config.slots,
   };

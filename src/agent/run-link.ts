@@ -60,8 +60,14 @@ export class RunLink implements Disposable {
     const uploads = { client, run, epoch, permits: options.uploadPermits, signal, log };
     this.#uploads = new Uploads(uploads);
     this.#bulk = new BulkUploads({ ...uploads, pathOf: (blob) => this.#local(blob).path });
-    this.source = cache.sourceOf((digest, _size, abort) =>
-      fetchBlob(client, lease, digest, { signal: AbortSignal.any([abort, signal]), log }),
+    this.source = cache.sourceOf(
+      (digest, _size, abort) => fetchBlob(client, lease, digest, { signal: AbortSignal.any([abort, signal]), log }),
+      (digests, abort) => {
+        const either = AbortSignal.any([abort, signal]);
+        return retrying({ what: "fetching the files of an input", signal: either, log }, () =>
+          client.getBlobs(run, epoch, digests, either),
+        );
+      },
     );
     this.commits = new Commits({
       upload: (outputs) => this.#upload(outputs),

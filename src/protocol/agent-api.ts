@@ -26,6 +26,21 @@ export const PublicKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 byt
 
 export const Gpu = z.object({ id: z.string(), model: z.string(), memoryBytes: z.int().nonnegative() });
 
+/** The blob cache of a worker: what it holds, and how it did since its agent was started. */
+export const CacheState = z.object({
+  budgetBytes: z.int().nonnegative(),
+  usedBytes: z.int().nonnegative(),
+  blobs: z.int().nonnegative(),
+  /** Blobs that steps read and that were there, and those that were fetched from the server. */
+  hits: z.int().nonnegative(),
+  misses: z.int().nonnegative(),
+  hitBytes: z.int().nonnegative(),
+  fetchedBytes: z.int().nonnegative(),
+  evictions: z.int().nonnegative(),
+  evictedBytes: z.int().nonnegative(),
+});
+export type CacheState = z.infer<typeof CacheState>;
+
 /** What a worker can do. Labels are set by whoever made the registration token, not by the agent. */
 export const WorkerCapabilities = z.object({
   os: z.string().max(60),
@@ -38,6 +53,7 @@ export const WorkerCapabilities = z.object({
   /** Of the file system that attempts write to. */
   diskTotalBytes: z.int().nonnegative().optional(),
   gpus: z.array(Gpu).max(64),
+  cache: CacheState.optional(),
   /** Healthy backends by name, with what each probe said. */
   backends: z.record(Name, z.record(z.string(), z.unknown())),
   /** Runs that may be held at once. */

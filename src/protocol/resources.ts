@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Gpu } from "./agent-api.ts";
+import { CacheState, Gpu } from "./agent-api.ts";
 import { Problem } from "./errors.ts";
 import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
 import { Fault } from "./faults.ts";
@@ -339,6 +339,8 @@ export const WorkerSummary = z.object({
   /** As last told; a worker takes no runs below `diskNeededBytes`. */
   diskFreeBytes: z.int(),
   diskNeededBytes: z.int(),
+  /** As last told; null for an agent that does not tell it. */
+  cache: CacheState.nullable(),
   backends: z.array(Name),
   slots: z.int(),
   /** Runs that it holds now. */

@@ -97,6 +97,8 @@ export interface BlobSource {
    * for a size that is not known, such as a folder manifest's.
    */
   ensure(digest: string, size: number | null, signal?: AbortSignal): Promise<string>;
+  /** Fetches those of these blobs that are missing and small, many at once; a hint, each is still to be ensured. */
+  prefetch(blobs: readonly { readonly digest: string; readonly size: number }[], signal: AbortSignal): Promise<void>;
   /**
    * Takes a file over as the blob of this digest, which its bytes were just seen to have; returns the blob's path. The
    * file stays in its place, but may share storage with the blob. `sealed` is for a file that somebody else may

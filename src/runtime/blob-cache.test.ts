@@ -26,7 +26,7 @@ import { after, before, test } from "node:test";
 import { removeTree } from "../std/remove-tree.ts";
 import { sealFile } from "./adopt-file.ts";
 import { BlobCache } from "./blob-cache.ts";
-import type { BlobFetcher } from "./blob-fetcher.ts";
+import type { BlobFetcher, ManyFetcher } from "./blob-fetcher.ts";
 
 let root: string;
 before(() => {
@@ -345,4 +345,68 @@ test("what a process that died was receiving is removed in time, and nothing you
   utimesSync(join(folder, "incoming", "old"), 1_000, 1_000);
   await open(folder);
   assert.deepEqual(readdirSync(join(folder, "incoming")), ["young"]);
+});
+
+test("it counts what it had, what it fetched and what it gave up", async (t) => {
+  const cache = await open(newFolder(), 10);
+  const { path, digest, size } = file("local");
+  await cache.adopt(path, digest, size);
+  const source = cache.sourceOf(server("remote").fetchBlob);
+  await source.ensure(digest, size);
+  await source.ensure(digest, size);
+  await source.ensure(hash("sha256", "remote"), 6);
+  const { blobs, usedBytes, hits, hitBytes, misses, fetchedBytes } = cache.figures;
+  assert.deepEqual([blobs, usedBytes, hits, hitBytes, misses, fetchedBytes], [2, 11, 2, 10, 1, 6]);
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 3_600_000 });
+  cache.hold([])[Symbol.dispose]();
+  const { evictions, evictedBytes, usedBytes: left, budgetBytes } = cache.figures;
+  assert.deepEqual([evictions, evictedBytes, left, budgetBytes], [1, 5, 6, 10]);
+});
+
+/** A server that hands out batches of at most three, and leaves some blobs out of them. */
+function batches(texts: readonly string[], leftOut: ReadonlySet<string> = new Set()) {
+  const byDigest = new Map(texts.map((text) => [hash("sha256", text), Buffer.from(text)]));
+  const asked: number[] = [];
+  const fetchMany: ManyFetcher = async (digests) => {
+    asked.push(digests.length);
+    const there = digests.filter((digest) => byDigest.has(digest) && !leftOut.has(digest));
+    return there.slice(0, 3).map((digest) => ({ digest, bytes: byDigest.get(digest)! }));
+  };
+  return { fetchMany, asked };
+}
+
+test("many small blobs that are missing are fetched together, and count as fetched", async () => {
+  const texts = Array.from({ length: 10 }, (_, index) => `text ${index}`);
+  const { fetchMany, asked } = batches(texts);
+  const cache = await open();
+  const { fetchBlob, asked: alone } = server(...texts);
+  const source = cache.sourceOf(fetchBlob, fetchMany);
+  const blobs = texts.map((text) => ({ digest: hash("sha256", text), size: 6 }));
+  const signal = new AbortController().signal;
+  await source.prefetch(blobs, signal);
+  assert.deepEqual(asked, [10, 7, 4, 1]);
+  for (const { digest } of blobs) await source.ensure(digest, 6);
+  assert.deepEqual([alone, cache.figures.misses, cache.figures.hits], [[], 10, 0]);
+  await source.prefetch(blobs, signal);
+  assert.equal(asked.length, 4, "nothing is missing");
+});
+
+test("what a batch leaves out, or brings with other bytes, is fetched alone", async () => {
+  const texts = Array.from({ length: 10 }, (_, index) => `text ${index}`);
+  const digests = texts.map((text) => hash("sha256", text));
+  const { fetchMany } = batches(texts, new Set(digests.slice(8)));
+  const lying: ManyFetcher = async (wanted, signal) => {
+    const batch = await fetchMany(wanted, signal);
+    return batch.map((blob) => (blob.digest === digests[0] ? { ...blob, bytes: Buffer.from("wrong!") } : blob));
+  };
+  const { fetchBlob, asked } = server(...texts);
+  const source = (await open()).sourceOf(fetchBlob, lying);
+  await source.prefetch(
+    digests.map((digest) => ({ digest, size: 6 })),
+    new AbortController().signal,
+  );
+  for (const [index, digest] of digests.entries()) {
+    assert.equal(readFileSync(await source.ensure(digest, 6), "utf8"), texts[index]);
+  }
+  assert.deepEqual(asked, [digests[0], digests[8], digests[9]]);
 });

@@ -1,13 +1,16 @@
 import { lstatSync, unlinkSync, utimesSync } from "node:fs";
+import { BATCHED_BLOB_MAX_BYTES } from "../protocol/blob-batch.ts";
 import { errnoOf } from "../std/errno.ts";
 import { hashFile } from "../std/hash-file.ts";
 import { SingleFlight } from "../std/single-flight.ts";
 import { adoptFile, type Sealed } from "./adopt-file.ts";
 import type { BlobSource } from "./attempt-work.ts";
-import type { BlobFetcher } from "./blob-fetcher.ts";
+import type { BlobFetcher, ManyFetcher } from "./blob-fetcher.ts";
 import { BlobFolder } from "./blob-folder.ts";
+import { type CacheFigures, NO_FIGURES, withAsked, withEvicted } from "./cache-figures.ts";
 import { hasProofMark, proofMark } from "./proof-mark.ts";
 import { receiveBlob } from "./receive-blob.ts";
+import { receiveMany } from "./receive-many.ts";
 
 /**
  * What was used this recently is not evicted: between "it is there" and its use, and between adoption and the hold
@@ -16,6 +19,8 @@ import { receiveBlob } from "./receive-blob.ts";
 const EVICTION_IDLE_MIN_MS = 60_000;
 /** When everything is held or in use, looking for something to evict is not repeated more often than this. */
 const EVICTION_RETRY_MS = 1_000;
+/** Fewer missing blobs than this are fetched one by one. */
+const PREFETCH_MIN_BLOBS = 8;
 /** The last use is noted on disk at most this often per blob. */
 const USE_STAMP_INTERVAL_MS = 60_000;
 
@@ -47,7 +52,10 @@ export class BlobCache {
   /** In order of last use, the longest unused first. */
   readonly #entries = new Map<string, Entry>();
   readonly #holds = new Map<string, number>();
-  readonly #flights = new SingleFlight<void>();
+  readonly #flights = new SingleFlight<boolean>();
+  #counts = NO_FIGURES;
+  /** Fetched ahead of being asked for one by one. */
+  readonly #prefetched = new Set<string>();
   #usedBytes = 0;
   #nextEvictionAtMs = 0;
 
@@ -70,9 +78,18 @@ export class BlobCache {
     return this.#usedBytes;
   }
 
+  /** What it holds and how it does, for people. */
+  get figures(): CacheFigures & { readonly budgetBytes: number; readonly usedBytes: number; readonly blobs: number } {
+    const held = { budgetBytes: this.#budgetBytes, usedBytes: this.#usedBytes, blobs: this.#entries.size };
+    return { ...held, ...this.#counts };
+  }
+
   /** The cache as one run sees it, which fetches what is missing under its own lease. */
-  sourceOf(fetchBlob: BlobFetcher): BlobSource {
+  sourceOf(fetchBlob: BlobFetcher, fetchMany?: ManyFetcher): BlobSource {
     return {
+      prefetch: async (blobs, signal) => {
+        if (fetchMany !== undefined) await this.#prefetch(blobs, fetchMany, signal);
+      },
       ensure: (digest, size, signal) => this.#ensure({ digest, size }, fetchBlob, signal),
       adopt: (file, digest, size, sealed) => this.adopt(file, digest, size, sealed),
     };
@@ -116,17 +133,37 @@ export class BlobCache {
   async #ensure(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<string> {
     let present = this.#folder.find(blob.digest, blob.size);
     if (present !== null && !this.#folder.isProven(present)) present = null;
+    let wasThere = !this.#prefetched.delete(blob.digest);
     // What was just brought was hashed, and needs no further proof: right after a start of the machine nothing has it.
     while (present === null) {
-      await this.#bring(blob, fetchBlob, signal);
+      wasThere = await this.#bring(blob, fetchBlob, signal);
       present = this.#folder.find(blob.digest, blob.size);
     }
+    this.#counts = withAsked(this.#counts, present.size, wasThere);
     this.#use(blob.digest, present.size);
     this.#evict();
     return this.#folder.pathOf(blob.digest);
   }
 
-  async #bring(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<void> {
+  async #prefetch(blobs: readonly Blob[], fetchMany: ManyFetcher, signal: AbortSignal): Promise<void> {
+    const missing = new Set<string>();
+    for (const { digest, size } of blobs) {
+      if (size === null || size > BATCHED_BLOB_MAX_BYTES) continue;
+      if (this.#folder.find(digest, size) === null) missing.add(digest);
+    }
+    if (missing.size < PREFETCH_MIN_BLOBS) return;
+    await receiveMany(this.#folder, [...missing], fetchMany, {
+      onReceived: (digest, size) => {
+        this.#prefetched.add(digest);
+        this.#use(digest, size);
+      },
+      signal,
+    });
+    this.#evict();
+  }
+
+  /** Says whether it was here, and only had to be hashed. */
+  async #bring(blob: Blob, fetchBlob: BlobFetcher, signal?: AbortSignal): Promise<boolean> {
     for (;;) {
       const joins = this.#flights.has(blob.digest);
       try {
@@ -138,10 +175,11 @@ export class BlobCache {
     }
   }
 
-  async #proveOrReceive(blob: Blob, fetchBlob: BlobFetcher, signal: AbortSignal): Promise<void> {
+  async #proveOrReceive(blob: Blob, fetchBlob: BlobFetcher, signal: AbortSignal): Promise<boolean> {
     const present = this.#folder.find(blob.digest, blob.size);
-    if (present !== null && (await this.#prove(blob.digest, present.size))) return;
+    if (present !== null && (await this.#prove(blob.digest, present.size))) return true;
     await receiveBlob(this.#folder, blob, fetchBlob, signal);
+    return false;
   }
 
   async #prove(digest: string, size: number): Promise<boolean> {
@@ -201,5 +239,6 @@ export class BlobCache {
     }
     this.#entries.delete(digest);
     this.#usedBytes -= entry.size;
+    this.#counts = withEvicted(this.#counts, entry.size);
   }
 }

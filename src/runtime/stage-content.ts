@@ -11,6 +11,8 @@ import { placeFile } from "./place-file.ts";
 
 /** Blobs of one folder that are fetched at once where they are not on the worker yet. */
 const FETCHES_AT_ONCE = 8;
+/** Entries whose small files are fetched together: far below what a cache could evict before they are placed. */
+const PREFETCHED_AT_ONCE = 8_000;
 /** A blob may be evicted by another process between "it is here" and its use; not again and again. */
 const PLACE_ATTEMPTS_MAX = 3;
 
@@ -57,12 +59,19 @@ async function entriesOf(staging: Staging, content: Content, only: ReadonlySet<s
 async function placeEntries(staging: Staging, entries: readonly ManifestEntry[], target: string): Promise<void> {
   const tree = new TreeWriter(target);
   const slice = new TimeSlice();
-  await forEachLimit(entries, FETCHES_AT_ONCE, async (entry) => {
-    await slice.breathe();
-    if (entry.kind === "folder") tree.folder(entry.path);
-    else if (entry.kind === "link") tree.link(entry.path, entry.target);
-    else await stageBlob(staging, entry, tree.file(entry.path), (entry.mode & 0o100) !== 0, entry.path);
-  });
+  for (let start = 0; start < entries.length; start += PREFETCHED_AT_ONCE) {
+    const part = entries.slice(start, start + PREFETCHED_AT_ONCE);
+    await staging.cache.prefetch(
+      part.filter((entry) => entry.kind === "file"),
+      staging.signal,
+    );
+    await forEachLimit(part, FETCHES_AT_ONCE, async (entry) => {
+      await slice.breathe();
+      if (entry.kind === "folder") tree.folder(entry.path);
+      else if (entry.kind === "link") tree.link(entry.path, entry.target);
+      else await stageBlob(staging, entry, tree.file(entry.path), (entry.mode & 0o100) !== 0, entry.path);
+    });
+  }
   tree.finish();
 }
 

@@ -8,6 +8,11 @@ export function listWorkers(api: ApiClient): Promise<WorkerSummary[]> {
   return allPages((query) => api.get("/workers", WorkerPage, { query }));
 }
 
+/** By id or by name. */
+export function showWorker(api: ApiClient, worker: string): Promise<WorkerSummary> {
+  return api.get(workerPath(worker), WorkerSummary);
+}
+
 export function drainWorker(api: ApiClient, worker: string, draining: boolean): Promise<WorkerSummary> {
   return api.post(`${workerPath(worker)}/${draining ? "drain" : "undrain"}`, undefined, WorkerSummary);
 }

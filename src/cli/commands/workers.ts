@@ -10,12 +10,14 @@ import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
 import { defineWorkersDrain } from "./workers-drain.ts";
 import { defineWorkersRemove } from "./workers-remove.ts";
+import { defineWorkersShow, hitRatio } from "./workers-show.ts";
 
 export function define(command: Command, context: CliContext): void {
   withServerOptions(command)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  berth workers\n  berth workers --json | jq -r '.[].name'")
     .action((options: WithServer<{ json?: boolean }>) => printWorkers(context, options));
+  defineWorkersShow(command, context);
   defineWorkersDrain(command, context);
   defineWorkersRemove(command, context);
 }
@@ -28,7 +30,9 @@ async function printWorkers(context: CliContext, options: WithServer<{ json?: bo
   for (const line of renderTable(COLUMNS, workers.map(cells))) console.out(line);
 }
 
-const COLUMNS = ["NAME", "STATE", "POOL", "LABELS", "RUNS", "MACHINE", "BACKENDS", "SEEN"].map((title) => ({ title }));
+const COLUMNS = ["NAME", "STATE", "POOL", "LABELS", "RUNS", "MACHINE", "CACHE", "BACKENDS", "SEEN"].map((title) => ({
+  title,
+}));
 
 function cells(worker: WorkerSummary): string[] {
   return [
@@ -38,9 +42,17 @@ function cells(worker: WorkerSummary): string[] {
     plainText(worker.labels.join(",")) || "-",
     `${worker.held}/${worker.slots}`,
     plainText(machine(worker)),
+    cacheOf(worker),
     worker.backends.join(",") || "-",
     worker.lastSeenAt === null ? "never" : formatAge(Date.now() - Date.parse(worker.lastSeenAt)),
   ];
+}
+
+/** What it holds, and how many of the blobs that steps read were there. */
+function cacheOf({ cache }: WorkerSummary): string {
+  if (cache === null) return "-";
+  const ratio = hitRatio(cache);
+  return `${formatSize(cache.usedBytes)}${ratio === null ? "" : `, ${ratio} hits`}`;
 }
 
 function machine({ os, arch, cpus, memoryBytes, gpus }: WorkerSummary): string {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { testServer, testWorker } from "../../../test/setup/server.ts";
+import { TEST_CAPABILITIES, testServer, testWorker } from "../../../test/setup/server.ts";
+import { allRoutes } from "./routes.ts";
 import { workerRoutes } from "./workers.ts";
 
 test("a worker is online as long as it was heard of within the duration of a lease", async (t) => {
@@ -27,4 +28,16 @@ test("workers are listed by name, page by page", async (t) => {
   const names = [...first.items, ...second.items].map((worker: { name: string }) => worker.name);
   assert.deepEqual(names, ["alpha", "bravo", "charlie", "delta"]);
   assert.equal(second.next, null);
+});
+
+test("how a worker's cache does is told as its agent told it last", async (t) => {
+  const server = await testServer(t, (services) => allRoutes(services, "test"));
+  const worker = await testWorker(server);
+  const shown = async () => (await server.call("viewer", { url: `/workers/${worker.id}` })).json().cache;
+  assert.equal(await shown(), null);
+  const cache = { budgetBytes: 9, usedBytes: 8, blobs: 7, hits: 6, misses: 5, hitBytes: 4, fetchedBytes: 3 };
+  const told = { ...cache, evictions: 2, evictedBytes: 1 };
+  const capabilities = { ...TEST_CAPABILITIES, cache: told };
+  assert.equal((await worker.call("POST", "/agent/heartbeat", { held: [], capabilities })).statusCode, 200);
+  assert.deepEqual(await shown(), told);
 });

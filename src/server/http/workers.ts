@@ -110,6 +110,7 @@ function shown({ capabilities, ...row }: WorkerRow): WorkerSummary {
     gpus: capabilities.gpus,
     diskFreeBytes: capabilities.diskFreeBytes,
     diskNeededBytes: capabilities.diskNeededBytes ?? 0,
+    cache: capabilities.cache ?? null,
     backends: Object.keys(capabilities.backends),
     slots: capabilities.slots,
     held: row.held,
