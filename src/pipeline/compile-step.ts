@@ -1,6 +1,7 @@
 import type { Action, Environment, StepPlan } from "../protocol/plan.ts";
 import { checkTemplates, type Known, warnOfSingleQuotes } from "./check-templates.ts";
 import type { Compilation } from "./compilation.ts";
+import { compileArgs } from "./compile-args.ts";
 import { compileCondition } from "./compile-condition.ts";
 import type { Environments } from "./compile-environments.ts";
 import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./compile-links.ts";
@@ -33,8 +34,9 @@ export function compileStep(
   const batch = compileBatch(name, spec, outputs, compilation);
   const env = compilation.textsOf(spec.env, [...path, "env"]);
   const environment = environments.choose(name, spec);
-  const action = compileAction(name, spec, environments.get(environment), compilation);
   const known = templateNames(name, spec, compilation);
+  const args = compileArgs(name, spec, known, compilation);
+  const action = compileAction(name, spec, args, environments.get(environment), compilation);
   checkStepTemplates(name, spec, env, known, compilation);
   const when = compileCondition(name, spec, outputs, compilation);
   const plan = {
@@ -64,6 +66,7 @@ const ACTIONS = ["run", "command", "python", "typescript"] as const;
 function compileAction(
   step: string,
   spec: StepSpec,
+  args: ReturnType<typeof compileArgs>,
   environment: Environment | null,
   compilation: Compilation,
 ): Action | null {
@@ -83,9 +86,11 @@ function compileAction(
     if (argv[0] === "") compilation.problems.add([...path, "command", 0], "the program's name is empty");
     return { kind: "command", argv };
   }
-  if (spec.typescript !== undefined) return compileTypescript(step, spec.typescript, environment, compilation);
+  if (spec.typescript !== undefined) {
+    return { ...compileTypescript(step, spec.typescript, environment, compilation), ...args };
+  }
   const [module, name] = spec.python!.split(":") as [string, string];
-  return { kind: "python", module, function: name };
+  return { kind: "python", module, function: name, ...args };
 }
 
 function templateNames(step: string, spec: StepSpec, { file, isDamaged }: Compilation): Known {

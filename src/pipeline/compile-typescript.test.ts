@@ -72,3 +72,20 @@ test("a step is one of the kinds, and outputs of a function without an ending ar
   const [step] = compile(`${HEAD}steps: { a: { typescript: "a.ts:f", outputs: [scores] } }`).steps;
   assert.deepEqual(step!.outputs.scores, { path: "scores.json", type: "json", optional: false, when: "success" });
 });
+
+test("args are values, lists and templates for a function, which are checked like all others", () => {
+  const [step] = compile(`${HEAD}params: { seed: 7 }
+steps: { a: { python: "m:f", args: { depth: 3, names: [a, "\${{ params.seed }}"], seed2: "\${{ params.seed }}" } } }`).steps;
+  const args = { depth: 3, names: ["a", "${{ params.seed }}"], seed2: "${{ params.seed }}" };
+  assert.deepEqual(step!.action, { kind: "python", module: "m", function: "f", args });
+  assert.match(
+    problemsInSteps("{ a: { run: x, args: { a: 1 } } }").join(),
+    /"args" goes with python and typescript: use env/,
+  );
+  assert.match(
+    problemsInSteps('{ a: { typescript: "a.ts:f", args: { a: "${{ params.x }}" } } }').join(),
+    /there is no "params.x"/,
+  );
+  const both = '{ b: { run: x, outputs: [o] }, a: { typescript: "a.ts:f", inputs: { o: b.o }, args: { o: 1 } } }';
+  assert.match(problemsInSteps(both).join(), /"o" is an input of the step/);
+});

@@ -214,6 +214,9 @@ export const StepSpec = mapping({
     .regex(MODULE_FUNCTION, 'must be "module:function", such as "steps/train.ts:train"')
     .optional()
     .describe("TypeScript or JavaScript function: gets one object of inputs and parameters, returns the outputs."),
+  args: record(NameText, z.union([Scalar, z.array(Scalar).max(1000)]), 200)
+    .optional()
+    .describe("More arguments of a function: values, and templates such as ${{ params.seed }}, which keep their type."),
   env: Variables.optional().describe("Environment variables of this step."),
   inputs: record(NameText, InputSpec, 200).optional().describe("Outputs of other steps, below /berth/in/<name>."),
   outputs: z

@@ -102,6 +102,16 @@ export function renderText(template: string, values: TemplateValues): string {
     .join("");
 }
 
+/** The same, but a text that is one template and nothing else is the value itself: a number stays a number. */
+export function renderValue(template: string, values: TemplateValues): Scalar | undefined {
+  const [part, ...more] = partsOf(template);
+  if (part === undefined || typeof part === "string" || more.length > 0) return renderText(template, values);
+  const scoped: Readonly<Record<string, Scalar>> | null = values[part.scope];
+  // A parameter that need not be given, and was not, is not handed over.
+  if (part.scope === "params" && !Object.hasOwn(values.params, part.name)) return undefined;
+  return scoped?.[part.name] ?? lookUp(part, values);
+}
+
 export interface ShellScript {
   /** The script, with `${BERTH_PARAM_SEED}` in the place of `${{ params.seed }}`. */
   readonly script: string;

@@ -47,15 +47,21 @@ export const Environment = z.discriminatedUnion("kind", [
 ]);
 export type Environment = z.infer<typeof Environment>;
 
+/** What a function gets beside its inputs, parameters and matrix values; texts may be templates. */
+export const FunctionArgs = z.record(Name, z.union([Scalar, z.array(Scalar)]));
+export type FunctionArgs = z.infer<typeof FunctionArgs>;
+
+const CalledFunction = z.object({ module: z.string(), function: z.string(), args: FunctionArgs.optional() });
+
 /** What a step does. `${{ … }}` in strings is still a template: see pipeline/template.ts. */
 export const Action = z.discriminatedUnion("kind", [
   /** Run by `sh -e`; templates become references to environment variables, values are never spliced in. */
   z.object({ kind: z.literal("shell"), script: z.string() }),
   z.object({ kind: z.literal("command"), argv: z.array(z.string()).min(1) }),
   /** Inputs arrive as arguments by name; what the function returns becomes the outputs. */
-  z.object({ kind: z.literal("python"), module: z.string(), function: z.string() }),
+  CalledFunction.extend({ kind: z.literal("python") }),
   /** The same in Node: `module` is a file below the working folder, or a package. */
-  z.object({ kind: z.literal("typescript"), module: z.string(), function: z.string() }),
+  CalledFunction.extend({ kind: z.literal("typescript") }),
 ]);
 export type Action = z.infer<typeof Action>;
 

@@ -191,6 +191,19 @@ test("a TypeScript function is called by the runner of its own SDK, without an i
   assert.deepEqual([own.argv, own.mounts], [[process.execPath, "/opt/berth/sdk/typescript/run-step.js"], []]);
 });
 
+test("args of a function are rendered, and a text that is one template keeps the type of its value", () => {
+  const args = {
+    seed: "${{ params.seed }}",
+    text: "n ${{ params.seed }}",
+    list: ["${{ params.seed }}", true],
+    none: "${{ params.no }}",
+  };
+  const called: Action = { kind: "typescript", module: "a.ts", function: "f", args };
+  const { spec } = buildAttemptWork(order({ step: { action: called }, params: { seed: 7 } }));
+  const { values } = JSON.parse(spec.env.BERTH_INVOCATION!);
+  assert.deepEqual(values, { seed: 7, text: "n 7", list: [7, true] });
+});
+
 test("the spec does not depend on the inputs' contents, so that it is known before they are", () => {
   const content = {
     kind: "file",

@@ -1,8 +1,9 @@
 import { basename } from "node:path";
 import type { AttemptSpec } from "../backends/execution-backend.ts";
 import { type BatchFormat, batchFormat } from "../pipeline/batch.ts";
-import { compileShell, renderText, type TemplateValues } from "../pipeline/template.ts";
-import type { ArtifactType, BatchPlan, Plan } from "../protocol/plan.ts";
+import { compileShell, renderText, renderValue, type TemplateValues } from "../pipeline/template.ts";
+import type { Scalar } from "../protocol/names.ts";
+import type { Action, ArtifactType, BatchPlan, FunctionArgs, Plan } from "../protocol/plan.ts";
 import type { WorkOrder } from "./attempt-spec.ts";
 import { sdkFolderOf } from "./working-folder.ts";
 
@@ -38,10 +39,10 @@ function runnerArgv(order: WorkOrder, language: "python" | "typescript"): Attemp
   return [order.capabilities.images ? "node" : process.execPath, `${sdk}/run-step.js`];
 }
 
-/** What sdk/python/berth/invocation.py reads. */
+/** What sdk/python/berth/invocation.py and sdk/typescript/src/invocation.js read. */
 function invocationOf(
   { plan, step, stepRun, params }: WorkOrder,
-  action: { readonly module: string; readonly function: string },
+  action: Extract<Action, { kind: "python" | "typescript" }>,
   values: TemplateValues,
 ) {
   const batch =
@@ -62,9 +63,19 @@ function invocationOf(
     values: {
       ...params,
       ...stepRun.matrix,
+      ...renderArgs(action.args ?? {}, values),
       ...(stepRun.item === null ? {} : { batch_index: stepRun.item.index, batch_count: stepRun.item.count }),
     },
   };
+}
+
+function renderArgs(args: FunctionArgs, values: TemplateValues): Record<string, FunctionArgs[string]> {
+  const rendered = (value: Scalar) => (typeof value === "string" ? renderValue(value, values) : value);
+  const all = Object.entries(args).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map((item) => rendered(item) ?? "") : rendered(value),
+  ]);
+  return Object.fromEntries(all.filter(([, value]) => value !== undefined));
 }
 
 /**
