@@ -67,8 +67,11 @@ def load_artifact(artifact: Artifact, wish: Wanted = ANY, error_class: Any = Ste
     if wish.kind == "path":
         return artifact.path
     kind = _effective(artifact.type, wish)
+    known = _type(kind)
+    if known.own:
+        return known.load(artifact.path, wish)
     try:
-        return _type(kind).load(artifact.path, wish)
+        return known.load(artifact.path, wish)
     except UnfitValue as error:
         raise error_class(f"{artifact.name!r}: {error}") from error
     except _CONTENT_ERRORS as error:
@@ -85,8 +88,12 @@ def save_artifact(artifact: Artifact, value: Any, target: str) -> None:
     artifact.path.parent.mkdir(parents=True, exist_ok=True)
     try:
         schema = known.save(artifact.path, value)
+    except UnfitValue as error:
+        raise StepError(f"{artifact.name!r}: {error}") from error
     except _CONTENT_ERRORS as error:
         message = f"the output {artifact.name!r} of {target} cannot be written as {artifact.type}: {_words(error)}"
+        if known.own:
+            raise
         raise StepError(message) from error
     if known.format is not None:
         found = {"format": known.format, "contentType": known.content_type, "schema": schema}

@@ -5,72 +5,12 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
-import textwrap
 import unittest
-from pathlib import Path
 
-RUNNER = Path(__file__).resolve().parent.parent / "run_step.py"
-
-
-class RunnerTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        for name in ("in", "out", "source"):
-            (self.folder / name).mkdir()
-
-    def run_step(self, code, function="step", *, inputs=None, outputs=None, values=None):
-        """Writes the module `steps`, calls its function, and returns the finished process."""
-        (self.folder / "source" / "steps.py").write_text(textwrap.dedent(code), encoding="utf-8")
-        declared_inputs = []
-        for name, (kind, content) in (inputs or {}).items():
-            path = self.folder / "in" / name
-            if content is not None:
-                path.write_bytes(content if isinstance(content, bytes) else content.encode())
-            declared_inputs.append({"name": name, "type": kind, "path": str(path)})
-        declared_outputs = [
-            {"name": name, "type": kind.rstrip("?"), "path": str(self.out(name)), "optional": kind.endswith("?")}
-            for name, kind in (outputs or {}).items()
-        ]
-        invocation = {
-            "module": "steps",
-            "function": function,
-            "inputs": declared_inputs,
-            "outputs": declared_outputs,
-            "values": values or {},
-        }
-        return self.start(invocation)
-
-    def start(self, invocation):
-        env = {
-            "PATH": os.environ["PATH"],
-            "BERTH_DIR": str(self.folder),
-            "BERTH_INVOCATION": json.dumps(invocation),
-            "BERTH_OUTPUT_OUT": str(self.out("out")),
-        }
-        command = [sys.executable, "-B", str(RUNNER)]
-        return subprocess.run(command, cwd=self.folder / "source", env=env, capture_output=True, text=True, timeout=30)
-
-    def out(self, name):
-        return self.folder / "out" / name
-
-    def error_file(self):
-        return json.loads((self.folder / "error.json").read_text(encoding="utf-8"))
-
-    def assert_succeeded(self, process):
-        self.assertEqual(process.returncode, 0, process.stderr)
-
-    def assert_refused(self, process, pattern):
-        """Failed with a message for the author, without a traceback."""
-        self.assertEqual(process.returncode, 1)
-        self.assertRegex(process.stderr, pattern)
-        self.assertNotIn("Traceback", process.stderr)
-        self.assertEqual(self.error_file()["type"], "application")
+from tests.step_fixture import RUNNER, StepTest
 
 
-class ReadingTest(RunnerTest):
+class ReadingTest(StepTest):
     def test_each_type_arrives_as_its_python_value(self):
         process = self.run_step(
             """
@@ -111,7 +51,7 @@ class ReadingTest(RunnerTest):
         self.assertEqual(process.stdout, "")
 
 
-class ArgumentsTest(RunnerTest):
+class ArgumentsTest(StepTest):
     def test_parameters_and_matrix_values_arrive_where_they_are_asked_for(self):
         process = self.run_step(
             "def step(seed, learning_rate=1, *, depth=3): print(seed, learning_rate, depth)",
@@ -136,7 +76,7 @@ class ArgumentsTest(RunnerTest):
         self.assert_succeeded(self.run_step("def step(): pass", inputs={"batch": ("csv", "a\n1\n")}))
 
 
-class WritingTest(RunnerTest):
+class WritingTest(StepTest):
     def test_one_output_is_the_value_itself(self):
         self.assert_succeeded(self.run_step("def step(): return {'a': 'ü'}", outputs={"out": "json"}))
         self.assertEqual(self.out("out").read_text(encoding="utf-8"), '{"a":"ü"}')
@@ -213,7 +153,7 @@ class WritingTest(RunnerTest):
                 self.assert_refused(self.run_step(f"def step(): {body}", outputs=outputs), pattern)
 
 
-class FailureTest(RunnerTest):
+class FailureTest(StepTest):
     def test_a_business_error_exits_with_65_and_leaves_its_message(self):
         code = """
             from berth import BusinessError
@@ -253,7 +193,7 @@ class FailureTest(RunnerTest):
         self.assertIn("BERTH_INVOCATION", process.stderr)
 
 
-class BehaviourTest(RunnerTest):
+class BehaviourTest(StepTest):
     def test_a_coroutine_function_is_awaited(self):
         code = """
             import asyncio

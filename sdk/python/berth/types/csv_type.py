@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, List
 
 from berth.annotations import Wanted
 from berth.json_values import is_frame, number_text
-from berth.types.table import Schema, Type
+from berth.types.table import Schema, Type, table_schema
 
 # Enough to tell a text from an image or an archive.
 _HEAD_BYTES = 64 * 1024
@@ -87,7 +87,7 @@ def _write_rows(path: Any, rows: List[Any]) -> Schema:
             writer.writerow(_cells(number, cells))
     if columns is None:
         return {"rows": max(len(rows) - 1, 0)}
-    return {"columns": [{"name": str(name)} for name in columns], "rows": len(rows)}
+    return table_schema([{"name": str(name)} for name in columns], len(rows))
 
 
 def _as_dict(row: Any) -> Any:

@@ -38,6 +38,6 @@ def register_type(
         save(path, value)
         return None if describe is None else describe(value)
 
-    OWN_TYPES[name] = Type(load_own, save_own, kinds=None, format=name, content_type=content_type)
+    OWN_TYPES[name] = Type(load_own, save_own, kinds=None, format=name, content_type=content_type, own=True)
     if python_type is not None:
         OWN_CLASSES[python_type] = name

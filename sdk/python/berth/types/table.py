@@ -1,7 +1,7 @@
 """Which types there are."""
 
 import os
-from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from berth.annotations import Wanted
 
@@ -9,7 +9,18 @@ from berth.annotations import Wanted
 Schema = Optional[Mapping[str, Any]]
 
 
-class UnfitValue(Exception):
+# A schema is for people and for lineage; more columns than that are told by their number.
+COLUMNS_MAX = 500
+
+
+def table_schema(columns: List[Dict[str, Any]], rows: int) -> Mapping[str, Any]:
+    """In the words that all tables have in common."""
+    if len(columns) <= COLUMNS_MAX:
+        return {"columns": columns, "rows": rows}
+    return {"columns": columns[:COLUMNS_MAX], "columnCount": len(columns), "rows": rows}
+
+
+class UnfitValue(ValueError):
     """A sentence of its own about what cannot be read."""
 
 
@@ -28,12 +39,15 @@ class Type:
         kinds: Optional[FrozenSet[str]] = frozenset(),
         format: Optional[str] = None,  # noqa: A002
         content_type: Optional[str] = None,
+        own: bool = False,
     ) -> None:
         self.load = load
         self.save = save
         self.kinds = kinds
         self.format = format
         self.content_type = content_type
+        # Whether it is the step's code, whose errors are shown with their place in it.
+        self.own = own
 
     def takes(self, wish: Wanted) -> bool:
         """Whether an annotation can be fulfilled."""
