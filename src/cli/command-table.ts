@@ -42,6 +42,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/artifacts.ts"),
   },
   {
+    name: "store",
+    summary: "say how long artifacts are kept, and what the store holds",
+    load: () => import("./commands/store.ts"),
+  },
+  {
     name: "cache",
     summary: "say what is taken from the cache, and why; or give it up",
     load: () => import("./commands/cache.ts"),

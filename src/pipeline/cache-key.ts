@@ -36,7 +36,7 @@ export function cacheComponents(facts: CacheFacts): CacheComponents {
   return {
     ...(image === null ? {} : { [IMAGE_COMPONENT]: image }),
     command: digestOf(step.action),
-    outputs: digestOf(step.outputs),
+    outputs: digestOf(withoutRetention(step.outputs)),
     network: step.network,
     ...(step.cache?.key == null ? {} : { key: shown(step.cache.key) }),
     ...prefixed("env", env, shown),
@@ -46,6 +46,16 @@ export function cacheComponents(facts: CacheFacts): CacheComponents {
     ...(share === null ? {} : { "inputs.batch": share }),
     ...(source === null ? {} : { source: source.digest }),
   };
+}
+
+/** How long it is kept does not change what is made. */
+function withoutRetention(outputs: StepPlan["outputs"]): StepPlan["outputs"] {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, output]) => {
+      const { retention: _, ...made } = output;
+      return [name, made];
+    }),
+  );
 }
 
 /** The address of what these components make. */

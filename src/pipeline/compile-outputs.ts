@@ -2,6 +2,7 @@ import { NAME_PATTERN } from "../protocol/names.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
 import { defaultPath, isCustomType, typeOfPath } from "./artifact-type.ts";
 import type { Compilation } from "./compilation.ts";
+import { compileRetention } from "./compile-retention.ts";
 import { type Path, quote } from "./problem.ts";
 import type { OutputSpec, StepSpec } from "./schema.ts";
 
@@ -62,7 +63,7 @@ function compileRecord(
 }
 
 function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPlan {
-  const { path, type, optional, when } = typeof spec === "string" ? { path: spec } : spec;
+  const { path, type, optional, when, retention } = typeof spec === "string" ? { path: spec } : spec;
   // What a function returns is written as JSON unless something else is said.
   const known = type ?? (path !== undefined ? typeOfPath(path) : isFunction(step) ? "json" : "file");
   return {
@@ -70,6 +71,7 @@ function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPl
     type: known,
     optional: optional ?? false,
     when: when ?? "success",
+    ...(retention === undefined ? {} : { retention: compileRetention(retention) }),
   };
 }
 

@@ -10,6 +10,7 @@ import { checkCombinations } from "./compile-matrix.ts";
 import { checkCycles, checkPhases, checkSerialOrder } from "./compile-needs.ts";
 import { compileOutputs } from "./compile-outputs.ts";
 import { compileParams } from "./compile-params.ts";
+import { compileRetention } from "./compile-retention.ts";
 import { checkPipelineRetry } from "./compile-retry.ts";
 import { compileSchedules } from "./compile-schedules.ts";
 import { compileStep } from "./compile-step.ts";
@@ -84,6 +85,7 @@ function compilePlan(compilation: Compilation): Plan {
     timeoutMs: durationOf(file.timeout),
     queueTimeoutMs: durationOf(file.queueTimeout),
     failFast: file.fail_fast ?? false,
+    ...(file.retention === undefined ? {} : { retention: compileRetention(file.retention) }),
     env,
     environments: environments.used(),
     worker: {

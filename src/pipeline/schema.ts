@@ -11,6 +11,7 @@ import {
 } from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
+import { RetentionSpec } from "./schema-retention.ts";
 import { SchedulesSpec } from "./schema-schedules.ts";
 
 /**
@@ -69,6 +70,7 @@ export const OutputSpec = z.union([
     type: ArtifactType.optional().describe("Default: by the ending of the path."),
     optional: z.boolean().optional().describe("Whether the step may succeed without it."),
     when: z.enum(["success", "always"]).optional().describe("always: kept after a failure too."),
+    retention: RetentionSpec.optional(),
   }),
 ]);
 export type OutputSpec = z.infer<typeof OutputSpec>;
@@ -258,6 +260,7 @@ export const PipelineFile = mapping({
   environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
   environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),
   retry: RetrySpec.optional(),
+  retention: RetentionSpec.optional(),
   schedules: SchedulesSpec.optional().describe("When to run it, by name: see docs/schedules-and-triggers.md."),
   worker: mapping({
     pool: NameText.optional().describe("Pool whose workers may take the run. Default: default."),

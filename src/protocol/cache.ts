@@ -47,9 +47,9 @@ export type CacheDifference = z.infer<typeof CacheDifference>;
 
 /**
  * Why a step ran although the same had been made: the run was not to look; the result was older than the step's ttl, came
- * only later, was given up since, or has lost outputs.
+ * only later, has expired or was given up since, or has lost outputs.
  */
-export const NotTakenReason = z.enum(["off", "too-old", "not-yet", "given-up", "gone"]);
+export const NotTakenReason = z.enum(["off", "too-old", "not-yet", "expired", "given-up", "gone"]);
 export type NotTakenReason = z.infer<typeof NotTakenReason>;
 
 /** `GET /runs/:run/cache`: for each step run that has a key, where its result came from and what changed before it. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Digest, Name, Scalar } from "./names.ts";
 import { MediaType, TagKey } from "./output-notes.ts";
+import { RetentionRule } from "./retention.ts";
 
 /**
  * A plan is what a pipeline file compiles to: every default filled in, every reference resolved, nothing left to
@@ -99,6 +100,8 @@ export const OutputPlan = z.object({
   contentType: MediaType.optional(),
   /** Of each version that it makes; a step may add to them. */
   tags: z.record(TagKey, z.string()).optional(),
+  /** Left out: what the pipeline, or else the project says. */
+  retention: RetentionRule.optional(),
 });
 export type OutputPlan = z.infer<typeof OutputPlan>;
 
@@ -239,6 +242,8 @@ export const Plan = z.object({
   queueTimeoutMs: z.int().positive().nullable().default(null),
   /** Whether the failure of a step ends all others. */
   failFast: z.boolean().default(false),
+  /** Of its artifacts; left out: what the project says. */
+  retention: RetentionRule.optional(),
   env: z.record(z.string(), z.string()),
   environments: z.record(Name, Environment),
   worker: z.object({ pool: Name, labels: z.array(z.string()), backend: Name.nullable() }),

@@ -303,6 +303,11 @@ export const ArtifactVersion = z.object({
   attempt: z.int(),
   worker: z.object({ id: idOf("worker"), name: Name }),
   createdAt: Time,
+  /** When the rule that holds lets it go; null for never, as while it is pinned. What is needed stays longer. */
+  expiresAt: Time.nullable(),
+  pinned: z.object({ at: Time, by: z.string(), reason: z.string().nullable() }).nullable(),
+  /** Since when its content is gone, and by which rule or whom; this row stays. */
+  expired: z.object({ at: Time, by: z.string() }).nullable(),
 });
 export type ArtifactVersion = z.infer<typeof ArtifactVersion>;
 

@@ -10,6 +10,7 @@ import { startCollection } from "./objects/collect-unfinished.ts";
 import { openFolderStore } from "./objects/folder-store.ts";
 import { oneStore } from "./objects/object-tiers.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
+import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
 import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
 import type { Services } from "./services.ts";
@@ -78,6 +79,7 @@ async function start(
   }
   started.use(startCollection(objects.object, log));
   started.use(startCollection(services.uploads, log));
+  started.use(startCollector(services));
   started.use(
     startRunLoops(services, config.recoveryAfterMs === null ? {} : { recoveryAfterMs: config.recoveryAfterMs }),
   );

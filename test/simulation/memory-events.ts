@@ -127,11 +127,16 @@ function conflict(why: string): BerthError {
   return new BerthError("conflict", why);
 }
 
-function contractsOf({ steps }: Plan): StepContracts {
+function contractsOf({ steps, retention }: Plan): StepContracts {
   return new Map(
     steps.map(({ name, batch, allowFailure, outputs }) => [
       name,
-      { isBatch: batch !== null, mayFail: allowFailure, outputs: new Map(Object.entries(outputs)) },
+      {
+        isBatch: batch !== null,
+        mayFail: allowFailure,
+        outputs: new Map(Object.entries(outputs)),
+        retention: retention ?? null,
+      },
     ]),
   );
 }

@@ -17,12 +17,15 @@ export interface ArtifactFilter {
   readonly run?: string | undefined;
   readonly step?: string | undefined;
   readonly name?: string | undefined;
+  /** Also those whose content is gone. */
+  readonly all?: boolean | undefined;
   readonly limit: number;
 }
 
 /** Newest first. */
 export async function listArtifacts(api: ApiClient, filter: ArtifactFilter): Promise<ArtifactVersion[]> {
-  return (await api.get("/artifacts", ArtifactPage, { query: { ...filter } })).items;
+  return (await api.get("/artifacts", ArtifactPage, { query: { ...filter, all: filter.all ? "true" : undefined } }))
+    .items;
 }
 
 /** Everything that a run made, in the order in which it was made. */

@@ -61,8 +61,13 @@ export class ApiClient {
     return this.#json("POST", path, schema, { ...options, body: JSON.stringify(body) });
   }
 
-  async put<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.infer<S>> {
-    return this.#json("PUT", path, schema, { body: JSON.stringify(body) });
+  async put<S extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: S,
+    options: RequestOptions = {},
+  ): Promise<z.infer<S>> {
+    return this.#json("PUT", path, schema, { ...options, body: JSON.stringify(body) });
   }
 
   /** `z.undefined()` where nothing is answered. */

@@ -58,6 +58,7 @@ function artifact(more: Partial<ArtifactVersion>): ArtifactVersion {
     attempt: 1,
     worker: { id: "wrk_1", name: "local" },
     createdAt: "2026-01-01T00:00:00Z",
+    ...{ expiresAt: null, pinned: null, expired: null },
     ...more,
   };
 }

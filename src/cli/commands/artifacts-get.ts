@@ -1,14 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { goneWords } from "../../protocol/gone-version.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
 import { readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
-import { usageError } from "../cli-error.ts";
+import { CliError, usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
+import { EXIT } from "../exit-code.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
@@ -38,7 +40,8 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const { console } = context;
   const reference = parseReference(text);
   const { api } = await connect(context, options);
-  const { items, complete } = await readVersion(api, reference, options.item);
+  const { items: all, complete } = await readVersion(api, reference, options.item);
+  const items = contentOf(all, console);
   if (!complete) {
     const what = options.item === undefined ? `${items.length} items of it are there` : "other items of it are missing";
     console.note(
@@ -58,6 +61,17 @@ async function getArtifact(context: CliContext, text: string, options: Options):
       console.out(`${plainText(path)}  ${console.style.dim(`${artifact}, ${formatSize(item.size)}, SHA-256 checked`)}`);
   }
   if (options.json) console.out(JSON.stringify(written, null, 2));
+}
+
+/** What is there of the items; says what is gone, and why. */
+function contentOf(all: readonly ArtifactVersion[], console: CliContext["console"]): ArtifactVersion[] {
+  const gone = all.flatMap(({ expired, ...item }) => (expired === null ? [] : [goneWords({ ...item, expired })]));
+  const [first] = gone;
+  if (first === undefined) return [...all];
+  if (gone.length === all.length) throw new CliError(first.message, { exitCode: EXIT.usage, advice: [first.advice] });
+  const others = gone.length === 1 ? "" : ` So is that of ${gone.length - 1} others.`;
+  console.note(`${console.noteStyle.yellow("warning:")} ${plainText(first.message)}${others}`);
+  return all.filter(({ expired }) => expired === null);
 }
 
 /** A plain step's artifact goes right into the folder; items each into one of their own. */

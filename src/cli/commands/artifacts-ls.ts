@@ -8,10 +8,18 @@ import { connect } from "../platform/connection.ts";
 import { positiveIntegerUpTo } from "../positive-integer.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatAge } from "../terminal/format-duration.ts";
+import { formatUntil } from "../terminal/format-moment.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import { renderTable } from "../terminal/table.ts";
 
-type Options = WithServer<{ pipeline?: string; run?: string; step?: string; limit: number; json?: boolean }>;
+type Options = WithServer<{
+  pipeline?: string;
+  run?: string;
+  step?: string;
+  all?: boolean;
+  limit: number;
+  json?: boolean;
+}>;
 
 export function defineArtifactsLs(parent: Command, context: CliContext): void {
   withServerOptions(parent.command("ls"))
@@ -19,6 +27,7 @@ export function defineArtifactsLs(parent: Command, context: CliContext): void {
     .option("--pipeline <name>", "only of this pipeline")
     .option("--run <run>", "only of this run, such as wine#12")
     .option("--step <name>", "only of this step")
+    .option("--all", "also those whose content has expired or was removed")
     .option("--limit <n>", `how many; at most ${PAGE_LIMIT_MAX}`, positiveIntegerUpTo(PAGE_LIMIT_MAX), 50)
     .option("--json", "print JSON")
     .addHelpText(
@@ -30,8 +39,8 @@ export function defineArtifactsLs(parent: Command, context: CliContext): void {
 
 async function printArtifacts(context: CliContext, options: Options): Promise<void> {
   const { console } = context;
-  const { pipeline, run, step, limit } = options;
-  const artifacts = await listArtifacts((await connect(context, options)).api, { pipeline, run, step, limit });
+  const { pipeline, run, step, all, limit } = options;
+  const artifacts = await listArtifacts((await connect(context, options)).api, { pipeline, run, step, all, limit });
   if (options.json) return console.out(JSON.stringify(artifacts, null, 2));
   if (artifacts.length === 0) return console.note("There are no such artifacts.");
   for (const line of renderTable(COLUMNS, artifacts.map(cells))) console.out(line);
@@ -44,6 +53,7 @@ const COLUMNS = [
   { title: "FILE" },
   { title: "RUN" },
   { title: "CREATED" },
+  { title: "GOES" },
 ];
 
 function cells(artifact: ArtifactVersion): string[] {
@@ -55,5 +65,13 @@ function cells(artifact: ArtifactVersion): string[] {
     plainText(artifact.fileName) + (artifact.kind === "folder" ? "/" : ""),
     runName({ pipeline, number: artifact.run.number }),
     formatAge(Date.now() - Date.parse(artifact.createdAt)),
+    goes(artifact),
   ];
+}
+
+/** `berth artifacts retention` says more. */
+function goes({ expired, pinned, expiresAt }: ArtifactVersion): string {
+  if (expired !== null) return "gone";
+  if (pinned !== null) return "pinned";
+  return expiresAt === null ? "never" : formatUntil(Date.parse(expiresAt) - Date.now());
 }

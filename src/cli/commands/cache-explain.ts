@@ -57,6 +57,7 @@ const NOT_TAKEN: Readonly<Record<NotTakenReason, string>> = {
   off: "the cache was off for this run",
   "too-old": "that result was older than the step's ttl",
   "not-yet": "that result was not there yet",
+  expired: "outputs of that result have expired, or were removed",
   "given-up": "that result was given up",
   gone: "outputs of that result are gone",
 };

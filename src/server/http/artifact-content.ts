@@ -9,6 +9,7 @@ import { listItems } from "../store/artifacts.ts";
 import { blobSizes } from "../store/commit-blobs.ts";
 import { ArtifactParams, versionOf } from "./artifact-reference.ts";
 import { parseByteRange } from "./byte-range.ts";
+import { requireContent } from "./gone-version.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 /** Named in the error that asks to choose one. */
@@ -40,7 +41,7 @@ export function artifactContentRoute(services: Services): Route {
       }),
     },
     streams: "application/octet-stream",
-    errors: ["range_not_satisfiable"],
+    errors: ["not_found", "gone", "range_not_satisfiable"],
     handler: async ({ params, query: { item, path }, project, request, reply }) => {
       const artifact = await oneItem(services, project, params, item);
       return send(services, project, await downloadOf(services, project, artifact, path), request, reply);
@@ -56,7 +57,10 @@ async function oneItem(
 ): Promise<ArtifactVersion> {
   const version = await versionOf(services.database.pool, project, params);
   const items = await listItems(services.database.pool, version, { item, after: null, limit: ITEMS_NAMED + 1 });
-  if (items.length === 1) return items[0]!;
+  if (items.length === 1) {
+    requireContent(items[0]!);
+    return items[0]!;
+  }
   if (items.length === 0) {
     throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
   }

@@ -12,6 +12,9 @@ export const ArtifactParams = z.object({
   version: z.union([z.literal("latest").transform(() => null), z.coerce.number().int().min(1)]),
 });
 
+/** Of a page of items. */
+export const ItemCursor = z.tuple([z.int(), z.int()]);
+
 export async function versionOf(
   db: Queryable,
   project: string,

@@ -3,8 +3,9 @@ import { ArtifactDetail, ArtifactVersion, PageQuery, pageOf } from "../../protoc
 import type { Services } from "../services.ts";
 import { type ArtifactItem, lineageOf, listArtifactVersions, listItems } from "../store/artifacts.ts";
 import { artifactContentRoute } from "./artifact-content.ts";
+import { artifactLifecycleRoutes } from "./artifact-lifecycle.ts";
 import { artifactLineageRoute } from "./artifact-lineage.ts";
-import { ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { ArtifactParams, ItemCursor, versionOf } from "./artifact-reference.ts";
 import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
@@ -13,6 +14,8 @@ const ListQuery = PageQuery.extend({
   cursor: z.coerce.number().int().optional(),
   step: z.string().optional(),
   name: z.string().optional(),
+  /** `true`: also those whose content is gone. */
+  all: z.stringbool().default(false),
 });
 
 export function artifactRoutes(services: Services): Route[] {
@@ -36,6 +39,7 @@ export function artifactRoutes(services: Services): Route[] {
           step: filter.step,
           name: filter.name,
           run: runId,
+          all: filter.all,
           ...page,
         });
         return nextPage(versions, limit, ({ id }) => String(id));
@@ -48,11 +52,11 @@ export function artifactRoutes(services: Services): Route[] {
       summary: "List the artifact versions that a run made, newest first",
       tag: "runs",
       schemas: { params: RunParams, query: ListQuery, response: pageOf(ArtifactVersion) },
-      handler: async ({ params, query: { cursor, limit, step, name }, project }) => {
+      handler: async ({ params, query: { cursor, limit, step, name, all }, project }) => {
         const run = await runIdOf(database.pool, project, params.run);
         const page = { before: cursor ?? null, limit: limit + 1 };
         const versions = await listArtifactVersions(database.pool, project, {
-          ...{ run, step, name, pipeline: undefined },
+          ...{ run, step, name, all, pipeline: undefined },
           ...page,
         });
         return nextPage(versions, limit, ({ id }) => String(id));
@@ -82,11 +86,10 @@ export function artifactRoutes(services: Services): Route[] {
       },
     }),
     artifactContentRoute(services),
+    ...artifactLifecycleRoutes(services),
     artifactLineageRoute(services),
   ];
 }
-
-const ItemCursor = z.tuple([z.int(), z.int()]);
 
 async function withLineage({ database }: Services, items: readonly ArtifactItem[]): Promise<ArtifactDetail["items"]> {
   if (items.length === 0) return [];

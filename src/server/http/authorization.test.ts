@@ -35,6 +35,7 @@ import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { insertRegistrationToken } from "../store/registration-tokens.ts";
+import { putRule } from "../store/retention-rules.ts";
 import { ROLES, type Role, type Route } from "./route.ts";
 import { allRoutes } from "./routes.ts";
 
@@ -138,6 +139,11 @@ async function example(route: Route, world: World): Promise<Example> {
     "DELETE /triggers/:trigger": { prepare: () => ensureTrigger(world) },
     "POST /hooks/:trigger": { params: { trigger: world.trigger.id }, body: { ref: "main" } },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
+    "PUT /artifacts/:pipeline/:step/:name/:version/pin": { body: {} },
+    "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
+    "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
+    "PUT /store/rules": { body: { scope: "project", rule: { keepMs: null, last: null } } },
+    "DELETE /store/rules": { query: "scope=project", prepare: () => ensureRule(world) },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
     "POST /agent/boot": { body: (bootId) => ({ ...boot, bootId }) },
     "POST /agent/heartbeat": { body: { held: [] } },
@@ -202,6 +208,18 @@ function objectsOf(folder: string): ObjectTiers {
 
 async function removeTriggers({ server }: World, name: string): Promise<void> {
   await server.services.database.pool.query("DELETE FROM triggers WHERE name = $1", [name]);
+}
+
+/** As if what was removed had not been. */
+async function returnContents({ server }: World): Promise<void> {
+  await server.services.database.pool.query("UPDATE artifact_versions SET expired_at = NULL");
+}
+
+async function ensureRule({ server, other }: World): Promise<void> {
+  const rule = { keepMs: null, last: null };
+  for (const project of [server.project, other]) {
+    await putRule(server.services.database.pool, { project, scope: "project", subject: "" }, rule, "test");
+  }
 }
 
 async function ensureTrigger({ server }: World): Promise<void> {

@@ -10,7 +10,7 @@ import { definitionOf } from "../scheduling/create-run.ts";
 import { intactHits } from "../scheduling/intact-hits.ts";
 import { unknownStep } from "../scheduling/unknown-step.ts";
 import type { Services } from "../services.ts";
-import { findCached, forgetKeys } from "../store/cache.ts";
+import { findCached, forgetKeys, grantHits } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
 import { pipelineIdOf, stepNamesOf } from "../store/pipelines.ts";
 import { workerOf } from "./callers.ts";
@@ -33,7 +33,14 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
         const { worker } = workerOf(principal);
         const { pipelineId } = await requireLease(database.pool, { project, worker, run, epoch });
         const hits = await findCached(database.pool, { project, pipelineId }, lookups);
-        return { hits: await intactHits(services, project, lookups, hits) };
+        const intact = await intactHits(services, project, lookups, hits);
+        const offered = intact.flatMap((hit, index) =>
+          hit === null
+            ? []
+            : [{ stepRun: lookups[index]!.stepRun, from: hit.run, outputs: Object.keys(hit.outputs).length }],
+        );
+        const granted = await grantHits(database.pool, run, offered);
+        return { hits: intact.map((hit, index) => (granted.has(lookups[index]!.stepRun) ? hit : null)) };
       },
     }),
     defineRoute({

@@ -17,6 +17,7 @@ import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
+import { storeRulesRoutes } from "./store-rules.ts";
 import { triggerRoutes } from "./triggers.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
@@ -29,6 +30,7 @@ export function runRoutes(services: Services): Route[] {
     ...metricRoutes(services),
     ...artifactRoutes(services),
     openLineageRoute(services),
+    ...storeRulesRoutes(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),

@@ -204,6 +204,7 @@ function planStep(
 /** Of what is the same, and would not be taken now. */
 function whyNotTaken(before: KnownKey): string {
   const result = `the result of run #${before.number}`;
+  if (before.hasExpired) return `outputs of run #${before.number} have expired, or were removed`;
   if (!before.isKept) return `${result} was given up`;
   return before.usable ? `outputs of run #${before.number} are gone` : `${result} is older than the step's ttl`;
 }

@@ -11,12 +11,14 @@ import {
   type Committer,
   insertArtifactVersions,
   insertLineage,
+  type NewArtifactVersion,
 } from "../store/artifact-commit.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import { blobSizes, insertInlineBlobs } from "../store/commit-blobs.ts";
+import { holdBlobs, insertInlineBlobs } from "../store/commit-blobs.ts";
 import type { Queryable } from "../store/database.ts";
 import type { Commit } from "./apply-events.ts";
 import { MANIFEST_MAX_BYTES, readManifest } from "./folder-manifest.ts";
+import type { StepContracts } from "./step-contracts.ts";
 
 /** What has to be in hand before the transaction of a commit begins. */
 export interface CommitMaterial {
@@ -74,7 +76,7 @@ export async function commitOutputs(
   client: Queryable,
   committer: Committer,
   commits: readonly Commit[],
-  material: CommitMaterial,
+  { contracts, material }: { readonly contracts: StepContracts; readonly material: CommitMaterial },
 ): Promise<void> {
   const outputs = commits.flatMap((commit) =>
     commit.outputs.map((output) => ({ ...commit, output, blobs: filesOf(output, material) })),
@@ -99,6 +101,7 @@ export async function commitOutputs(
         attempt,
         content: output.content,
         blobs: [...blobs.keys()],
+        ...declaredOf(contracts, stepRun.step, output.name),
       })),
     );
   }
@@ -109,6 +112,14 @@ export async function commitOutputs(
     })),
   );
   await insertLineage(client, committer, lineage);
+}
+
+/** What the pipeline file says of an output. */
+function declaredOf(contracts: StepContracts, step: string, name: string): Pick<NewArtifactVersion, "type" | "rule"> {
+  const { outputs, retention } = contracts.get(step)!;
+  const output = outputs.get(name)!;
+  if (output.retention !== undefined) return { type: output.type, rule: { ...output.retention, of: "output" } };
+  return { type: output.type, rule: retention === null ? null : { ...retention, of: "pipeline" } };
 }
 
 /** The files of a folder, with their sizes; empty for a single file, and while its manifest is missing. */
@@ -129,7 +140,7 @@ async function checkBlobs(
     expected.set(digest, kind === "file" ? size : (expected.get(digest) ?? null));
     for (const [file, fileSize] of blobs) expected.set(file, fileSize);
   }
-  const sizes = await blobSizes(client, project, [...expected.keys()]);
+  const sizes = await holdBlobs(client, project, [...expected.keys()]);
   const missing = [...expected.keys()].filter((digest) => !sizes.has(digest));
   if (missing.length > 0) {
     throw new BerthError("missing_blobs", `${missing.length} blobs of these outputs are not in the store yet.`, {

@@ -8,7 +8,7 @@ import type { Concurrency, Params, Plan, SourceRef } from "../../protocol/plan.t
 import type { CreateRunRequest } from "../../protocol/resources.ts";
 import type { StartedBy } from "../../protocol/started-by.ts";
 import type { Services } from "../services.ts";
-import { blobSizes } from "../store/commit-blobs.ts";
+import { holdBlobs } from "../store/commit-blobs.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { noteStart } from "../store/firings.ts";
@@ -148,8 +148,9 @@ export async function definitionOf(
   throw new BerthError("not_found", `There is no pipeline ${pipeline.name}${version}.`);
 }
 
+/** Within the transaction that refers to it, the source stays. */
 export async function requireSource(db: Queryable, project: string, { digest, size }: SourceRef): Promise<void> {
-  const stored = (await blobSizes(db, project, [digest])).get(digest);
+  const stored = (await holdBlobs(db, project, [digest])).get(digest);
   if (stored === undefined) {
     throw new BerthError("missing_blobs", "The source is not in the store.", {
       advice: "Upload it first, then submit the run again.",
@@ -174,6 +175,8 @@ async function writeRun(
     needs: runNeeds(plan),
   };
   if (request.failIfImpossible) await requirePossible(client, project, wanted);
+  // It was looked for before, when nothing held it.
+  if (source !== null) await requireSource(client, project, source);
   const pipeline = await takeRunNumber(client, project, plan.name);
   await insertRun(client, {
     ...{ id, project, by, params, source, concurrency, ...wanted },

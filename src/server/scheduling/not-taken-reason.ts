@@ -10,12 +10,13 @@ import type { KnownKey } from "../store/cache.ts";
  */
 export function notTakenReason(
   step: StepPlan,
-  { isKept, finishedAt, outputs }: Pick<KnownKey, "isKept" | "finishedAt" | "outputs">,
+  { isKept, hasExpired, finishedAt, outputs }: Pick<KnownKey, "isKept" | "hasExpired" | "finishedAt" | "outputs">,
   at: number,
 ): Exclude<NotTakenReason, "off"> | null {
   const ttlMs = step.cache?.ttlMs ?? null;
   if (finishedAt > at) return "not-yet";
   if (ttlMs !== null && finishedAt <= at - ttlMs) return "too-old";
+  if (hasExpired) return "expired";
   if (!isKept) return "given-up";
   return isWhole(step, outputs) ? null : "gone";
 }

@@ -128,7 +128,7 @@ async function writeChanges(
     client,
     { project, run: run.id, pipelineId: run.pipelineId, worker: holder.worker },
     changes.commits,
-    material,
+    { contracts, material },
   );
   if (changes.closedBatches.length > 0) {
     const open = await itemsNotSucceeded(client, run.id, changes.closedBatches);

@@ -7,13 +7,14 @@ import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AttemptImage } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { Concurrency, Plan, StepPlan } from "../../protocol/plan.ts";
+import type { Concurrency, Plan, SourceRef, StepPlan } from "../../protocol/plan.ts";
 import type { RestartRunRequest } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
 import { artifactsInRun } from "../store/artifact-commit.ts";
 import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
+import { holdVersions } from "../store/needed-versions.ts";
 import { findVersion, takeRunNumber } from "../store/pipelines.ts";
 import {
   artifactsOf,
@@ -85,7 +86,7 @@ async function lookAtRun(
     : { run: before, plan: made, changed: new Map<string, string[]>() };
   checkRestart(run, plan, { from, withLatest, hasChanged: changed.size > 0 });
   const images = withLatest ? {} : await imagesOf(db, original);
-  if (run.source !== null) await requireSource(db, project, run.source);
+  if (run.source !== null) await requireSourceAgain(db, project, run, run.source);
   // What runs after the others runs after these, too.
   const late = plan.steps.filter(({ phase }) => phase !== "main");
   const all = await endedStepRuns(db, original);
@@ -97,8 +98,26 @@ async function lookAtRun(
   ]);
   const steps = new Set(plan.steps.map(({ name }) => name));
   const ended = all.filter(({ step }) => steps.has(step) && !again.has(step));
-  await checkVersionsRemain(db, run, plan, ended.filter(hasSucceeded));
+  const taken = ended.filter(hasSucceeded);
+  await holdVersions(
+    db,
+    taken.map(({ takenFrom, key }) => ({ run: takenFrom, key })),
+  );
+  await checkVersionsRemain(db, run, plan, taken);
   return { run, plan, ended, images, changed };
+}
+
+/** What was submitted with a run stays for as long as what it made, or as its project keeps artifacts. */
+async function requireSourceAgain(db: Queryable, project: string, run: OriginalRun, source: SourceRef): Promise<void> {
+  try {
+    await requireSource(db, project, source);
+  } catch (error) {
+    if (!(error instanceof BerthError && error.code === "missing_blobs")) throw error;
+    throw new BerthError("gone", `The source of ${run.pipeline}#${run.number} is not in the store any more.`, {
+      advice: "It expired with what the run made: run the pipeline anew.",
+      cause: error,
+    });
+  }
 }
 
 /** The run as it is made by what there is of its pipeline now. */

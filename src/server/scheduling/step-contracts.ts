@@ -1,4 +1,5 @@
 import { type OutputPlan, Plan } from "../../protocol/plan.ts";
+import type { RetentionRule } from "../../protocol/retention.ts";
 import type { Queryable } from "../store/database.ts";
 
 /** What of a step's plan an agent's reports are held against. */
@@ -8,6 +9,8 @@ export interface StepContract {
   readonly mayFail: boolean;
   /** A map: an output may be called `constructor`. */
   readonly outputs: ReadonlyMap<string, OutputPlan>;
+  /** What its pipeline file says of all artifacts; null for nothing. */
+  readonly retention: RetentionRule | null;
 }
 
 export type StepContracts = ReadonlyMap<string, StepContract>;
@@ -35,10 +38,11 @@ async function readContracts(db: Queryable, pipelineId: string, version: number)
     "SELECT plan FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2",
     [pipelineId, version],
   );
+  const { steps, retention = null } = Plan.parse(rows[0]!.plan);
   return new Map(
-    Plan.parse(rows[0]!.plan).steps.map(({ name, batch, allowFailure, outputs }) => [
+    steps.map(({ name, batch, allowFailure, outputs }) => [
       name,
-      { isBatch: batch !== null, mayFail: allowFailure, outputs: new Map(Object.entries(outputs)) },
+      { isBatch: batch !== null, mayFail: allowFailure, outputs: new Map(Object.entries(outputs)), retention },
     ]),
   );
 }

@@ -1,7 +1,9 @@
 import type { Content } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import type { FileRule } from "../../protocol/retention.ts";
 import type { Queryable } from "./database.ts";
 import { jsonParameter } from "./json-parameter.ts";
+import { expiryBy, ruleInForce } from "./retention-rules.ts";
 
 /** Who commits: the holder of a run's row lock. */
 export interface Committer {
@@ -84,29 +86,39 @@ export interface NewArtifactVersion {
   readonly content: Content;
   /** What a folder's manifest names. */
   readonly blobs: readonly string[];
+  /** As its step declares it. */
+  readonly type: string;
+  /** What its pipeline file says of how long it is kept. */
+  readonly rule: FileRule | null;
 }
+
+/** The pipeline is asked for once: the subquery depends on nothing. */
+const RULE = ruleInForce({
+  ...{ project: "$1", type: "v.type", retention: "v.rule" },
+  path: "(SELECT name FROM pipelines WHERE id = $5) || '/' || v.step || '/' || v.name",
+});
 
 /** Makes the versions, with a row for each blob that a folder is made of. */
 export async function insertArtifactVersions(
   client: Queryable,
-  { project, run, worker }: Committer,
+  { project, run, pipelineId, worker }: Committer,
   versions: readonly NewArtifactVersion[],
 ): Promise<void> {
-  const rows = versions.map(({ artifact, content, item, stepRun, attempt }) => ({
-    ...{ ...content, item, stepRun, attempt },
-    ...{ artifact: artifact.id, version: artifact.version, name: artifact.name },
+  const rows = versions.map(({ artifact, content, item, stepRun, attempt, type, rule }) => ({
+    ...{ ...content, item, stepRun, attempt, type, rule },
+    ...{ artifact: artifact.id, version: artifact.version, step: artifact.step, name: artifact.name },
   }));
   const inserted = await client.query<{ id: number; stepRun: string; name: string }>({
     name: "insert-artifact-versions",
     text: `INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id,
-       kind, digest, size, file_count, file_name, content_type)
+       kind, digest, size, file_count, file_name, content_type, type, retention, expires_at)
      SELECT $1, v.artifact, v.version, v.item, $2, v."stepRun", v.attempt, v.name, $3, v.kind, v.digest, v.size,
-            v."fileCount", v."fileName", v."contentType"
+            v."fileCount", v."fileName", v."contentType", v.type, v.rule, ${expiryBy("in_force", "now()")}
      FROM json_to_recordset($4::json) AS v (artifact bigint, version integer, item text, "stepRun" text,
-       attempt integer, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
-       "contentType" text)
+       attempt integer, step text, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
+       "contentType" text, type text, rule jsonb) CROSS JOIN LATERAL ${RULE} AS in_force
      RETURNING id, step_run AS "stepRun", name`,
-    values: [project, run, worker, jsonParameter(rows)],
+    values: [project, run, worker, jsonParameter(rows), pipelineId],
   });
   const folders = versions.filter(({ blobs }) => blobs.length > 0);
   if (folders.length === 0) return;

@@ -5,14 +5,32 @@ const VERSION = `
   SELECT v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.kind, v.digest, v.size,
          v.file_count AS "fileCount", v.file_name AS "fileName", v.content_type AS "contentType",
          json_build_object('id', r.id, 'number', r.number) AS run, v.step_run AS "stepRun", v.attempt,
-         json_build_object('id', w.id, 'name', w.name) AS worker, v.created_at AS "createdAt"
+         json_build_object('id', w.id, 'name', w.name) AS worker, v.created_at AS "createdAt",
+         CASE WHEN v.pinned_at IS NULL AND v.expired_at IS NULL THEN v.expires_at END AS "expiresAt",
+         v.pinned_at AS "pinnedAt", v.pinned_by AS "pinnedBy", v.pin_reason AS "pinReason",
+         v.expired_at AS "expiredAt", v.expired_by AS "expiredBy"
   FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
   JOIN runs r ON r.id = v.run_id JOIN workers w ON w.id = v.worker_id`;
 
-type VersionRow = Omit<ArtifactVersion, "createdAt"> & { readonly createdAt: Date };
+interface VersionRow extends Omit<ArtifactVersion, "createdAt" | "expiresAt" | "pinned" | "expired"> {
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly pinnedAt: Date | null;
+  readonly pinnedBy: string | null;
+  readonly pinReason: string | null;
+  readonly expiredAt: Date | null;
+  readonly expiredBy: string | null;
+}
 
 function toVersion(row: VersionRow): ArtifactVersion {
-  return { ...row, createdAt: row.createdAt.toISOString() };
+  const { pinnedAt, pinnedBy, pinReason, expiredAt, expiredBy, ...version } = row;
+  return {
+    ...version,
+    createdAt: row.createdAt.toISOString(),
+    expiresAt: row.expiresAt?.toISOString() ?? null,
+    pinned: pinnedAt === null ? null : { at: pinnedAt.toISOString(), by: pinnedBy!, reason: pinReason },
+    expired: expiredAt === null ? null : { at: expiredAt.toISOString(), by: expiredBy! },
+  };
 }
 
 /** Runs that hold versions of the run `$n`: itself, and those that it took step runs over from. */
@@ -27,6 +45,8 @@ export interface ArtifactFilter {
   readonly name: string | undefined;
   /** Id of a run. */
   readonly run: string | undefined;
+  /** Whether those are listed, too, whose content is gone. */
+  readonly all: boolean;
   /** Only versions older than this one. */
   readonly before: number | null;
   readonly limit: number;
@@ -36,15 +56,15 @@ export interface ArtifactFilter {
 export async function listArtifactVersions(
   db: Queryable,
   project: string,
-  { pipeline, step, name, run, before, limit }: ArtifactFilter,
+  { pipeline, step, name, run, all, before, limit }: ArtifactFilter,
 ): Promise<ArtifactVersion[]> {
   const { rows } = await db.query<VersionRow>(
     `${VERSION} WHERE v.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR a.step = $3)
        AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = ANY (${makersOf("$5")}) AND EXISTS (SELECT FROM step_runs s
          WHERE s.run_id = $5 AND s.key = v.step_run AND COALESCE(s.taken_from_run, s.run_id) = v.run_id))
-       AND ($6::bigint IS NULL OR v.id < $6)
+       AND ($6::bigint IS NULL OR v.id < $6) AND ($8 OR v.expired_at IS NULL)
      ORDER BY v.id DESC LIMIT $7`,
-    [project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit],
+    [project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit, all],
   );
   return rows.map(toVersion);
 }
@@ -59,27 +79,42 @@ export interface VersionInRun {
   readonly complete: boolean;
 }
 
-/** The version with this number; null finds the newest one that is complete. Null when there is none. */
+/**
+ * The version with this number; null finds the newest one that is complete and of which something is there, or else the
+ * newest complete one, whose content is gone. Null when there is none.
+ */
 export async function findVersionInRun(
   db: Queryable,
   project: string,
   artifact: { readonly pipeline: string; readonly step: string; readonly name: string },
   version: number | null,
 ): Promise<VersionInRun | null> {
-  const { rows } = await db.query<VersionInRun>(
-    `SELECT * FROM (
-       SELECT a.id AS artifact, ar.version, ar.run_id AS run,
-              NOT EXISTS (SELECT FROM step_runs s
-                WHERE s.run_id = ar.run_id AND s.step = a.step AND s.state <> 'succeeded') AS complete
-       FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id JOIN artifact_runs ar ON ar.artifact_id = a.id
-       WHERE a.project_id = $1 AND p.name = $2 AND a.step = $3 AND a.name = $4
-         AND ($5::integer IS NULL OR ar.version = $5)
-       ORDER BY ar.version DESC) AS versions
+  const values = [project, artifact.pipeline, artifact.step, artifact.name];
+  if (version === null) {
+    const { rows } = await db.query<VersionInRun>({ name: "find-latest-version", text: LATEST_KEPT, values });
+    if (rows[0] !== undefined) return rows[0];
+  }
+  const { rows } = await db.query<VersionInRun>({
+    name: "find-version",
+    text: `SELECT * FROM (${VERSION_IN_RUN} AND ($5::integer IS NULL OR ar.version = $5) ORDER BY ar.version DESC) AS versions
      WHERE $5 IS NOT NULL OR complete LIMIT 1`,
-    [project, artifact.pipeline, artifact.step, artifact.name, version],
-  );
+    values: [...values, version],
+  });
   return rows[0] ?? null;
 }
+
+const VERSION_IN_RUN = `
+  SELECT a.id AS artifact, ar.version, ar.run_id AS run,
+         NOT EXISTS (SELECT FROM step_runs s
+           WHERE s.run_id = ar.run_id AND s.step = a.step AND s.state <> 'succeeded') AS complete
+  FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id JOIN artifact_runs ar ON ar.artifact_id = a.id
+  WHERE a.project_id = $1 AND p.name = $2 AND a.step = $3 AND a.name = $4`;
+
+/** Of what a run only took over, the makers' versions count. */
+const LATEST_KEPT = `SELECT * FROM (${VERSION_IN_RUN} AND ar.expired_at IS NULL ORDER BY ar.version DESC) AS versions
+  WHERE complete AND EXISTS (SELECT FROM artifact_versions v
+    WHERE v.run_id = ANY (${makersOf("versions.run")}) AND v.artifact_id = versions.artifact AND v.expired_at IS NULL)
+  LIMIT 1`;
 
 /** Where a page of items starts: after the one of this place. */
 export type ItemCursor = readonly [position: number, item: number];

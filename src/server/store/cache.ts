@@ -11,7 +11,11 @@ export interface CacheScope {
 
 const OUTPUTS = `COALESCE((SELECT json_object_agg(v.name, json_build_object('kind', v.kind, 'digest', v.digest,
     'size', v.size, 'fileName', v.file_name, 'contentType', v.content_type, 'fileCount', v.file_count))
-  FROM artifact_versions v WHERE v.run_id = s.run_id AND v.step_run = s.key), '{}')`;
+  FROM artifact_versions v WHERE v.run_id = s.run_id AND v.step_run = s.key AND v.expired_at IS NULL), '{}')`;
+
+/** Whether outputs of `s` were removed, or have expired. */
+const HAS_EXPIRED = `EXISTS (SELECT FROM artifact_versions v
+  WHERE v.run_id = s.run_id AND v.step_run = s.key AND v.expired_at IS NOT NULL)`;
 
 /** Succeeded step runs that made themselves what is `wanted`; see the index step_runs_made. */
 const MADE = `FROM step_runs s JOIN runs r ON r.id = s.run_id
@@ -21,8 +25,8 @@ const MADE = `FROM step_runs s JOIN runs r ON r.id = s.run_id
 const IS_YOUNG = "(wanted.ttl_ms IS NULL OR s.finished_at > now() - wanted.ttl_ms * interval '1 ms')";
 
 /**
- * For each lookup, in their order, the newest step run with this key that is young enough; null where there is none. Its
- * bytes are there: blobs cannot go before the versions that refer to them.
+ * For each lookup, in their order, the newest step run with this key that is young enough; null where there is none. A
+ * result of which a version is gone has no key any more; see takeContents. It may go right after: see grantHits.
  */
 export async function findCached(
   db: Queryable,
@@ -55,6 +59,8 @@ export interface KnownKey {
   readonly outputs: Readonly<Record<string, Content>>;
   /** False once it was given up. */
   readonly isKept: boolean;
+  /** Whether some of its outputs have expired, or were removed. */
+  readonly hasExpired: boolean;
   /** Milliseconds since 1970. */
   readonly finishedAt: number;
   /** Whether others may take it: it is kept, and young enough. */
@@ -71,10 +77,10 @@ export async function knownKeys(
   if (wanted.length === 0) return new Map();
   const { rows } = await db.query<KnownKey & { stepRun: string }>(
     `SELECT wanted.step_run AS "stepRun", known.run, known.number, known.components, known.outputs, known.usable,
-            known.kept AS "isKept", extract(epoch FROM known.finished_at)::float8 * 1000 AS "finishedAt"
+            known.kept AS "isKept", known.expired AS "hasExpired", extract(epoch FROM known.finished_at)::float8 * 1000 AS "finishedAt"
      FROM unnest($3::text[], $4::float8[]) AS wanted (step_run, ttl_ms),
        LATERAL (SELECT r.id AS run, r.number, s.cache->'components' AS components, ${OUTPUTS} AS outputs,
-           s.cache_key IS NOT NULL AS kept, s.cache_key IS NOT NULL AND ${IS_YOUNG} AS usable, s.finished_at
+           s.cache_key IS NOT NULL AS kept, ${HAS_EXPIRED} AS expired, s.cache_key IS NOT NULL AND ${IS_YOUNG} AS usable, s.finished_at
          ${MADE} AND ($5::text IS NULL OR r.id < $5)
          ORDER BY s.finished_at DESC LIMIT $6) AS known
      ORDER BY known.finished_at DESC`,
@@ -150,6 +156,33 @@ export async function forgetKeys(
   return rows[0]!.count;
 }
 
+/**
+ * Offers results to a run, which stay until it has ended, whether it takes them or not. Returns the step runs of those
+ * that are still there.
+ */
+export async function grantHits(
+  db: Queryable,
+  run: string,
+  hits: readonly { readonly stepRun: string; readonly from: string; readonly outputs: number }[],
+): Promise<Set<string>> {
+  if (hits.length === 0) return new Set();
+  const { rows } = await db.query<{ stepRun: string }>({
+    name: "grant-hits",
+    text: `WITH hits AS (SELECT * FROM unnest($2::text[], $3::text[], $4::integer[]) AS h (key, "from", outputs)),
+     held AS (
+       SELECT v.step_run FROM hits h JOIN artifact_versions v ON v.run_id = h."from" AND v.step_run = h.key
+       WHERE v.expired_at IS NULL ORDER BY v.id FOR KEY SHARE OF v),
+     counted AS (SELECT step_run, count(*) AS outputs FROM held GROUP BY step_run)
+     INSERT INTO cache_grants (run_id, step_run, from_run)
+     SELECT $1, h.key, h."from" FROM hits h LEFT JOIN counted c ON c.step_run = h.key
+     WHERE COALESCE(c.outputs, 0) = h.outputs
+     ON CONFLICT (run_id, step_run) DO UPDATE SET from_run = EXCLUDED.from_run
+     RETURNING step_run AS "stepRun"`,
+    values: [run, hits.map(({ stepRun }) => stepRun), hits.map(({ from }) => from), hits.map(({ outputs }) => outputs)],
+  });
+  return new Set(rows.map(({ stepRun }) => stepRun));
+}
+
 /** Notes of which step runs of a run what was taken over, and by which key. Only what is there can be taken. */
 export async function takeFromCache(
   client: Queryable,
@@ -166,4 +199,12 @@ export async function takeFromCache(
     [run.id, run.project, run.pipelineId, hits.map(({ stepRun }) => stepRun), hits.map(({ from }) => from)],
   );
   return rowCount ?? 0;
+}
+
+/** What was offered to runs that have ended. */
+export async function dropOldGrants(db: Queryable): Promise<void> {
+  await db.query(
+    `DELETE FROM cache_grants g USING runs r
+     WHERE r.id = g.run_id AND r.state NOT IN ('queued', 'running', 'cancelling')`,
+  );
 }

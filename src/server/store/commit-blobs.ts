@@ -46,3 +46,22 @@ export async function blobSizes(
   });
   return new Map(rows.map(({ digest, size }) => [digest, size]));
 }
+
+/**
+ * The same within a commit: until its end nobody removes them. Locked in one order; what is being removed at the time is
+ * waited for, and then not there.
+ */
+export async function holdBlobs(
+  client: Queryable,
+  project: string,
+  digests: readonly string[],
+): Promise<Map<string, number>> {
+  if (digests.length === 0) return new Map();
+  const { rows } = await client.query<{ digest: string; size: number }>({
+    name: "hold-blobs",
+    text: `SELECT digest, size FROM blobs WHERE project_id = $1 AND digest = ANY ($2) AND damaged_at IS NULL
+      ORDER BY digest FOR KEY SHARE`,
+    values: [project, digests],
+  });
+  return new Map(rows.map(({ digest, size }) => [digest, size]));
+}

@@ -111,7 +111,7 @@ export async function missingOutputs(
            AND e.body->>'stepState' = 'succeeded')
      SELECT c.key AS "stepRun", c.name FROM committed c JOIN wanted w ON w.run = c.run AND w.key = c.key
      WHERE NOT EXISTS (SELECT FROM artifact_versions v
-       WHERE v.run_id = c.run AND v.step_run = c.key AND v.name = c.name)
+       WHERE v.run_id = c.run AND v.step_run = c.key AND v.name = c.name AND v.expired_at IS NULL)
      ORDER BY c.key, c.name LIMIT $3`,
     [stepRuns.map(({ takenFrom }) => takenFrom), stepRuns.map(({ key }) => key), limit],
   );

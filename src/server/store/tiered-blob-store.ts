@@ -20,6 +20,7 @@ import { insertInlineBlobs } from "./commit-blobs.ts";
 import type { Database } from "./database.ts";
 import { faultyBlobs } from "./faulty-blobs.ts";
 import { readSmallBlobs, requireOwnBytes } from "./small-blobs.ts";
+import { touchBlobs } from "./unused-blobs.ts";
 
 /** Objects of one batch of small blobs that are written at once, where even small ones are objects. */
 const OBJECTS_AT_ONCE = 8;
@@ -28,7 +29,10 @@ const OBJECTS_AT_ONCE = 8;
 export function tieredBlobStore({ pool }: Database, objects: ObjectTiers): BlobStore {
   const put: BlobStore["put"] = async (project, digest, size, bytes) => {
     const checked = announcedBytes(digest, size, bytes instanceof Uint8Array ? [bytes] : bytes);
-    if ((await findBlob(pool, project, digest)) !== null) return await readToEnd(checked);
+    if ((await findBlob(pool, project, digest)) !== null) {
+      await readToEnd(checked);
+      return await touchBlobs(pool, project, [digest]);
+    }
     const tier = tierOf(objects, size);
     if (tier === "database") {
       return await insertDatabaseBlob(pool, project, digest, await collect(checked, size));
@@ -40,13 +44,22 @@ export function tieredBlobStore({ pool }: Database, objects: ObjectTiers): BlobS
     if (!counts) await objects[tier].delete(objectKey);
   };
   return {
-    missing: async (project, digests) => await missingBlobs(pool, project, digests),
+    missing: async (project, digests) => {
+      // What is asked for is about to be referred to.
+      await touchBlobs(pool, project, digests);
+      return await missingBlobs(pool, project, digests);
+    },
     put,
     putSmall: async (project, batch) => {
       requireOwnBytes(batch);
       const isRow = ({ bytes }: BlobWithBytes) => tierOf(objects, bytes.length) === "database";
       const rows = batch.filter(isRow).map(({ digest, bytes }) => [digest, bytes] as const);
       await insertInlineBlobs(pool, project, new Map(rows));
+      await touchBlobs(
+        pool,
+        project,
+        rows.map(([digest]) => digest),
+      );
       const others = batch.filter((blob) => !isRow(blob));
       await forEachLimit(others, OBJECTS_AT_ONCE, ({ digest, bytes }) => put(project, digest, bytes.length, bytes));
     },

@@ -13,6 +13,7 @@ import { wrongOffset } from "../objects/wrong-offset.ts";
 import { findBlob, insertObjectBlob, objectOf } from "./blob-rows.ts";
 import type { Database } from "./database.ts";
 import { completeDirect, isOneRequest, partBytesOf, partRequests, uploadedParts } from "./direct-uploads.ts";
+import { touchBlobs } from "./unused-blobs.ts";
 import { type Append, UploadAppends, unknownUpload } from "./upload-appends.ts";
 import { UploadHashes } from "./upload-hashes.ts";
 import {
@@ -57,7 +58,11 @@ export class Uploads {
   async begin(sender: Sender, wanted: BeginUpload): Promise<UploadState> {
     const { database, objects } = this.#options;
     const { digest, size, via } = wanted;
-    if ((await findBlob(database.pool, sender.project, digest)) !== null) return { way: "stored" };
+    if ((await findBlob(database.pool, sender.project, digest)) !== null) {
+      // About to be referred to.
+      await touchBlobs(database.pool, sender.project, [digest]);
+      return { way: "stored" };
+    }
     const tier = tierOf(objects, size);
     if (tier === "database") return { way: "single" };
     const known = await findUploadOf(database.pool, sender, digest);
