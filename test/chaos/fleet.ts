@@ -27,6 +27,8 @@ export interface FleetOptions {
   readonly agents: number;
   /** Whether each agent gets a network of its own, which can be cut. */
   readonly networks: boolean;
+  /** Of the servers, beside what every one has; such as another object store. */
+  readonly serverEnv?: Readonly<Record<string, string>>;
 }
 
 /** An agent, and what is just being done to it. */
@@ -61,6 +63,7 @@ export class Fleet implements AsyncDisposable {
       const server = startServer(folder, index, {
         DATABASE_URL: postgres.url,
         BERTH_LISTEN: `${options.networks ? "0.0.0.0" : "127.0.0.1"}:${port}`,
+        ...options.serverEnv,
       });
       owned.defer(() => server.stop());
       return server;

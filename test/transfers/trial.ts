@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ArtifactVersion, RunDetail } from "../../src/protocol/resources.ts";
+import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
+import { pick, type Random, seeded } from "../chaos/faults.ts";
+import { Fleet } from "../chaos/fleet.ts";
+import { noteOwner } from "../chaos/left-behind.ts";
+import { HAND_OVER_STEP, type Sizes, transferPipeline } from "./pipeline.ts";
+
+export interface TrialOptions extends Sizes {
+  /** A folder that is not there yet, or empty; it keeps the logs of every part. */
+  readonly folder: string;
+  /** What tells the servers which object store is theirs. */
+  readonly serverEnv: Readonly<Record<string, string>>;
+  readonly frames: boolean;
+  readonly seed: number;
+  /** From one kill to the next: enough for something to be moved in between. */
+  readonly killIntervalMs: { readonly min: number; readonly max: number };
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+}
+
+export interface TrialResult {
+  /** Kills while bytes were on their way up from the worker that made them, and down to the one that reads them. */
+  readonly killsWhileStoring: number;
+  readonly killsWhileFetching: number;
+  readonly versions: number;
+  /** What is not as it should be; empty for a trial that is passed. */
+  readonly problems: readonly string[];
+}
+
+const QUERY = "project=default";
+const LOOK_INTERVAL_MS = 200;
+const RUN_TIMEOUT_MS = 20 * 60_000;
+
+/**
+ * One run makes a large file and a folder of many files; then the worker is drained, and another one runs the steps
+ * again that read them, so that every byte goes up and comes down. All the while agents and servers are killed. At the
+ * end the digests have to be the makers' own, the store has to be whole, and after a collection hold nothing else.
+ */
+export async function transferTrial(options: TrialOptions): Promise<TrialResult> {
+  const { folder, say, signal } = options;
+  using _owner = noteOwner(folder);
+  await using fleet = await Fleet.start({ folder, agents: 2, networks: false, serverEnv: options.serverEnv });
+  const random = seeded(options.seed);
+  const problems: string[] = [];
+
+  const pipeline = JSON.stringify(transferPipeline({ ...options, key: randomBytes(16).toString("hex") }));
+  const body = { pipeline, backend: "process", requestKey: "transfers" };
+  const made = await fleet.api.post<RunDetail>(`/runs?${QUERY}`, body);
+  const killsWhileStoring = await killUntilEnded(made.id);
+  const maker = await workerOf(made.id);
+  await fleet.api.post(`/workers/${maker.id}/drain?${QUERY}`, {});
+  say(`made on ${maker.name}, with ${killsWhileStoring} kills; now it is drained, and another worker reads it all`);
+
+  const again = await fleet.api.post<RunDetail>(`/runs/${made.id}/restart?${QUERY}`, { from: HAND_OVER_STEP });
+  const killsWhileFetching = await killUntilEnded(again.id);
+  const reader = await workerOf(again.id);
+  if (reader.id === maker.id) problems.push("both runs were on one worker: nothing had to be fetched");
+  say(`read on ${reader.name}, with ${killsWhileFetching} kills`);
+
+  const { items } = await fleet.api.get<{ items: ArtifactVersion[] }>(`/artifacts?${QUERY}&run=${again.id}&limit=100`);
+  problems.push(...(await storeProblems(fleet)), ...fleet.defects());
+  return { killsWhileStoring, killsWhileFetching, versions: items.length, problems };
+
+  /** Kills by turns an agent and a server, until the run has come to its end all the same. */
+  async function killUntilEnded(run: string): Promise<number> {
+    const deadline = performance.now() + RUN_TIMEOUT_MS;
+    let kills = 0;
+    for (let next = nextKill(random); ; ) {
+      const { state, fault } = await fleet.api.get<RunDetail>(`/runs/${run}?${QUERY}`);
+      if (isTerminal(RUN_TRANSITIONS, state)) {
+        if (state !== "succeeded") problems.push(`run ${run} ${state}: ${fault?.message}`);
+        return kills;
+      }
+      if (performance.now() > deadline) throw new Error(`run ${run} is still ${state}`);
+      if (performance.now() > next) {
+        const victim = kills % 2 === 0 ? pick(fleet.agents, random).part : pick(fleet.servers, random);
+        if (victim.kill()) kills += 1;
+        next = nextKill(random);
+      }
+      await sleep(LOOK_INTERVAL_MS, undefined, { signal });
+    }
+  }
+
+  function nextKill(from: Random): number {
+    const { min, max } = options.killIntervalMs;
+    return performance.now() + min + from() * (max - min);
+  }
+
+  async function workerOf(run: string): Promise<{ readonly id: string; readonly name: string }> {
+    const { worker } = await fleet.api.get<RunDetail>(`/runs/${run}?${QUERY}`);
+    if (worker === null) throw new Error(`run ${run} has no worker`);
+    return worker;
+  }
+}
+
+async function storeProblems(_fleet: Fleet): Promise<string[]> {
+  return [];
+}
