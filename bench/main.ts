@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { artifactHandOver } from "./artifact-hand-over.ts";
+import { artifactStore } from "./artifact-store.ts";
 import { cachedSteps } from "./cached-steps.ts";
 import { cancelled } from "./cancel.ts";
 import { claims } from "./claims.ts";
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   docker: dockerSteps,
   process: processSteps,
   artifact: artifactHandOver,
+  store: artifactStore,
   cached: cachedSteps,
   claims,
   cancel: cancelled,
