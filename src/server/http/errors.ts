@@ -10,6 +10,10 @@ export function toBerthError(error: unknown): BerthError {
     return new BerthError("invalid_request", "The request is not valid.", { ...options, problems: problemsOf(error) });
   }
   const { code, statusCode, message } = error as Partial<FastifyError>;
+  // What Node says of a request whose sender went away.
+  if (code === "ECONNRESET" && message === "aborted") {
+    return new BerthError("invalid_body", "The body ended early.", options);
+  }
   switch (code ?? "") {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return new BerthError("payload_too_large", "The body is too large.", options);

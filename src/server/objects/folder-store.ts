@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { folderError } from "./folder-errors.ts";
 import { folderWrites } from "./folder-writes.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
 import { syncFolders } from "./sync-folders.ts";
+import { writePieces } from "./write-pieces.ts";
 
 const OBJECTS = "objects";
 const UNFINISHED = "unfinished";
@@ -93,28 +94,23 @@ async function putFile(
 async function writeDurably(path: string, bytes: AsyncIterable<Uint8Array>, doing: Doing): Promise<number> {
   await using file = await doing("store an object", async () => await open(path, "wx", 0o600));
   let size = 0;
-  let buffered: Uint8Array[] = [];
-  let bufferedBytes = 0;
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
   const flush = async () => {
-    await doing("store an object", async () => await writeAll(file, buffered));
-    buffered = [];
-    bufferedBytes = 0;
+    await doing("store an object", async () => {
+      for await (const written of writePieces(file, gathered, size)) size += written.length;
+    });
+    gathered = [];
+    gatheredBytes = 0;
   };
   for await (const chunk of bytes) {
-    buffered.push(chunk);
-    bufferedBytes += chunk.length;
-    size += chunk.length;
-    if (bufferedBytes >= WRITE_BUFFER_BYTES) await flush();
+    gathered.push(chunk);
+    gatheredBytes += chunk.length;
+    if (gatheredBytes >= WRITE_BUFFER_BYTES) await flush();
   }
   await flush();
   await doing("store an object", async () => await file.datasync());
   return size;
-}
-
-/** A disk that is nearly full may take only a part, and says so only at the next write. */
-async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  let rest = Buffer.concat(chunks);
-  while (rest.length > 0) rest = rest.subarray((await file.write(rest)).bytesWritten);
 }
 
 async function openFile(path: string, range: ByteRange | undefined): Promise<OpenObject | null> {

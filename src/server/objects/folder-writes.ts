@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AppendedBytes, ResumableWrites } from "./resumable-writes.ts";
 import { syncFolders } from "./sync-folders.ts";
+import { writePieces } from "./write-pieces.ts";
 import { wrongOffset } from "./wrong-offset.ts";
 
 /** Writes of a network connection are small; the disk likes them larger. */
@@ -43,37 +44,38 @@ export function folderWrites(unfinished: string, pathOf: (key: string) => string
 
 /**
  * Each write counts as soon as it was done, so that the length of the file is always what is kept: a file is never cut,
- * which could take away what another server has appended meanwhile.
+ * which could take away what another server has appended meanwhile. While one write is under way the next is gathered.
  */
 async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedBytes): Promise<number> {
   let end = offset;
-  const flush = async (chunks: readonly Uint8Array[]) => {
-    let rest: Uint8Array = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-    while (rest.length > 0) {
-      const { bytesWritten } = await file.write(rest, 0, rest.length, end);
-      end += bytesWritten;
-      onKept(rest.subarray(0, bytesWritten));
-      rest = rest.subarray(bytesWritten);
+  const write = async (chunks: readonly Uint8Array[]) => {
+    for await (const kept of writePieces(file, chunks, end)) {
+      end += kept.length;
+      onKept(kept);
     }
   };
-  let buffered: Uint8Array[] = [];
-  let bufferedBytes = 0;
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
+  let writing = Promise.resolve();
   try {
     for await (const chunk of bytes) {
-      buffered.push(chunk);
-      bufferedBytes += chunk.length;
-      if (bufferedBytes < WRITE_BUFFER_BYTES) continue;
-      const full = buffered;
-      buffered = [];
-      bufferedBytes = 0;
-      await flush(full);
+      gathered.push(chunk);
+      gatheredBytes += chunk.length;
+      if (gatheredBytes < WRITE_BUFFER_BYTES) continue;
+      await writing;
+      writing = write(gathered);
+      // It is awaited before the next write; until then nobody listens.
+      writing.catch(() => {});
+      gathered = [];
+      gatheredBytes = 0;
     }
   } catch (error) {
     // What arrived before the line was cut need not travel again; a full disk says so at the next append.
-    await flush(buffered).catch(() => {});
+    await writing.then(() => write(gathered)).catch(() => {});
     throw error;
   }
-  await flush(buffered);
+  await writing;
+  await write(gathered);
   return end;
 }
 
