@@ -9,12 +9,23 @@ test("without any variable a server listens on loopback and runs its own databas
     listen: { host: "127.0.0.1", port: 7070 },
     databaseUrl: null,
     databaseConnections: 10,
-    objectsFolder: "/home/x/.berth/objects",
+    objects: {
+      main: { setting: "BERTH_OBJECTS", kind: { type: "folder", folder: "/home/x/.berth/objects" } },
+      large: { setting: "BERTH_OBJECTS", kind: { type: "folder", folder: "/home/x/.berth/objects" } },
+      old: [],
+      objectMinBytes: 10 * 1024 * 1024,
+      largeMinBytes: 1024 ** 3,
+    },
     secretKeyFile: null,
     logLevel: "info",
     recoveryAfterMs: null,
   });
 });
+
+const bucket = {
+  ...{ type: "s3", prefix: "", endpoint: null, region: null, pathStyle: false, profile: null },
+  ...{ directEndpoint: null, direct: true },
+};
 
 test("every variable is read, and an empty one is one that is not set", () => {
   const config = readServerConfig({
@@ -23,6 +34,10 @@ test("every variable is read, and an empty one is one that is not set", () => {
     DATABASE_URL: "postgresql://u@h/db",
     BERTH_DATABASE_CONNECTIONS: "20",
     BERTH_OBJECTS: "/blobs",
+    BERTH_LARGE_OBJECTS: "s3://large/berth?region=eu-central-1",
+    BERTH_OLD_OBJECTS: "/first s3://second",
+    BERTH_OBJECTS_FROM: "1MiB",
+    BERTH_LARGE_OBJECTS_FROM: "2GB",
     BERTH_SECRET_KEY_FILE: "/keys/berth",
     BERTH_LOG_LEVEL: "debug",
     BERTH_RECOVERY_AFTER_SECONDS: "5",
@@ -32,7 +47,19 @@ test("every variable is read, and an empty one is one that is not set", () => {
     listen: { host: "::", port: 80 },
     databaseUrl: "postgresql://u@h/db",
     databaseConnections: 20,
-    objectsFolder: "/blobs",
+    objects: {
+      main: { setting: "BERTH_OBJECTS", kind: { type: "folder", folder: "/blobs" } },
+      large: {
+        setting: "BERTH_LARGE_OBJECTS",
+        kind: { ...bucket, bucket: "large", prefix: "berth/", region: "eu-central-1" },
+      },
+      old: [
+        { setting: "BERTH_OLD_OBJECTS", kind: { type: "folder", folder: "/first" } },
+        { setting: "BERTH_OLD_OBJECTS", kind: { ...bucket, bucket: "second" } },
+      ],
+      objectMinBytes: 1024 * 1024,
+      largeMinBytes: 2_000_000_000,
+    },
     secretKeyFile: "/keys/berth",
     logLevel: "debug",
     recoveryAfterMs: 5000,
@@ -50,6 +77,13 @@ test("what cannot be meant is refused by the name of its variable", () => {
     { BERTH_LOG_LEVEL: "loud" },
     { BERTH_DATABASE_CONNECTIONS: "1" },
     { BERTH_RECOVERY_AFTER_SECONDS: "1.5" },
+    { BERTH_OBJECTS: "gs://bucket" },
+    { BERTH_OBJECTS: "s3://" },
+    { BERTH_LARGE_OBJECTS: "s3://key:secret@bucket" },
+    { BERTH_OLD_OBJECTS: "/fine s3://bucket?endpoint=nowhere" },
+    { BERTH_OBJECTS_FROM: "10" },
+    { BERTH_OBJECTS_FROM: "1GiB" },
+    { BERTH_LARGE_OBJECTS_FROM: "1MiB" },
   ];
   for (const env of bad) {
     const [name] = Object.keys(env) as [string];

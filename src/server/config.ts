@@ -1,6 +1,9 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { MEMORY_PATTERN, parseMemory } from "../pipeline/quantity.ts";
 import { BerthError } from "../protocol/errors.ts";
+import { LARGE_TIER_MIN_BYTES, OBJECT_TIER_MIN_BYTES } from "./objects/object-tiers.ts";
+import { parseStoreLocation, type StoreLocation } from "./objects/store-location.ts";
 
 /** What a server is told by its environment, read once. docs/operating.md lists the same. */
 export interface ServerConfig {
@@ -12,14 +15,27 @@ export interface ServerConfig {
   readonly databaseUrl: string | null;
   /** BERTH_DATABASE_CONNECTIONS: most connections of this server; default 10. */
   readonly databaseConnections: number;
-  /** BERTH_OBJECTS: folder of blobs of 10 MiB and more; default `objects` in the home. Replicas share one. */
-  readonly objectsFolder: string;
+  readonly objects: ObjectsConfig;
   /** BERTH_SECRET_KEY_FILE: 32 random bytes in base64, the same for all replicas; null: one in the home, or none. */
   readonly secretKeyFile: string | null;
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   readonly logLevel: LogLevel;
   /** BERTH_RECOVERY_AFTER_SECONDS: how long a silent worker keeps its runs after their lease ran out; null is 300. */
   readonly recoveryAfterMs: number | null;
+}
+
+/** Where blobs lie. Places are a folder or `s3://bucket/prefix?endpoint=…`; replicas share them. Sizes are like 10MiB. */
+export interface ObjectsConfig {
+  /** BERTH_OBJECTS: blobs that are no rows; default the folder `objects` in the home. */
+  readonly main: StoreLocation;
+  /** BERTH_LARGE_OBJECTS: the largest blobs; default the place of BERTH_OBJECTS. */
+  readonly large: StoreLocation;
+  /** BERTH_OLD_OBJECTS, separated by blanks: places that were used before and are only read; default none. */
+  readonly old: readonly StoreLocation[];
+  /** BERTH_OBJECTS_FROM: smaller blobs are rows of the database; 64KiB to 256MiB, default 10MiB. */
+  readonly objectMinBytes: number;
+  /** BERTH_LARGE_OBJECTS_FROM: blobs of this size and more are large; default 1GiB. */
+  readonly largeMinBytes: number;
 }
 
 export interface ListenAddress {
@@ -35,6 +51,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_LISTEN = "127.0.0.1:7070";
 const DEFAULT_CONNECTIONS = 10;
 const CONNECTIONS_MAX = 1_000;
+/** A row is whole in memory, several times over. */
+const OBJECT_MIN_BYTES = ["64KiB", "256MiB"] as const;
+const LARGE_MIN_BYTES = ["64KiB", "5TiB"] as const;
 const RECOVERY_AFTER_MAX_SECONDS = 30 * 24 * 3600;
 
 export function readServerConfig(env: Environment, home: string = homeFolder(env)): ServerConfig {
@@ -44,7 +63,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     listen: listenAddress(given(env, "BERTH_LISTEN") ?? DEFAULT_LISTEN),
     databaseUrl: databaseUrl(env),
     databaseConnections: wholeNumber(env, "BERTH_DATABASE_CONNECTIONS", 2, CONNECTIONS_MAX) ?? DEFAULT_CONNECTIONS,
-    objectsFolder: resolve(given(env, "BERTH_OBJECTS") ?? join(home, "objects")),
+    objects: objectsConfig(env, home),
     secretKeyFile: pathOf(env, "BERTH_SECRET_KEY_FILE"),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
@@ -54,6 +73,31 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
 /** Whether only this machine reaches the address. */
 export function isLoopback({ host }: ListenAddress): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function objectsConfig(env: Environment, home: string): ObjectsConfig {
+  const place = given(env, "BERTH_OBJECTS") ?? join(home, "objects");
+  const large = given(env, "BERTH_LARGE_OBJECTS");
+  const old = (given(env, "BERTH_OLD_OBJECTS") ?? "").split(/\s+/).filter((text) => text !== "");
+  const objectMinBytes = byteSize(env, "BERTH_OBJECTS_FROM", OBJECT_MIN_BYTES) ?? OBJECT_TIER_MIN_BYTES;
+  const largeMinBytes = byteSize(env, "BERTH_LARGE_OBJECTS_FROM", LARGE_MIN_BYTES) ?? LARGE_TIER_MIN_BYTES;
+  if (largeMinBytes < objectMinBytes) {
+    throw new BerthError("invalid_request", "BERTH_LARGE_OBJECTS_FROM is less than BERTH_OBJECTS_FROM.");
+  }
+  return {
+    main: parseStoreLocation(place, "BERTH_OBJECTS"),
+    large: parseStoreLocation(large ?? place, large === null ? "BERTH_OBJECTS" : "BERTH_LARGE_OBJECTS"),
+    old: old.map((text) => parseStoreLocation(text, "BERTH_OLD_OBJECTS")),
+    ...{ objectMinBytes, largeMinBytes },
+  };
+}
+
+function byteSize(env: Environment, name: string, [min, max]: readonly [string, string]): number | null {
+  const text = given(env, name);
+  if (text === null) return null;
+  const value = MEMORY_PATTERN.test(text) ? parseMemory(text) : Number.NaN;
+  if (value >= parseMemory(min) && value <= parseMemory(max)) return value;
+  throw invalid(name, text, `a size from ${min} to ${max}`);
 }
 
 function homeFolder(env: Environment): string {

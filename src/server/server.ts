@@ -7,8 +7,7 @@ import { openHome, type ServerHome } from "./home.ts";
 import { createApp } from "./http/app.ts";
 import { allRoutes } from "./http/routes.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
-import { openFolderStore } from "./objects/folder-store.ts";
-import { oneStore } from "./objects/object-tiers.ts";
+import { openStores } from "./open-stores.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
 import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
@@ -61,7 +60,7 @@ async function start(
   const installation = await migrate(databaseUrl);
   const database = started.use(new Database({ url: databaseUrl, poolSize: config.databaseConnections }));
   const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
-  const objects = oneStore(openFolderStore(config.objectsFolder));
+  const objects = await openStores(config.objects, { database, installation, started });
   const sealer = openSealer(config, home);
   const services: Services = {
     database,
@@ -77,7 +76,7 @@ async function start(
   if (await ensureAdminToken(database, home.adminTokenFile, config.databaseUrl === null)) {
     log.info({ file: home.adminTokenFile }, "made an administrator's token");
   }
-  started.use(startCollection(objects.object, log));
+  for (const store of new Set([objects.object, objects.large])) started.use(startCollection(store, log));
   started.use(startCollection(services.uploads, log));
   started.use(startCollector(services));
   started.use(

@@ -42,7 +42,9 @@ export function parseS3Location(text: string, setting: string): S3Location {
   const bucket = url.host;
   if (!BUCKET.test(bucket)) throw invalid(`"${bucket}" cannot be the name of a bucket.`);
   const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
-  if (prefix.length > PREFIX_MAX_CHARS || (prefix !== "" && !isKey(prefix))) {
+  // An address is made shorter by its dots before anybody looks at it.
+  const hasDots = /\/(?:\.|%2e){1,2}(?:[/?]|$)/i.test(text);
+  if (hasDots || prefix.length > PREFIX_MAX_CHARS || (prefix !== "" && !isKey(prefix))) {
     throw invalid(
       `the prefix "${prefix.slice(0, 100)}" may hold letters, digits, "_", "-", single dots, and "/" between names.`,
     );

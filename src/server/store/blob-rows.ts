@@ -1,6 +1,6 @@
 import { sharedKey } from "../objects/object-key.ts";
 import type { ByteRange, ObjectStore } from "../objects/object-store.ts";
-import type { BlobTier, ObjectTiers } from "../objects/object-tiers.ts";
+import { type BlobTier, findStoreOf, type ObjectTiers, storeOf } from "../objects/object-tiers.ts";
 import type { Queryable } from "./database.ts";
 
 export interface BlobRow {
@@ -10,7 +10,7 @@ export interface BlobRow {
   readonly objectKey: string | null;
 }
 
-/** Where the bytes of a blob lie; null for a row of the database. */
+/** Where the bytes of a blob lie; null for a row of the database. Throws when that store is not configured. */
 export function objectOf(
   tiers: ObjectTiers,
   project: string,
@@ -18,7 +18,13 @@ export function objectOf(
   { tier, objectKey }: Pick<BlobRow, "tier" | "objectKey">,
 ): { readonly store: ObjectStore; readonly key: string } | null {
   if (tier === "database") return null;
-  return { store: tiers[tier], key: objectKey ?? sharedKey(project, digest) };
+  const key = objectKey ?? sharedKey(project, digest);
+  return { store: storeOf(tiers, tier, key), key };
+}
+
+/** False where the bytes lie in a store that is not configured, so that nothing can be said of them. */
+export function isInOpenStore(tiers: ObjectTiers, { tier, objectKey }: Pick<BlobRow, "tier" | "objectKey">): boolean {
+  return tier === "database" || findStoreOf(tiers, tier, objectKey ?? "") !== null;
 }
 
 /** Null also for one whose bytes were found to be damaged. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ObjectStore } from "../objects/object-store.ts";
 import type { ObjectTiers } from "../objects/object-tiers.ts";
-import { type BlobRow, objectOf } from "./blob-rows.ts";
+import { type BlobRow, isInOpenStore, objectOf } from "./blob-rows.ts";
 import type { BlobFault } from "./blobs.ts";
 import type { Queryable } from "./database.ts";
 
@@ -91,6 +91,11 @@ async function inObjects(
   const faults = new Map<string, BlobFault>();
   for (const blob of blobs) {
     const { digest, size } = blob;
+    // As long as its store is not configured, whoever has the bytes stores them again.
+    if (!isInOpenStore(objects, blob)) {
+      faults.set(digest, "missing");
+      continue;
+    }
     const object = objectOf(objects, project, digest, blob);
     if (object === null) continue;
     const stat = await object.store.stat(object.key);

@@ -210,7 +210,7 @@ test("the largest blobs go to the store of large ones, and stay readable when th
   const { database, folder, project } = await setup(t);
   const sizes = { objectMinBytes: 1000, largeMinBytes: 2000 };
   const [object, large] = [openFolderStore(join(folder, "main")), openFolderStore(join(folder, "large"))];
-  const store = tieredBlobStore(database, { object, large, ...sizes });
+  const store = tieredBlobStore(database, { object, large, ...sizes, known: null });
   const blobs = [999, 1000, 1999, 2000].map((size) => randomBytes(size));
   for (const bytes of blobs) await store.put(project, sha256(bytes), bytes.length, bytes);
   const { rows } = await database.pool.query("SELECT size, tier FROM blobs ORDER BY size");
@@ -224,7 +224,7 @@ test("the largest blobs go to the store of large ones, and stay readable when th
     ],
   );
   assert.deepEqual([(await files(join(folder, "main"))).length, (await files(join(folder, "large"))).length], [2, 1]);
-  const later = tieredBlobStore(database, { object, large, objectMinBytes: 10, largeMinBytes: 20 });
+  const later = tieredBlobStore(database, { object, large, objectMinBytes: 10, largeMinBytes: 20, known: null });
   for (const bytes of blobs) {
     assert.ok((await buffer((await later.open(project, sha256(bytes)))!.stream)).equals(bytes));
   }

@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { BlobWithBytes } from "../../protocol/blob-batch.ts";
 import { forEachLimit } from "../../std/for-each-limit.ts";
-import { newObjectKey } from "../objects/object-key.ts";
 import type { ByteRange } from "../objects/object-store.ts";
-import { type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
+import { keyIn, type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
 import {
   type BlobRow,
   findBlob,
@@ -37,7 +36,7 @@ export function tieredBlobStore({ pool }: Database, objects: ObjectTiers): BlobS
     if (tier === "database") {
       return await insertDatabaseBlob(pool, project, digest, await collect(checked, size));
     }
-    const objectKey = newObjectKey(project, digest);
+    const objectKey = keyIn(objects, tier, project, digest);
     await objects[tier].put(objectKey, checked, size);
     // Of several uploads of one blob at once the first counts; the objects of the others are nobody's.
     const counts = await insertObjectBlob(pool, project, digest, { size, tier, objectKey });

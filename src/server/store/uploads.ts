@@ -5,9 +5,8 @@ import { newId } from "../../protocol/ids.ts";
 import type { BeginUpload, BlobPlace, DirectRequest, PartToSend, UploadState } from "../../protocol/transfers.ts";
 import { SingleFlight } from "../../std/single-flight.ts";
 import type { DirectRequest as SignedRequest } from "../objects/direct-transfers.ts";
-import { newObjectKey } from "../objects/object-key.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
-import { type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
+import { findStoreOf, keyIn, type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
 import { resumableWritesOf } from "../objects/relayed-writes.ts";
 import { wrongOffset } from "../objects/wrong-offset.ts";
 import { findBlob, insertObjectBlob, objectOf } from "./blob-rows.ts";
@@ -151,13 +150,15 @@ export class Uploads {
     return upload;
   }
 
-  #storeOf({ tier }: Pick<UploadRow, "tier">): ObjectStore {
-    return this.#options.objects[tier];
+  /** Where it was begun, as long as that is configured. */
+  #storeOf({ tier, objectKey }: Pick<UploadRow, "tier" | "objectKey">): ObjectStore {
+    const { objects } = this.#options;
+    return findStoreOf(objects, tier, objectKey) ?? objects[tier];
   }
 
   async #beginNew(sender: Sender, { digest, size, via }: BeginUpload, tier: UploadRow["tier"]): Promise<UploadState> {
-    const store = this.#storeOf({ tier });
-    const objectKey = newObjectKey(sender.project, digest);
+    const store = this.#options.objects[tier];
+    const objectKey = keyIn(this.#options.objects, tier, sender.project, digest);
     const direct = via === "any" ? store.direct : null;
     const writes = resumableWritesOf(store);
     let upload: Omit<UploadRow, "project" | "appends">;
@@ -240,7 +241,7 @@ export class Uploads {
       return await insertObjectBlob(client, project, digest, { size, tier, objectKey });
     });
     // Of several uploads of one blob the first counts.
-    if (!counts) await this.#storeOf({ tier }).delete(objectKey);
+    if (!counts) await this.#storeOf({ tier, objectKey }).delete(objectKey);
   }
 
   async #drop(upload: UploadRow): Promise<void> {
