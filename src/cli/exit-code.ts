@@ -3,6 +3,8 @@ export const EXIT = {
   success: 0,
   /** The run ended, and did not succeed. */
   runFailed: 1,
+  /** What was to be verified is not proven. */
+  notProven: 1,
   /** Wrong usage, or an invalid pipeline: nothing was started. */
   usage: 2,
   /** Berth could not do its job. */

@@ -17,6 +17,7 @@ test("without any variable a server listens on loopback and runs its own databas
       largeMinBytes: 1024 ** 3,
     },
     secretKeyFile: null,
+    provenanceKeyFile: null,
     logLevel: "info",
     recoveryAfterMs: null,
   });
@@ -39,6 +40,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
     BERTH_OBJECTS_FROM: "1MiB",
     BERTH_LARGE_OBJECTS_FROM: "2GB",
     BERTH_SECRET_KEY_FILE: "/keys/berth",
+    BERTH_PROVENANCE_KEY_FILE: "/keys/provenance.pem",
     BERTH_LOG_LEVEL: "debug",
     BERTH_RECOVERY_AFTER_SECONDS: "5",
   });
@@ -61,6 +63,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
       largeMinBytes: 2_000_000_000,
     },
     secretKeyFile: "/keys/berth",
+    provenanceKeyFile: "/keys/provenance.pem",
     logLevel: "debug",
     recoveryAfterMs: 5000,
   });

@@ -18,6 +18,8 @@ export interface ServerConfig {
   readonly objects: ObjectsConfig;
   /** BERTH_SECRET_KEY_FILE: 32 random bytes in base64, the same for all replicas; null: one in the home, or none. */
   readonly secretKeyFile: string | null;
+  /** BERTH_PROVENANCE_KEY_FILE: private Ed25519 key in PEM, the same for all replicas; null: one in the home, or none. */
+  readonly provenanceKeyFile: string | null;
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   readonly logLevel: LogLevel;
   /** BERTH_RECOVERY_AFTER_SECONDS: how long a silent worker keeps its runs after their lease ran out; null is 300. */
@@ -65,6 +67,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     databaseConnections: wholeNumber(env, "BERTH_DATABASE_CONNECTIONS", 2, CONNECTIONS_MAX) ?? DEFAULT_CONNECTIONS,
     objects: objectsConfig(env, home),
     secretKeyFile: pathOf(env, "BERTH_SECRET_KEY_FILE"),
+    provenanceKeyFile: pathOf(env, "BERTH_PROVENANCE_KEY_FILE"),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
   };

@@ -10,6 +10,7 @@ import { tryLock } from "../std/file-lock.ts";
  *     server.json    where it listens: how commands on this machine find it
  *     admin-token    full rights, for the user who owns the folder; 0600
  *     secret-key     what secrets in the embedded database are sealed under; 0600
+ *     provenance-key what provenance is signed with; 0600
  *     postgres/      the embedded PostgreSQL
  *     objects/       blobs of 10 MiB and more
  */
@@ -17,6 +18,7 @@ export interface ServerHome extends Disposable {
   readonly postgresFolder: string;
   readonly adminTokenFile: string;
   readonly secretKeyFile: string;
+  readonly provenanceKeyFile: string;
   /** Tells commands on this machine where the server listens, until dispose. */
   announce(facts: ServerFacts): void;
 }
@@ -41,6 +43,7 @@ export function openHome(folder: string): ServerHome {
     postgresFolder: join(folder, "postgres"),
     adminTokenFile: join(folder, "admin-token"),
     secretKeyFile: join(folder, "secret-key"),
+    provenanceKeyFile: join(folder, "provenance-key"),
     announce: (facts) => writePrivate(serverFile, `${JSON.stringify(facts)}\n`),
     [Symbol.dispose]: () => {
       rmSync(serverFile, { force: true });

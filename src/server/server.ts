@@ -9,6 +9,7 @@ import { allRoutes } from "./http/routes.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
 import { openStores } from "./open-stores.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
+import { ownSigner, type Signer, signerOf } from "./provenance/signer.ts";
 import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
 import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
@@ -16,6 +17,7 @@ import type { Services } from "./services.ts";
 import { Database } from "./store/database.ts";
 import { migrate } from "./store/migrations.ts";
 import { openPostgresWakeups } from "./store/postgres-wakeups.ts";
+import { registerKey } from "./store/provenance.ts";
 import { tieredBlobStore } from "./store/tiered-blob-store.ts";
 import { Uploads } from "./store/uploads.ts";
 
@@ -70,6 +72,7 @@ async function start(
     uploads: new Uploads({ database, objects, log }),
     log,
     sealer,
+    signer: await openSigner(config, home, database),
     installation,
     version,
   };
@@ -95,6 +98,15 @@ async function start(
 function openSealer({ secretKeyFile, databaseUrl }: ServerConfig, home: ServerHome): Sealer {
   if (secretKeyFile !== null) return sealerOf(secretKeyFile);
   return databaseUrl === null ? ownSealer(home.secretKeyFile) : NO_SEALER;
+}
+
+/** As for the sealer. Its public half is written down, so that what it signs can be checked after it was replaced. */
+async function openSigner(config: ServerConfig, home: ServerHome, database: Database): Promise<Signer | null> {
+  const { provenanceKeyFile, databaseUrl } = config;
+  if (provenanceKeyFile === null && databaseUrl !== null) return null;
+  const signer = provenanceKeyFile === null ? ownSigner(home.provenanceKeyFile) : signerOf(provenanceKeyFile);
+  await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });
+  return signer;
 }
 
 async function embeddedDatabase(home: ServerHome, log: Logger, started: AsyncDisposableStack): Promise<string> {

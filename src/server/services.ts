@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { ObjectTiers } from "./objects/object-tiers.ts";
+import type { Signer } from "./provenance/signer.ts";
 import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
@@ -17,6 +18,8 @@ export interface Services {
   readonly wakeups: Wakeups;
   readonly log: Logger;
   readonly sealer: Sealer;
+  /** Null where this server was given no key for provenance. */
+  readonly signer: Signer | null;
   /** Id of this installation, in every object name and in signed messages. */
   readonly installation: string;
   /** Of Berth, as this process is. */

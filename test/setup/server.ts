@@ -8,12 +8,14 @@ import { createApp } from "../../src/server/http/app.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
+import { createSigner, type Signer } from "../../src/server/provenance/signer.ts";
 import { createSealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Database } from "../../src/server/store/database.ts";
 import { migrate } from "../../src/server/store/migrations.ts";
 import { openPostgresWakeups } from "../../src/server/store/postgres-wakeups.ts";
+import { registerKey } from "../../src/server/store/provenance.ts";
 import { tieredBlobStore } from "../../src/server/store/tiered-blob-store.ts";
 import { insertToken } from "../../src/server/store/tokens.ts";
 import { Uploads } from "../../src/server/store/uploads.ts";
@@ -41,6 +43,8 @@ export interface TestServerOptions {
   /** How long signed requests to the object store are good for. */
   readonly directExpiresMs?: number;
   readonly stop?: AbortSignal;
+  /** What provenance is signed with; default a new key. */
+  readonly signer?: Signer | null;
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
 }
@@ -78,8 +82,11 @@ export async function testServer(
     ...(options.directExpiresMs === undefined ? {} : { directExpiresMs: options.directExpiresMs }),
   });
   const sealer = createSealer(options.secretKey ?? randomBytes(32));
+  const signer =
+    options.signer === undefined ? createSigner(generateKeyPairSync("ed25519").privateKey) : options.signer;
+  if (signer !== null) await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });
   const facts = { installation, version: VERSION };
-  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, ...facts };
+  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, signer, ...facts };
   const app = await createApp(services, routesOf(services), {
     version: VERSION,
     ...(options.stop === undefined ? {} : { stop: options.stop }),

@@ -58,6 +58,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     wakeups,
     log: SILENT,
     sealer: createSealer(randomBytes(32)),
+    signer: null,
     installation: "sim",
     version: "0.0.0-test",
   };

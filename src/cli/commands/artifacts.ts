@@ -1,13 +1,16 @@
 import type { Command } from "commander";
 import type { CliContext } from "../context.ts";
+import type { CommandResult } from "../program.ts";
 import { defineArtifactsGet } from "./artifacts-get.ts";
 import { defineArtifactsLineage } from "./artifacts-lineage.ts";
 import { defineArtifactsLs } from "./artifacts-ls.ts";
 import { defineArtifactsPin } from "./artifacts-pin.ts";
+import { defineArtifactsKeys, defineArtifactsProvenance } from "./artifacts-provenance.ts";
 import { defineArtifactsRetention } from "./artifacts-retention.ts";
 import { defineArtifactsRemove } from "./artifacts-rm.ts";
+import { defineArtifactsVerify } from "./artifacts-verify.ts";
 
-export function define(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext, result: CommandResult): void {
   command.addHelpText("after", "\nAn artifact is named pipeline/step/name, or with /version at the end.");
   defineArtifactsLs(command, context);
   defineArtifactsGet(command, context);
@@ -15,4 +18,7 @@ export function define(command: Command, context: CliContext): void {
   defineArtifactsPin(command, context);
   defineArtifactsRemove(command, context);
   defineArtifactsLineage(command, context);
+  defineArtifactsProvenance(command, context);
+  defineArtifactsVerify(command, context, result);
+  defineArtifactsKeys(command, context);
 }

@@ -5,15 +5,13 @@ import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts"
 import { BerthError } from "../../protocol/errors.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
-import { listItems } from "../store/artifacts.ts";
 import { blobSizes } from "../store/commit-blobs.ts";
-import { ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { ArtifactParams } from "./artifact-reference.ts";
 import { parseByteRange } from "./byte-range.ts";
 import { requireContent } from "./gone-version.ts";
+import { oneItem } from "./one-item.ts";
 import { defineRoute, type Route } from "./route.ts";
 
-/** Named in the error that asks to choose one. */
-const ITEMS_NAMED = 20;
 const MEDIA_TYPE =
   /^[a-z0-9][a-z0-9!#$&^_.+-]{0,99}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}(; ?[a-z0-9-]{1,30}=[a-z0-9_.-]{1,60})?$/i;
 
@@ -44,29 +42,9 @@ export function artifactContentRoute(services: Services): Route {
     errors: ["not_found", "gone", "range_not_satisfiable"],
     handler: async ({ params, query: { item, path }, project, request, reply }) => {
       const artifact = await oneItem(services, project, params, item);
+      requireContent(artifact);
       return send(services, project, await downloadOf(services, project, artifact, path), request, reply);
     },
-  });
-}
-
-async function oneItem(
-  services: Services,
-  project: string,
-  params: z.infer<typeof ArtifactParams>,
-  item: string | undefined,
-): Promise<ArtifactVersion> {
-  const version = await versionOf(services.database.pool, project, params);
-  const items = await listItems(services.database.pool, version, { item, after: null, limit: ITEMS_NAMED + 1 });
-  if (items.length === 1) {
-    requireContent(items[0]!);
-    return items[0]!;
-  }
-  if (items.length === 0) {
-    throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
-  }
-  throw new BerthError("invalid_request", "This version has several items.", {
-    advice: "Choose one with ?item=…",
-    details: { items: items.slice(0, ITEMS_NAMED).map((each) => each.item), more: items.length > ITEMS_NAMED },
   });
 }
 

@@ -6,6 +6,7 @@ import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
 import { agentLogsRoute } from "./agent-logs.ts";
 import { agentMessagesRoute } from "./agent-messages.ts";
 import { agentPollRoute } from "./agent-poll.ts";
+import { provenanceRoutes } from "./artifact-provenance.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
 import { hookRoute } from "./hooks.ts";
@@ -31,6 +32,7 @@ export function runRoutes(services: Services): Route[] {
     ...artifactRoutes(services),
     openLineageRoute(services),
     ...storeRulesRoutes(services),
+    ...provenanceRoutes(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
