@@ -21,6 +21,9 @@ from berth.messages import metric, output, progress
 from berth.step_context import batch, context, idempotency_key, input_path, output_path, params
 
 if TYPE_CHECKING:
+    from berth.authoring.pipeline import Pipeline as Pipeline
+    from berth.authoring.problems import PipelineError as PipelineError
+    from berth.authoring.step import step as step
     from berth.load_save import load as load
     from berth.load_save import save as save
     from berth.types.own_types import register_type as register_type
@@ -29,6 +32,9 @@ __version__ = "0.1.0"
 
 # What is imported when it is used first, since most steps do without.
 _LATER = {
+    "Pipeline": "berth.authoring.pipeline",
+    "PipelineError": "berth.authoring.problems",
+    "step": "berth.authoring.step",
     "load": "berth.load_save",
     "save": "berth.load_save",
     "register_type": "berth.types.own_types",
@@ -36,6 +42,8 @@ _LATER = {
 
 __all__ = [
     "BusinessError",
+    "Pipeline",
+    "PipelineError",
     "batch",
     "context",
     "idempotency_key",
@@ -49,6 +57,7 @@ __all__ = [
     "progress",
     "register_type",
     "save",
+    "step",
 ]
 
 

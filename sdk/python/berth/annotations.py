@@ -140,7 +140,7 @@ def _read_class(cls: type) -> Wanted:
         return Wanted("scalar", cls)
     if issubclass(cls, os.PathLike):
         return Wanted("path", cls)
-    if cls is tuple:
+    if cls is tuple or (issubclass(cls, tuple) and hasattr(cls, "_fields")):
         return Wanted("tuple", cls)
     if issubclass(cls, dict) or cls in (collections.abc.Mapping, collections.abc.MutableMapping):
         return Wanted("dict", cls)

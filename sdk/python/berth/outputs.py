@@ -28,14 +28,14 @@ def _values_by_output(outputs: List[Artifact], returned: Any, target: str) -> Li
         if returned is not None:
             raise StepError(f"{target} returned a value, but the step declares no outputs")
         return []
+    if isinstance(returned, tuple) and hasattr(returned, "_asdict"):
+        fields = returned._asdict()
+        if set(fields) == {artifact.name.replace("-", "_") for artifact in outputs}:
+            return _by_name(outputs, fields, names, target)
     if len(outputs) == 1:
         return [(outputs[0], returned)]
     if isinstance(returned, dict):
         return _by_name(outputs, returned, names, target)
-    if isinstance(returned, tuple) and hasattr(returned, "_asdict"):
-        fields = returned._asdict()
-        if set(fields) == {artifact.name for artifact in outputs}:
-            return _by_name(outputs, fields, names, target)
     if isinstance(returned, tuple) and len(returned) == len(outputs):
         return list(zip(outputs, returned))
     if returned is None and all(_may_lack(artifact) for artifact in outputs):
