@@ -55,6 +55,9 @@ function compileRecord(
     if (path.endsWith("/") && type !== "folder" && !isCustomType(type)) {
       problems.add([...recordPath, name, "type"], `a path that ends in '/' is a folder, not ${type}`);
     }
+    if (type === "folder" && outputs[name].contentType !== undefined) {
+      problems.add([...recordPath, name, "contentType"], "a folder has no content type, its files have");
+    }
     if (spec.python !== undefined && isPickle(path) && (typeof output === "string" || output.type === undefined)) {
       problems.add([...recordPath, name], PICKLE_UNSAID);
     }
@@ -63,7 +66,7 @@ function compileRecord(
 }
 
 function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPlan {
-  const { path, type, optional, when, retention } = typeof spec === "string" ? { path: spec } : spec;
+  const { path, type, optional, when, retention, contentType, tags } = typeof spec === "string" ? { path: spec } : spec;
   // What a function returns is written as JSON unless something else is said.
   const known = type ?? (path !== undefined ? typeOfPath(path) : isFunction(step) ? "json" : "file");
   return {
@@ -72,7 +75,14 @@ function compileOutput(name: string, spec: OutputSpec, step: StepSpec): OutputPl
     optional: optional ?? false,
     when: when ?? "success",
     ...(retention === undefined ? {} : { retention: compileRetention(retention) }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(tags === undefined ? {} : { tags: textsOf(tags) }),
   };
+}
+
+/** As they stand in the file: `year: 2026` is a text, too. */
+function textsOf(tags: Readonly<Record<string, string | number | boolean>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, String(value)]));
 }
 
 /** Whether values are written by a step SDK. */

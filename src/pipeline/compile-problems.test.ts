@@ -391,3 +391,23 @@ test("a duration that is too long is told the longest", () => {
   assert.match(problem("soon"), /must be a duration such as "30s"/);
   assert.equal(compile(file("104249991d")).timeoutMs, 104_249_991 * 86_400_000);
 });
+
+test("what is said of outputs beside their bytes is checked, with its place", () => {
+  const file = (output: string) =>
+    `name: p\n${ENVIRONMENT}\nsteps:\n  a:\n    run: x\n    outputs:\n      o: ${output}\n`;
+  const problem = (output: string) => problemsOf(file(output)).join();
+  assert.match(
+    problem("{ path: o.bin, contentType: model }"),
+    /^p\.yaml:7:\d+ steps\.a\.outputs\.o\.contentType: ".*": is not a content type/,
+  );
+  assert.match(problem("{ path: o.bin, contentType: text/html\\r\\nx }"), /contentType: ".*": is not a content type/);
+  assert.match(problem("{ path: o/, contentType: text/csv }"), /outputs\.o\.contentType: a folder has no content type/);
+  assert.match(problem("{ path: o, tags: { 'a b': c } }"), /^p\.yaml:7:\d+ steps\.a\.outputs\.o\.tags/);
+  assert.match(problem("{ path: o, tags: { a: [b] } }"), /outputs\.o\.tags\.a: /);
+  assert.match(problem("{ path: o, tags: team }"), /outputs\.o\.tags: /);
+  assert.match(problem(`{ path: o, tags: { a: ${"x".repeat(257)} } }`), /outputs\.o\.tags\.a: /);
+  assert.match(problem('{ path: o, tags: { a: "b\\nc" } }'), /outputs\.o\.tags\.a: .*control characters/);
+  const { outputs } = compile(file("{ path: o.bin, contentType: application/x-foo, tags: { team: ml, year: 2026 } }"))
+    .steps[0]!;
+  assert.deepEqual([outputs.o!.contentType, outputs.o!.tags], ["application/x-foo", { team: "ml", year: "2026" }]);
+});

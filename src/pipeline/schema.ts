@@ -1,5 +1,13 @@
 import { z } from "zod";
 import { Scalar } from "../protocol/names.ts";
+import {
+  MEDIA_TYPE_PATTERN,
+  MEDIA_TYPE_RULE,
+  TAG_KEY_PATTERN,
+  TAG_KEY_RULE,
+  TAG_VALUE_MAX_CHARS,
+  TAGS_MAX,
+} from "../protocol/output-notes.ts";
 import { ArtifactType, GROUP_LIMIT_MAX, GROUP_MAX_CHARS, Priority } from "../protocol/plan.ts";
 import {
   DURATION_MAX,
@@ -62,6 +70,15 @@ export const InputSpec = z.union([
 ]);
 export type InputSpec = z.infer<typeof InputSpec>;
 
+const TagName = z.string().regex(TAG_KEY_PATTERN, `a tag ${TAG_KEY_RULE}`);
+const TagText = z.union([
+  z
+    .string()
+    .max(TAG_VALUE_MAX_CHARS)
+    .regex(/^\P{Cc}*$/u, "a tag holds no control characters"),
+  z.number(),
+  z.boolean(),
+]);
 const OutputPath = relativePath("the step's output folder");
 export const OutputSpec = z.union([
   OutputPath,
@@ -71,6 +88,12 @@ export const OutputSpec = z.union([
     optional: z.boolean().optional().describe("Whether the step may succeed without it."),
     when: z.enum(["success", "always"]).optional().describe("always: kept after a failure too."),
     retention: RetentionSpec.optional(),
+    contentType: z
+      .string()
+      .regex(MEDIA_TYPE_PATTERN, MEDIA_TYPE_RULE)
+      .optional()
+      .describe("What it is served as. Default: by the ending of the path."),
+    tags: record(TagName, TagText, TAGS_MAX).optional().describe("Tags of each version that the step makes."),
   }),
 ]);
 export type OutputSpec = z.infer<typeof OutputSpec>;

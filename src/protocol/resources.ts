@@ -298,6 +298,9 @@ export const ArtifactVersion = z.object({
   fileCount: z.int(),
   fileName: z.string(),
   contentType: z.string(),
+  /** How the bytes are written, in a word, where the step said so. */
+  format: z.string().nullable(),
+  tags: z.record(z.string(), z.string()),
   run: z.object({ id: idOf("run"), number: z.int() }),
   stepRun: z.string(),
   attempt: z.int(),
@@ -320,7 +323,13 @@ export const ArtifactDetail = z.object({
   /** Whether every step run that adds an item to this version has succeeded. `latest` names only such versions. */
   complete: z.boolean(),
   /** In item order; one for a plain step. */
-  items: z.array(ArtifactVersion.extend({ inputs: z.array(LineageRef) })),
+  items: z.array(
+    ArtifactVersion.extend({
+      inputs: z.array(LineageRef),
+      /** The shape of the content, where the step said so: an object or an array, in the step's own words. */
+      schema: z.unknown(),
+    }),
+  ),
   next: z.string().nullable(),
 });
 export type ArtifactDetail = z.infer<typeof ArtifactDetail>;

@@ -259,3 +259,18 @@ test("a file larger than is hashed at once is hashed in pieces to the same diges
   const { outputs } = await collect(folder, "large", "file", { outputBytesMax: 1e9, outputEntriesMax: 10 });
   assert.equal(outputs.result!.digest, hash("sha256", bytes));
 });
+
+test("the content type is the extension's; of a name that says nothing, that of well-known data, and never of a page", async () => {
+  const typeOf = async (path: string, bytes: string) => {
+    const folder = attempt();
+    writeFileSync(join(folder, "out", path), Buffer.from(bytes, "latin1"));
+    return (await collect(folder, path)).outputs.result!.contentType;
+  };
+  assert.equal(await typeOf("table.csv", "\x89PNG\r\n\x1a\n"), "text/csv");
+  assert.equal(await typeOf("plot", "\x89PNG\r\n\x1a\n and so on"), "image/png");
+  assert.equal(await typeOf("table.v2", "PAR1..."), "application/vnd.apache.parquet");
+  assert.equal(await typeOf("image", "RIFF....WEBPVP8"), "image/webp");
+  assert.equal(await typeOf("model.bin", "\x93NUMPY\x01\x00"), "application/x-npy");
+  const others = ["", "P", "<html><script>", "<svg onload=alert(1)>", "%PDF-1.7", "GIF8", "#!/bin/sh"];
+  for (const bytes of others) assert.equal(await typeOf("thing", bytes), "application/octet-stream", bytes);
+});

@@ -1,14 +1,15 @@
-import { lstatSync, type Stats } from "node:fs";
+import { closeSync, lstatSync, readSync, type Stats } from "node:fs";
 import { basename, join } from "node:path";
 import { isCustomType } from "../pipeline/artifact-type.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
+import { openPlainFile } from "../std/open-plain-file.ts";
 import { relativePathProblem } from "../std/relative-path.ts";
 import type { BlobSource, RuntimeContext } from "./attempt-work.ts";
 import { collectFile } from "./collect-file.ts";
 import { collectFolder } from "./collect-folder.ts";
-import { contentTypeOf, FOLDER_CONTENT_TYPE } from "./content-type.ts";
+import { BEGINNING_BYTES, contentTypeOf, FOLDER_CONTENT_TYPE } from "./content-type.ts";
 import { OutputBudget, OutputProblem } from "./output-problem.ts";
 
 export interface Collected {
@@ -68,7 +69,26 @@ async function collectOutput(
   }
   if (plan.type === "folder") throw wrongKind(plan, "a file");
   const { digest, size } = await collectFile(found.host, found.stats, options);
-  return { kind: "file", digest, size, fileName, contentType: contentTypeOf(fileName), fileCount: 1 };
+  return {
+    kind: "file",
+    digest,
+    size,
+    fileName,
+    contentType: contentTypeOf(fileName, () => readBeginning(found.host)),
+    fileCount: 1,
+  };
+}
+
+/** Empty where it cannot be read: then there is nothing to tell by. */
+function readBeginning(path: string): Buffer {
+  const fd = openPlainFile(path);
+  if (typeof fd === "string") return Buffer.alloc(0);
+  try {
+    const bytes = Buffer.alloc(BEGINNING_BYTES);
+    return bytes.subarray(0, readSync(fd, bytes, 0, BEGINNING_BYTES, 0));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Goes down to the output step by step, so that no link on the way leads elsewhere; null when it was not written. */

@@ -1,3 +1,5 @@
+import type { z } from "zod";
+import { type TagArtifactRequest, TaggedArtifact } from "../../protocol/artifact-tags.ts";
 import { ArtifactDetail, ArtifactVersion, pageOf } from "../../protocol/resources.ts";
 import { allPages } from "./all-pages.ts";
 import type { ApiClient } from "./client.ts";
@@ -19,13 +21,27 @@ export interface ArtifactFilter {
   readonly name?: string | undefined;
   /** Also those whose content is gone. */
   readonly all?: boolean | undefined;
+  /** Such as `team=ml`, or `team` for any value; all of them. */
+  readonly tags?: readonly string[] | undefined;
   readonly limit: number;
 }
 
 /** Newest first. */
-export async function listArtifacts(api: ApiClient, filter: ArtifactFilter): Promise<ArtifactVersion[]> {
-  return (await api.get("/artifacts", ArtifactPage, { query: { ...filter, all: filter.all ? "true" : undefined } }))
-    .items;
+export async function listArtifacts(api: ApiClient, { tags, ...filter }: ArtifactFilter): Promise<ArtifactVersion[]> {
+  return (
+    await api.get("/artifacts", ArtifactPage, { query: { ...filter, all: filter.all ? "true" : undefined, tag: tags } })
+  ).items;
+}
+
+/** Of all items of a version, or of one. */
+export function tagArtifact(
+  api: ApiClient,
+  reference: ArtifactReference,
+  item: string | undefined,
+  change: z.input<typeof TagArtifactRequest>,
+): Promise<TaggedArtifact> {
+  const query = item === undefined ? "" : `?item=${encodeURIComponent(item)}`;
+  return api.post(`${artifactPath(reference)}/tags${query}`, change, TaggedArtifact);
 }
 
 /** Everything that a run made, in the order in which it was made. */

@@ -8,7 +8,8 @@ export interface Endpoint {
 }
 
 export interface RequestOptions {
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  /** A list is sent as several parameters of the same name. */
+  readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -100,7 +101,7 @@ export class ApiClient {
     const { url, token } = this.#endpoint();
     const target = new URL(`/api/v1${path}`, url);
     for (const [name, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) target.searchParams.set(name, String(value));
+      for (const one of value === undefined ? [] : [value].flat()) target.searchParams.append(name, String(one));
     }
     let response: Response;
     try {

@@ -53,6 +53,7 @@ function artifact(more: Partial<ArtifactVersion>): ArtifactVersion {
     fileCount: 1,
     fileName: "summary.txt",
     contentType: "text/plain",
+    ...{ format: null, tags: {} },
     run: { id: "run_1", number: 1 },
     stepRun: "report",
     attempt: 1,

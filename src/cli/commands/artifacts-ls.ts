@@ -17,6 +17,7 @@ type Options = WithServer<{
   run?: string;
   step?: string;
   all?: boolean;
+  tag?: string[];
   limit: number;
   json?: boolean;
 }>;
@@ -28,22 +29,40 @@ export function defineArtifactsLs(parent: Command, context: CliContext): void {
     .option("--run <run>", "only of this run, such as wine#12")
     .option("--step <name>", "only of this step")
     .option("--all", "also those whose content has expired or was removed")
+    .option("--tag <tag>", "only with this tag, such as team=ml, or team; may be given again", gather)
     .option("--limit <n>", `how many; at most ${PAGE_LIMIT_MAX}`, positiveIntegerUpTo(PAGE_LIMIT_MAX), 50)
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExamples:\n  berth artifacts ls --pipeline wine\n  berth artifacts ls --run wine#12 --json",
+      "\nExamples:\n  berth artifacts ls --pipeline wine\n  berth artifacts ls --run wine#12 --json\n  berth artifacts ls --tag team=ml --tag stage",
     )
     .action((options: Options) => printArtifacts(context, options));
 }
 
 async function printArtifacts(context: CliContext, options: Options): Promise<void> {
   const { console } = context;
-  const { pipeline, run, step, all, limit } = options;
-  const artifacts = await listArtifacts((await connect(context, options)).api, { pipeline, run, step, all, limit });
+  const { pipeline, run, step, tag: tags, all, limit } = options;
+  const filter = { pipeline, run, step, tags, all, limit };
+  const artifacts = await listArtifacts((await connect(context, options)).api, filter);
   if (options.json) return console.out(JSON.stringify(artifacts, null, 2));
   if (artifacts.length === 0) return console.note("There are no such artifacts.");
-  for (const line of renderTable(COLUMNS, artifacts.map(cells))) console.out(line);
+  // Most have none, and lines are long enough.
+  const withTags = artifacts.some(({ tags: some }) => Object.keys(some).length > 0);
+  const columns = withTags ? [...COLUMNS, { title: "TAGS" }] : COLUMNS;
+  const rows = artifacts.map((one) => (withTags ? [...cells(one), tagsText(one)] : cells(one)));
+  for (const line of renderTable(columns, rows)) console.out(line);
+}
+
+function gather(tag: string, before: string[] = []): string[] {
+  return [...before, tag];
+}
+
+function tagsText({ tags }: ArtifactVersion): string {
+  return plainText(
+    Object.entries(tags)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(" "),
+  );
 }
 
 const COLUMNS = [

@@ -8,6 +8,7 @@ import { defineArtifactsPin } from "./artifacts-pin.ts";
 import { defineArtifactsKeys, defineArtifactsProvenance } from "./artifacts-provenance.ts";
 import { defineArtifactsRetention } from "./artifacts-retention.ts";
 import { defineArtifactsRemove } from "./artifacts-rm.ts";
+import { defineArtifactsTag } from "./artifacts-tag.ts";
 import { defineArtifactsVerify } from "./artifacts-verify.ts";
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
@@ -21,4 +22,5 @@ export function define(command: Command, context: CliContext, result: CommandRes
   defineArtifactsProvenance(command, context);
   defineArtifactsVerify(command, context, result);
   defineArtifactsKeys(command, context);
+  defineArtifactsTag(command, context);
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import { MEDIA_TYPE_PATTERN } from "../../protocol/output-notes.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
 import { blobSizes } from "../store/commit-blobs.ts";
@@ -11,9 +12,6 @@ import { parseByteRange } from "./byte-range.ts";
 import { requireContent } from "./gone-version.ts";
 import { oneItem } from "./one-item.ts";
 import { defineRoute, type Route } from "./route.ts";
-
-const MEDIA_TYPE =
-  /^[a-z0-9][a-z0-9!#$&^_.+-]{0,99}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}(; ?[a-z0-9-]{1,30}=[a-z0-9_.-]{1,60})?$/i;
 
 /** Bytes to be sent, whichever way they were named. */
 interface Download {
@@ -99,7 +97,7 @@ async function send(
     reply.code(206);
     reply.header("content-range", `bytes ${range.start}-${range.end}/${blob.size}`);
   }
-  reply.type(MEDIA_TYPE.test(contentType) ? contentType : "application/octet-stream");
+  reply.type(MEDIA_TYPE_PATTERN.test(contentType) ? contentType : "application/octet-stream");
   reply.header("content-length", range === null ? blob.size : range.end - range.start + 1);
   return blob.stream;
 }

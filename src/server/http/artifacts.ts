@@ -6,6 +6,7 @@ import { artifactContentRoute } from "./artifact-content.ts";
 import { artifactLifecycleRoutes } from "./artifact-lifecycle.ts";
 import { artifactLineageRoute } from "./artifact-lineage.ts";
 import { ArtifactParams, ItemCursor, versionOf } from "./artifact-reference.ts";
+import { artifactTagRoutes, TagQuery } from "./artifact-tags.ts";
 import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
@@ -16,6 +17,7 @@ const ListQuery = PageQuery.extend({
   name: z.string().optional(),
   /** `true`: also those whose content is gone. */
   all: z.stringbool().default(false),
+  tag: TagQuery,
 });
 
 export function artifactRoutes(services: Services): Route[] {
@@ -40,6 +42,7 @@ export function artifactRoutes(services: Services): Route[] {
           name: filter.name,
           run: runId,
           all: filter.all,
+          tags: filter.tag,
           ...page,
         });
         return nextPage(versions, limit, ({ id }) => String(id));
@@ -52,11 +55,11 @@ export function artifactRoutes(services: Services): Route[] {
       summary: "List the artifact versions that a run made, newest first",
       tag: "runs",
       schemas: { params: RunParams, query: ListQuery, response: pageOf(ArtifactVersion) },
-      handler: async ({ params, query: { cursor, limit, step, name, all }, project }) => {
+      handler: async ({ params, query: { cursor, limit, step, name, all, tag: tags }, project }) => {
         const run = await runIdOf(database.pool, project, params.run);
         const page = { before: cursor ?? null, limit: limit + 1 };
         const versions = await listArtifactVersions(database.pool, project, {
-          ...{ run, step, name, all, pipeline: undefined },
+          ...{ run, step, name, all, tags, pipeline: undefined },
           ...page,
         });
         return nextPage(versions, limit, ({ id }) => String(id));
@@ -87,6 +90,7 @@ export function artifactRoutes(services: Services): Route[] {
     }),
     artifactContentRoute(services),
     ...artifactLifecycleRoutes(services),
+    ...artifactTagRoutes(services),
     artifactLineageRoute(services),
   ];
 }

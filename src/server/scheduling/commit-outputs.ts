@@ -100,6 +100,7 @@ export async function commitOutputs(
         stepRun: stepRun.key,
         attempt,
         content: output.content,
+        notes: { tags: output.tags, schema: output.schema, format: output.format },
         blobs: [...blobs.keys()],
         ...declaredOf(contracts, stepRun.step, output.name),
       })),

@@ -107,7 +107,8 @@ function believableTime({ grantedAt, now }: LeasedRun): (at: string) => string {
 /** What clients follow names blobs by digest. */
 function withoutBytes(body: AgentEventBody): AgentEventBody {
   if (body.type !== "attempt.finished") return body;
-  return { ...body, outputs: body.outputs.map(({ name, content }) => ({ name, content })) };
+  // A schema may be long, and is found with its version.
+  return { ...body, outputs: body.outputs.map(({ name, content, tags, format }) => ({ name, content, tags, format })) };
 }
 
 async function writeChanges(

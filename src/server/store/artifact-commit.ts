@@ -1,6 +1,8 @@
 import type { Content } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import type { OutputNotes } from "../../protocol/output-notes.ts";
 import type { FileRule } from "../../protocol/retention.ts";
+import { insertStepTags } from "./artifact-tags.ts";
 import type { Queryable } from "./database.ts";
 import { jsonParameter } from "./json-parameter.ts";
 import { expiryBy, ruleInForce } from "./retention-rules.ts";
@@ -84,6 +86,7 @@ export interface NewArtifactVersion {
   readonly stepRun: string;
   readonly attempt: number;
   readonly content: Content;
+  readonly notes: OutputNotes;
   /** What a folder's manifest names. */
   readonly blobs: readonly string[];
   /** As its step declares it. */
@@ -104,29 +107,35 @@ export async function insertArtifactVersions(
   { project, run, pipelineId, worker }: Committer,
   versions: readonly NewArtifactVersion[],
 ): Promise<void> {
-  const rows = versions.map(({ artifact, content, item, stepRun, attempt, type, rule }) => ({
-    ...{ ...content, item, stepRun, attempt, type, rule },
+  const rows = versions.map(({ artifact, content, notes: { schema, format }, item, stepRun, attempt, type, rule }) => ({
+    ...{ ...content, schema, format, item, stepRun, attempt, type, rule },
     ...{ artifact: artifact.id, version: artifact.version, step: artifact.step, name: artifact.name },
   }));
   const inserted = await client.query<{ id: number; stepRun: string; name: string }>({
     name: "insert-artifact-versions",
     text: `INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id,
-       kind, digest, size, file_count, file_name, content_type, type, retention, expires_at)
+       kind, digest, size, file_count, file_name, content_type, schema, format, type, retention, expires_at)
      SELECT $1, v.artifact, v.version, v.item, $2, v."stepRun", v.attempt, v.name, $3, v.kind, v.digest, v.size,
-            v."fileCount", v."fileName", v."contentType", v.type, v.rule, ${expiryBy("in_force", "now()")}
+            v."fileCount", v."fileName", v."contentType", v.schema, v.format, v.type, v.rule, ${expiryBy("in_force", "now()")}
      FROM json_to_recordset($4::json) AS v (artifact bigint, version integer, item text, "stepRun" text,
        attempt integer, step text, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
-       "contentType" text, type text, rule jsonb) CROSS JOIN LATERAL ${RULE} AS in_force
+       "contentType" text, schema json, format text, type text, rule jsonb) CROSS JOIN LATERAL ${RULE} AS in_force
      RETURNING id, step_run AS "stepRun", name`,
     values: [project, run, worker, jsonParameter(rows), pipelineId],
   });
   const folders = versions.filter(({ blobs }) => blobs.length > 0);
-  if (folders.length === 0) return;
+  const tagged = versions.filter(({ notes }) => notes.tags !== undefined);
+  if (folders.length === 0 && tagged.length === 0) return;
   const key = (stepRun: string, name: string) => `${name} ${stepRun}`;
   const ids = new Map(inserted.rows.map(({ id, stepRun, name }) => [key(stepRun, name), id]));
-  const references = folders.flatMap(({ artifact, stepRun, blobs }) =>
-    blobs.map((digest) => ({ id: ids.get(key(stepRun, artifact.name))!, digest })),
+  const idOf = ({ artifact, stepRun }: NewArtifactVersion) => ids.get(key(stepRun, artifact.name))!;
+  await insertStepTags(
+    client,
+    project,
+    tagged.map((version) => ({ version: idOf(version), tags: version.notes.tags! })),
   );
+  if (folders.length === 0) return;
+  const references = folders.flatMap((folder) => folder.blobs.map((digest) => ({ id: idOf(folder), digest })));
   await client.query(
     `INSERT INTO artifact_blobs (artifact_version_id, project_id, digest)
      SELECT id, $1, digest FROM unnest($2::bigint[], $3::text[]) AS b (id, digest)`,

@@ -1,9 +1,13 @@
 import type { ArtifactVersion, LineageRef } from "../../protocol/resources.ts";
 import type { Queryable } from "./database.ts";
 
+const TAGS_OF_VERSION = `COALESCE((SELECT json_object_agg(t.key, t.value ORDER BY t.key) FROM artifact_tags t
+           WHERE t.artifact_version_id = v.id AND t.value IS NOT NULL), '{}')`;
+
 const VERSION = `
   SELECT v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.kind, v.digest, v.size,
-         v.file_count AS "fileCount", v.file_name AS "fileName", v.content_type AS "contentType",
+         v.file_count AS "fileCount", v.file_name AS "fileName", v.content_type AS "contentType", v.format,
+         ${TAGS_OF_VERSION} AS tags,
          json_build_object('id', r.id, 'number', r.number) AS run, v.step_run AS "stepRun", v.attempt,
          json_build_object('id', w.id, 'name', w.name) AS worker, v.created_at AS "createdAt",
          CASE WHEN v.pinned_at IS NULL AND v.expired_at IS NULL THEN v.expires_at END AS "expiresAt",
@@ -39,6 +43,11 @@ function makersOf(run: string): string {
       SELECT taken_from_run FROM step_runs WHERE run_id = ${run} AND taken_from_run IS NOT NULL)`;
 }
 
+export interface TagFilter {
+  readonly key: string;
+  readonly value: string | null;
+}
+
 export interface ArtifactFilter {
   readonly pipeline: string | undefined;
   readonly step: string | undefined;
@@ -47,6 +56,8 @@ export interface ArtifactFilter {
   readonly run: string | undefined;
   /** Whether those are listed, too, whose content is gone. */
   readonly all: boolean;
+  /** Only versions with all of these tags, of any value where it is null. */
+  readonly tags: readonly TagFilter[];
   /** Only versions older than this one. */
   readonly before: number | null;
   readonly limit: number;
@@ -56,17 +67,30 @@ export interface ArtifactFilter {
 export async function listArtifactVersions(
   db: Queryable,
   project: string,
-  { pipeline, step, name, run, all, before, limit }: ArtifactFilter,
+  { pipeline, step, name, run, tags, all, before, limit }: ArtifactFilter,
 ): Promise<ArtifactVersion[]> {
   const { rows } = await db.query<VersionRow>(
     `${VERSION} WHERE v.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR a.step = $3)
        AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = ANY (${makersOf("$5")}) AND EXISTS (SELECT FROM step_runs s
          WHERE s.run_id = $5 AND s.key = v.step_run AND COALESCE(s.taken_from_run, s.run_id) = v.run_id))
-       AND ($6::bigint IS NULL OR v.id < $6) AND ($8 OR v.expired_at IS NULL)
+       AND ($6::bigint IS NULL OR v.id < $6) AND ($8 OR v.expired_at IS NULL)${withTags(tags.length, 9)}
      ORDER BY v.id DESC LIMIT $7`,
-    [project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit, all],
+    [
+      ...[project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit, all],
+      ...tags.flatMap(({ key, value }) => [key, value]),
+    ],
   );
   return rows.map(toVersion);
+}
+
+/** A condition per tag, whose key and value are the parameters from `first` on; an index has them by version. */
+function withTags(count: number, first: number): string {
+  const conditions = Array.from({ length: count }, (_, index) => {
+    const [key, value] = [`$${first + 2 * index}`, `$${first + 2 * index + 1}`];
+    return ` AND v.id IN (SELECT t.artifact_version_id FROM artifact_tags t
+         WHERE t.project_id = $1 AND t.key = ${key} AND t.value = COALESCE(${value}::text, t.value))`;
+  });
+  return conditions.join("");
 }
 
 /** A version of an artifact, as one number that all items of a batch or matrix share. */
@@ -128,6 +152,7 @@ export interface ItemFilter {
 export interface ArtifactItem extends ArtifactVersion {
   /** Place of its step run in the order of display. */
   readonly place: ItemCursor;
+  readonly schema: unknown;
 }
 
 /**
@@ -139,8 +164,9 @@ export async function listItems(
   { artifact, run }: Pick<VersionInRun, "artifact" | "run">,
   { item, after, limit }: ItemFilter,
 ): Promise<ArtifactItem[]> {
-  const { rows } = await db.query<VersionRow & { position: number; itemNumber: number }>(
-    `SELECT v.*, s.position, COALESCE(s.item, -1) AS "itemNumber"
+  const { rows } = await db.query<VersionRow & { position: number; itemNumber: number; schema: unknown }>(
+    `SELECT v.*, s.position, COALESCE(s.item, -1) AS "itemNumber",
+            (SELECT schema FROM artifact_versions made WHERE made.id = v.id) AS schema
      FROM (${VERSION} WHERE v.artifact_id = $1 AND v.run_id = ANY (${makersOf("$2")})
        AND ($3::text IS NULL OR v.item = $3)) AS v
      JOIN step_runs s ON s.run_id = $2 AND s.key = v."stepRun" AND COALESCE(s.taken_from_run, s.run_id) = v.run->>'id'
@@ -148,7 +174,10 @@ export async function listItems(
      ORDER BY s.position, COALESCE(s.item, -1) LIMIT $6`,
     [artifact, run, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
   );
-  return rows.map(({ position, itemNumber, ...row }) => ({ ...toVersion(row), place: [position, itemNumber] }));
+  return rows.map(({ position, itemNumber, schema, ...row }) => ({
+    ...toVersion(row),
+    ...{ schema, place: [position, itemNumber] },
+  }));
 }
 
 /** What these step runs read; by the key of the step run, of which each is here once. */
