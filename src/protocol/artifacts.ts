@@ -11,6 +11,12 @@ export const ManifestEntry = z.discriminatedUnion("kind", [
 ]);
 export type ManifestEntry = z.infer<typeof ManifestEntry>;
 
+/**
+ * The largest manifest, of some 400,000 files. Beyond this a folder would better be one archive file: its manifest alone
+ * would fill the memory of its readers.
+ */
+export const MANIFEST_MAX_BYTES = 64 * 1024 * 1024;
+
 /** The bytes of a folder artifact: canonical JSON, entries sorted by path, itself a blob with a digest. */
 export const FolderManifest = z.object({ schema: z.literal(1), entries: z.array(ManifestEntry) });
 export type FolderManifest = z.infer<typeof FolderManifest>;

@@ -12,7 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ManifestEntry } from "../protocol/artifacts.ts";
+import { MANIFEST_MAX_BYTES, type ManifestEntry } from "../protocol/artifacts.ts";
 import { errnoOf } from "../std/errno.ts";
 import { forEachLimit } from "../std/for-each-limit.ts";
 import type { HashedBytes } from "../std/hash-file.ts";
@@ -149,6 +149,12 @@ async function writeManifest(file: string, entries: readonly ManifestEntry[]): P
     for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
     size += bytes.length;
     piece = "";
+    if (size > MANIFEST_MAX_BYTES) {
+      throw new OutputProblem(
+        "output-too-large",
+        `a folder of ${entries.length} entries is too much to keep file by file: write it as one archive`,
+      );
+    }
   };
   try {
     for (const text of manifestText(entries)) {

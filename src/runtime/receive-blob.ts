@@ -2,15 +2,13 @@ import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
+import { MANIFEST_MAX_BYTES } from "../protocol/artifacts.ts";
 import { BerthError } from "../protocol/errors.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import type { BlobFolder } from "./blob-folder.ts";
 
 /** Damage on the way is rare and by chance, so it does not happen three times in a row; a damaged store does. */
 const RECEIVE_ATTEMPTS_MAX = 3;
-
-/** A blob of unknown size is a folder manifest; one with a million entries takes about this much. */
-export const MANIFEST_MAX_BYTES = 256 * 1024 * 1024;
 
 /** Fetches a blob into the folder. It gets its name only when its bytes were seen to be those of the digest. */
 export async function receiveBlob(
@@ -22,6 +20,7 @@ export async function receiveBlob(
   for (let attempt = 1; ; attempt++) {
     const file = folder.newIncoming();
     try {
+      // A blob of unknown size is a folder manifest.
       const found = await writeHashed(
         file,
         fetchBlob(blob.digest, blob.size, signal),

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { MemoryBackend } from "../backends/memory/memory-backend.ts";
 import type { Content, ManifestEntry } from "../protocol/artifacts.ts";
+import { HOSTILE_BYTES, hostileManifests } from "../protocol/testing/hostile-manifests.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
 import { collectOutputs } from "./collect-outputs.ts";
 import { InputInvalidError } from "./input-invalid-error.ts";
@@ -190,5 +191,18 @@ for (const [name, forged] of Object.entries(FORGED)) {
     assert.deepEqual(readdirSync(join(fixture.root, "attempt")), ["in"]);
     assert.deepEqual(readdirSync(join(fixture.root, "attempt", "in")), ["set"]);
     assert.equal(existsSync("/tmp/berth-forged"), false);
+  });
+}
+
+for (const [what, entries] of hostileManifests()) {
+  test(`a manifest with ${what} writes nothing outside`, async () => {
+    await using fixture = await fixtureOf(false);
+    await fixture.store(HOSTILE_BYTES);
+    writeFileSync(join(fixture.root, "canary"), "untouched");
+    const content = await manifestContent(fixture, JSON.stringify({ schema: 1, entries }));
+    await assert.rejects(stage(fixture, { kind: "content", name: "set", content }), InputInvalidError);
+    assert.equal(readFileSync(join(fixture.root, "canary"), "utf8"), "untouched");
+    assert.deepEqual(readdirSync(join(fixture.root, "attempt")), ["in"]);
+    assert.deepEqual(readdirSync(join(fixture.root, "attempt", "in")), ["set"]);
   });
 }

@@ -83,7 +83,11 @@ export function makeOpenFolder(path: string): void {
 /** What a failed creation of an entry means: that something is there already, or in the way, is the listing's fault. */
 export function entryError(path: string, error: unknown): unknown {
   const code = errnoOf(error);
-  if (code === "EEXIST") return new UnsafeEntryError(path, "another entry has the same name");
+  if (code === "EEXIST")
+    return new UnsafeEntryError(
+      path,
+      "another entry has the same name, or one that differs only in upper and lower case or in its Unicode form, which is the same to the file system here",
+    );
   if (code === "ENOTDIR") return new UnsafeEntryError(path, "it lies below something that is no folder");
   return error;
 }

@@ -80,6 +80,17 @@ export function openContent(
   return api.stream(`${artifactPath(artifact)}/content`, { query, signal });
 }
 
+/** The bytes of a folder's files, one after another in the order of its manifest; see `GET …/files`. */
+export function openFiles(
+  api: ApiClient,
+  artifact: ArtifactVersion,
+  { under, skip }: { readonly under: string | null; readonly skip: number },
+  signal: AbortSignal,
+): Promise<Response> {
+  const query = { item: artifact.item === "" ? undefined : artifact.item, under: under ?? undefined, skip };
+  return api.stream(`${artifactPath(artifact)}/files`, { query, signal });
+}
+
 export function artifactPath({ pipeline, step, name, version }: ArtifactReference): string {
   return `/artifacts/${pipeline}/${step}/${name}/${version ?? "latest"}`;
 }

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,6 +19,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { ManifestEntry } from "../../protocol/artifacts.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { HOSTILE_BYTES, hostileManifests } from "../../protocol/testing/hostile-manifests.ts";
+import { entryError } from "../../std/tree-writer.ts";
 import { ApiClient } from "../api/client.ts";
 import { downloadArtifact } from "./download.ts";
 import { itemFolder } from "./item-folder.ts";
@@ -21,17 +34,39 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const sha256 = (bytes: string) => createHash("sha256").update(bytes).digest("hex");
 
+/** Files of a folder artifact, as a server sends them. */
+interface Files {
+  readonly entries: readonly ManifestEntry[];
+  /** By path; of what is not here, the bytes of a file that is hostile. */
+  readonly contents: Readonly<Record<string, string>>;
+  /** How many files each answer sends before it breaks off; the last one counts for all later answers. */
+  readonly breaksAfter?: number[];
+}
+
 /** A server whose artifact consists of these bytes, by path; the empty path is the artifact's own content. */
-async function serving(contents: Readonly<Record<string, string>>) {
+async function serving(contents: Readonly<Record<string, string>>, files: Files = { entries: [], contents: {} }) {
+  const asked: string[] = [];
   const server = createServer((request, response) => {
-    const path = new URL(request.url!, "http://x").searchParams.get("path") ?? "";
-    response.end(contents[path] ?? "");
+    const url = new URL(request.url!, "http://x");
+    asked.push(`${url.pathname.split("/").at(-1)}${url.search}`);
+    if (!url.pathname.endsWith("/files")) return response.end(contents[url.searchParams.get("path") ?? ""] ?? "");
+    const [under, skip] = [url.searchParams.get("under"), Number(url.searchParams.get("skip"))];
+    const wanted = files.entries
+      .filter(({ kind, path }) => kind === "file" && (under === null || path.startsWith(`${under}/`)))
+      .map(({ path }) => files.contents[path] ?? HOSTILE_BYTES)
+      .slice(skip);
+    const breaks = files.breaksAfter?.length === 1 ? files.breaksAfter[0] : files.breaksAfter?.shift();
+    if (breaks === undefined || breaks >= wanted.length) return response.end(wanted.join(""));
+    response.write(wanted.slice(0, breaks).join("") || " ".slice(1), () => setTimeout(() => response.destroy(), 20));
+    response.flushHeaders();
+    return response;
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const api = new ApiClient(() => ({ url: `http://127.0.0.1:${port}`, token: "t" }));
   return {
     api,
+    asked,
     [Symbol.dispose]: () => {
       server.closeAllConnections();
       server.close();
@@ -64,15 +99,35 @@ function artifact(more: Partial<ArtifactVersion>): ArtifactVersion {
   };
 }
 
-async function downloadFolder(entries: readonly ManifestEntry[], contents: Readonly<Record<string, string>>) {
+interface FolderTest {
+  readonly part?: string;
+  readonly breaksAfter?: number[];
+  readonly asked?: string[];
+  /** What the artifact is said to be, where that is not what its manifest says. */
+  readonly said?: Partial<ArtifactVersion>;
+}
+
+async function downloadFolder(
+  entries: readonly ManifestEntry[],
+  contents: Readonly<Record<string, string>>,
+  { part, breaksAfter, asked, said }: FolderTest = {},
+) {
   const manifest = JSON.stringify({ schema: 1, entries });
-  using server = await serving({ "": manifest, ...contents });
-  const version = artifact({ kind: "folder", fileName: "model", digest: sha256(manifest) });
-  return await downloadArtifact(version, { api: server.api, folder: join(folder, "target"), overwrite: false });
+  const files = { entries, contents, ...(breaksAfter === undefined ? {} : { breaksAfter }) };
+  using server = await serving({ "": manifest, ...contents }, files);
+  const sizes = entries.flatMap((entry) => (entry.kind === "file" ? [entry.size] : []));
+  const sums = { fileCount: sizes.length, size: sizes.reduce((sum, size) => sum + size, 0) };
+  const version = artifact({ kind: "folder", fileName: "model", digest: sha256(manifest), ...sums, ...said });
+  const options = { api: server.api, folder: join(folder, "target"), overwrite: false, part: part ?? null };
+  try {
+    return await downloadArtifact(version, options);
+  } finally {
+    asked?.push(...server.asked);
+  }
 }
 
 function file(path: string, content: string, mode = 0o644): ManifestEntry {
-  return { kind: "file", path, mode, size: content.length, digest: sha256(content) };
+  return { kind: "file", path, mode, size: Buffer.byteLength(content), digest: sha256(content) };
 }
 
 function nothingLeft(): void {
@@ -83,7 +138,7 @@ function nothingLeft(): void {
 test("a file appears under its name with the bytes that were stored", async () => {
   using server = await serving({ "": "hello" });
   const options = { api: server.api, folder: join(folder, "target"), overwrite: false };
-  const path = await downloadArtifact(artifact({ digest: sha256("hello") }), options);
+  const { path } = await downloadArtifact(artifact({ digest: sha256("hello") }), options);
   assert.equal(readFileSync(path, "utf8"), "hello");
   assert.deepEqual(readdirSync(join(folder, "target")), ["summary.txt"]);
 });
@@ -113,27 +168,123 @@ test("a folder comes with its folders, links and executable files", async () => 
     file("bin/run", "#!/bin/sh\n", 0o755),
     { kind: "link", path: "latest", target: "bin/run" },
   ];
-  const path = await downloadFolder(entries, { "bin/run": "#!/bin/sh\n" });
+  const { path } = await downloadFolder(entries, { "bin/run": "#!/bin/sh\n" });
   assert.deepEqual(readdirSync(path).sort(), ["bin", "empty", "latest"]);
   assert.equal(readFileSync(join(path, "latest"), "utf8"), "#!/bin/sh\n");
   assert.notEqual(statSync(join(path, "bin/run")).mode & 0o100, 0);
 });
 
-const HOSTILE: Record<string, ManifestEntry[]> = {
-  "a file above its folder": [file("../outside", "x")],
-  "an absolute file": [file("/tmp/berth-outside", "x")],
-  "a link out of its folder": [{ kind: "link", path: "out", target: "../../outside" }],
-  "an absolute link": [{ kind: "link", path: "out", target: "/etc" }],
-  "a file through a link": [{ kind: "link", path: "out", target: "elsewhere" }, file("out/file", "x")],
-  "the same file twice": [file("a", "x"), file("a", "x")],
-};
-for (const [what, entries] of Object.entries(HOSTILE)) {
+for (const [what, entries] of hostileManifests()) {
   test(`a manifest with ${what} is refused, and nothing is left`, async () => {
-    const contents = Object.fromEntries(entries.map((entry) => [entry.path, "x"]));
-    await assert.rejects(downloadFolder(entries, contents), { name: "UnsafeEntryError" });
+    writeFileSync(join(folder, "canary"), "untouched");
+    await assert.rejects(downloadFolder(entries, {}), { name: "UnsafeEntryError" });
+    assert.equal(readFileSync(join(folder, "canary"), "utf8"), "untouched");
+    rmSync(join(folder, "canary"));
     nothingLeft();
+    assert.equal(existsSync("/tmp/berth-forged"), false);
   });
 }
+
+test("names that are odd and harmless are kept as they are: controls, line feeds, both cases, both Unicode forms", async () => {
+  const names = ["line\nfeed", "\u001b[2Jclear", "Icon\r", "a", "A", "caf\u00e9", "cafe\u0301", "...", "-rf", " ", "~"];
+  const entries = [...names.map((name) => file(name, name)), { kind: "link", path: "loop", target: "loop" } as const];
+  const { path } = await downloadFolder(entries, Object.fromEntries(names.map((name) => [name, name])));
+  assert.deepEqual(readdirSync(path).sort(), [...names, "loop"].sort());
+  for (const name of names) assert.equal(readFileSync(join(path, name), "utf8"), name);
+});
+
+test("where a name is taken, nothing is lost silently: the download says which two names are one", () => {
+  // As on a file system to which names that differ in case only are one: whoever comes second finds it there.
+  const taken = Object.assign(new Error("EEXIST: file already exists"), { code: "EEXIST" });
+  assert.match(
+    String(entryError("README", taken)),
+    /README.*differs only in upper and lower case or in its Unicode form/,
+  );
+});
+
+test("a folder whose manifest names more than it was said to have is refused before anything is written", async () => {
+  const entries = [file("a", "x"), file("b", "y")];
+  for (const said of [{ size: 1 }, { fileCount: 1 }, { size: 3 }]) {
+    await assert.rejects(downloadFolder(entries, { a: "x", b: "y" }, { said }), /names 2 files of 2 bytes, and not/);
+    nothingLeft();
+  }
+});
+
+test("a folder larger than the disk has room for is refused before anything is written", async () => {
+  const huge = { ...file("a", "x"), size: 2 ** 50 } as ManifestEntry;
+  await assert.rejects(downloadFolder([huge], {}), /has 1024 TiB, and the disk has room for/);
+  nothingLeft();
+});
+
+const TREE = [
+  file("plots/2024/a.png", "A"),
+  file("plots/2024/b.png", "B"),
+  file("plots/2025/c.png", "C"),
+  { kind: "folder", path: "plots/2024/empty", mode: 0o755 } as const,
+  { kind: "link", path: "plots/2024/latest", target: "b.png" } as const,
+  { kind: "link", path: "plots/2024/next", target: "../2025/c.png" } as const,
+  file("readme", "R"),
+];
+const TREE_CONTENTS = {
+  "plots/2024/a.png": "A",
+  "plots/2024/b.png": "B",
+  "plots/2025/c.png": "C",
+  readme: "R",
+};
+
+test("of a folder only the part that was asked for is fetched; links out of it are named and left out", async () => {
+  const asked: string[] = [];
+  const { path, size, leftOut } = await downloadFolder(TREE, TREE_CONTENTS, { part: "plots/2024", asked });
+  assert.equal(path, join(folder, "target", "2024"));
+  assert.deepEqual(readdirSync(path).sort(), ["a.png", "b.png", "empty", "latest"]);
+  assert.equal(readFileSync(join(path, "latest"), "utf8"), "B");
+  assert.deepEqual([size, leftOut], [2, ["plots/2024/next"]]);
+  assert.deepEqual(asked, ["content", "files?under=plots%2F2024&skip=0"]);
+});
+
+test("one file of a folder is fetched alone", async () => {
+  const { path, size } = await downloadFolder(TREE, TREE_CONTENTS, { part: "plots/2025/c.png" });
+  assert.deepEqual([path, size], [join(folder, "target", "c.png"), 1]);
+  assert.equal(readFileSync(path, "utf8"), "C");
+});
+
+test("a part that is not there is refused, with what there is", async () => {
+  await assert.rejects(downloadFolder(TREE, TREE_CONTENTS, { part: "plot" }), {
+    message: "The folder model has no plot.",
+    advice: ["It has: plots, readme."],
+  });
+  nothingLeft();
+});
+
+test("an answer that breaks off is gone on with at the file where it did", async () => {
+  const asked: string[] = [];
+  const { path } = await downloadFolder(TREE, TREE_CONTENTS, { breaksAfter: [1, 0, 2, 9], asked });
+  assert.equal(readFileSync(join(path, "readme"), "utf8"), "R");
+  assert.deepEqual(
+    asked.map((one) => one.split("skip=")[1]),
+    [undefined, "0", "1", "1", "3"],
+  );
+});
+
+test("a server that always breaks off is given up, and nothing is left", async () => {
+  await assert.rejects(downloadFolder(TREE, TREE_CONTENTS, { breaksAfter: [0] }), { name: "ServerUnreachable" });
+  nothingLeft();
+});
+
+test("a file of a folder with other bytes is refused, and nothing is left", async () => {
+  await assert.rejects(downloadFolder(TREE, { ...TREE_CONTENTS, readme: "X" }), /bytes of readme are not those/);
+  nothingLeft();
+});
+
+test("a link at the target counts as something that is there, wherever it leads", async () => {
+  symlinkSync("nowhere", join(folder, "target", "summary.txt"));
+  using server = await serving({ "": "x" });
+  const options = { api: server.api, folder: join(folder, "target"), overwrite: false };
+  await assert.rejects(downloadArtifact(artifact({ digest: sha256("x") }), options), /exists already/);
+  await downloadArtifact(artifact({ digest: sha256("x") }), { ...options, overwrite: true });
+  assert.equal(lstatSync(join(folder, "target", "summary.txt")).isFile(), true);
+  assert.equal(existsSync(join(folder, "target", "nowhere")), false);
+});
 
 test("a file name with a separator is refused", async () => {
   using server = await serving({ "": "x" });

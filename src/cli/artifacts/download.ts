@@ -1,16 +1,16 @@
-import { createHash } from "node:crypto";
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { lstatSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { relativePathProblem } from "../../std/relative-path.ts";
-import { entryError, TreeWriter, UnsafeEntryError } from "../../std/tree-writer.ts";
+import { UnsafeEntryError } from "../../std/tree-writer.ts";
 import { openContent } from "../api/artifacts.ts";
 import type { ApiClient } from "../api/client.ts";
 import { streamBody } from "../api/stream-body.ts";
 import { CliError, usageError } from "../cli-error.ts";
+import { fetchFolder } from "./fetch-folder.ts";
+import { selectEntries } from "./select-entries.ts";
+import { writeVerified } from "./write-verified.ts";
 
 export interface DownloadOptions {
   readonly api: ApiClient;
@@ -18,28 +18,37 @@ export interface DownloadOptions {
   readonly folder: string;
   /** Whether what is there may be replaced. */
   readonly overwrite: boolean;
+  /** Only this file or folder of a folder artifact, normalised; null for all of it. */
+  readonly part?: string | null;
+}
+
+export interface Downloaded {
+  /** Where it lies. */
+  readonly path: string;
+  readonly size: number;
+  /** Links that lead out of the part that was asked for. */
+  readonly leftOut: readonly string[];
 }
 
 const FILE_MODE = 0o644;
 const EXECUTABLE_MODE = 0o755;
 
 /**
- * Downloads one item of an artifact version and returns where it lies. The bytes are checked against their SHA-256; it
- * appears under its name only when all of it is there and right.
+ * Downloads one item of an artifact version, or a part of it. The bytes are checked against their SHA-256; it appears
+ * under its name only when all of it is there and right.
  */
-export async function downloadArtifact(artifact: ArtifactVersion, options: DownloadOptions): Promise<string> {
-  const { folder, overwrite } = options;
-  const target = join(folder, oneName(artifact.fileName));
-  if (!overwrite && existsSync(target)) throw usageError(`${target} exists already.`, "--force replaces it.");
+export async function downloadArtifact(artifact: ArtifactVersion, options: DownloadOptions): Promise<Downloaded> {
+  const { folder, overwrite, part = null } = options;
+  const target = join(folder, oneName(part === null ? artifact.fileName : basename(part)));
+  if (!overwrite && isThere(target)) throw usageError(`${target} exists already.`, "--force replaces it.");
   // Beside the target, so that the last rename stays within one file system.
   const staging = mkdtempSync(join(folder, ".berth-download-"));
   try {
     const staged = join(staging, "content");
-    await fetchVerified(options.api, artifact, null, artifact.digest, staged);
-    if (artifact.kind === "folder") await fetchFolder(options.api, artifact, staged, join(staging, "folder"));
+    const { path, size, leftOut } = await fetchInto(staged, artifact, part, options.api);
     if (overwrite) rmSync(target, { recursive: true, force: true });
-    renameSync(artifact.kind === "folder" ? join(staging, "folder") : staged, target);
-    return target;
+    renameSync(path, target);
+    return { path: target, size, leftOut };
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
@@ -52,60 +61,68 @@ export function oneName(fileName: string): string {
   return fileName;
 }
 
-/** Folders of many small files are fetched one after another: the connection is kept, and order is easy to follow. */
-async function fetchFolder(
-  api: ApiClient,
-  artifact: ArtifactVersion,
-  manifestFile: string,
-  target: string,
-): Promise<void> {
-  const manifest = FolderManifest.parse(JSON.parse(readFileSync(manifestFile, "utf8")));
-  mkdirSync(target);
-  const tree = new TreeWriter(target);
-  for (const entry of manifest.entries) await fetchEntry(api, artifact, tree, entry);
-  tree.finish();
+/** A link counts, wherever it leads. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-async function fetchEntry(
-  api: ApiClient,
+async function fetchInto(
+  staged: string,
   artifact: ArtifactVersion,
-  tree: TreeWriter,
-  entry: ManifestEntry,
-): Promise<void> {
-  if (entry.kind === "folder") return tree.folder(entry.path);
-  if (entry.kind === "link") return tree.link(entry.path, entry.target);
-  const mode = (entry.mode & 0o100) === 0 ? FILE_MODE : EXECUTABLE_MODE;
-  try {
-    await fetchVerified(api, artifact, entry.path, entry.digest, tree.file(entry.path), mode);
-  } catch (error) {
-    throw entryError(entry.path, error);
+  part: string | null,
+  api: ApiClient,
+): Promise<Downloaded> {
+  if (artifact.kind === "file" && part !== null) {
+    throw usageError(`${artifact.fileName} is a file, not a folder.`, "Get it without --path.");
   }
+  await fetchContent({ api, artifact, path: null }, artifact, staged, FILE_MODE);
+  if (artifact.kind === "file") return { path: staged, size: artifact.size, leftOut: [] };
+  const manifest = readManifest(artifact, staged);
+  const whole = `${staged}-whole`;
+  const single = manifest.entries.find(({ kind, path }) => kind === "file" && path === part);
+  if (single?.kind === "file") {
+    const mode = (single.mode & 0o100) === 0 ? FILE_MODE : EXECUTABLE_MODE;
+    await fetchContent({ api, artifact, path: single.path }, single, whole, mode);
+    return { path: whole, size: single.size, leftOut: [] };
+  }
+  const selection = selectEntries(manifest, part);
+  if (selection === null) throw noSuchPart(artifact, manifest, part!);
+  await fetchFolder({ api, artifact, selection, under: part }, whole);
+  const size = selection.entries.reduce((sum, entry) => sum + (entry.kind === "file" ? entry.size : 0), 0);
+  return { path: whole, size, leftOut: selection.leftOut };
 }
 
-async function fetchVerified(
-  api: ApiClient,
-  artifact: ArtifactVersion,
-  path: string | null,
-  digest: string,
+/** What the manifest names has to be what the artifact is said to be: nobody is to get more than was announced. */
+function readManifest(artifact: ArtifactVersion, file: string): FolderManifest {
+  const manifest = FolderManifest.parse(JSON.parse(readFileSync(file, "utf8")));
+  const files = manifest.entries.filter((entry) => entry.kind === "file");
+  const size = files.reduce((sum, entry) => sum + entry.size, 0);
+  if (files.length === artifact.fileCount && size === artifact.size) return manifest;
+  throw new CliError(
+    `The folder ${artifact.fileName} names ${files.length} files of ${size} bytes, and not the ${artifact.fileCount} of ` +
+      `${artifact.size} that it is said to have.`,
+    { advice: ["Nothing was written. The server's store is damaged, or this is not Berth's server."] },
+  );
+}
+
+/** Names in the error that says what there is. */
+const NAMED_MAX = 10;
+
+function noSuchPart({ fileName }: ArtifactVersion, { entries }: FolderManifest, part: string): CliError {
+  const top = [...new Set(entries.map(({ path }: ManifestEntry) => path.split("/", 1)[0]!))].sort();
+  const more = top.length > NAMED_MAX ? ` and ${top.length - NAMED_MAX} more` : "";
+  const there = top.length === 0 ? "It is empty." : `It has: ${top.slice(0, NAMED_MAX).join(", ")}${more}.`;
+  return usageError(`The folder ${fileName} has no ${part}.`, there);
+}
+
+async function fetchContent(
+  { api, artifact, path }: { api: ApiClient; artifact: ArtifactVersion; path: string | null },
+  { digest }: { readonly digest: string },
   target: string,
-  mode = FILE_MODE,
+  mode: number,
 ): Promise<void> {
   const abort = new AbortController();
   const response = await openContent(api, artifact, path, abort.signal);
-  const hash = createHash("sha256");
-  await pipeline(
-    Readable.from(streamBody(response, abort.signal)),
-    async function* (chunks: AsyncIterable<Uint8Array>) {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    },
-    createWriteStream(target, { flags: "wx", mode }),
-  );
-  if (hash.digest("hex") === digest) return;
   const what = path === null ? artifact.fileName : `${artifact.fileName}/${path}`;
-  throw new CliError(`The bytes of ${what} are not those that were stored: their SHA-256 is not ${digest}.`, {
-    advice: ["Try again. If it stays so, the server's store is damaged."],
-  });
+  await writeVerified(streamBody(response, abort.signal), target, { path: what, digest, mode });
 }

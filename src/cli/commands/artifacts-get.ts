@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { goneWords } from "../../protocol/gone-version.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
+import { normalInside } from "../../std/relative-path.ts";
 import { readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
@@ -15,13 +16,14 @@ import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
 
-type Options = WithServer<{ output: string; item?: string; force?: boolean; json?: boolean }>;
+type Options = WithServer<{ output: string; item?: string; path?: string; force?: boolean; json?: boolean }>;
 
 export function defineArtifactsGet(parent: Command, context: CliContext): void {
   withServerOptions(parent.command("get <artifact>"))
     .description("download a version of an artifact: pipeline/step/name, or with /version")
     .option("-o, --output <folder>", "folder to put it in", ".")
     .option("--item <item>", "one item of a batch or matrix, such as 7 or model=knn")
+    .option("--path <path>", "only this file or folder of a folder artifact, such as plots/2024")
     .option("--force", "replace what is there")
     .option("--json", "print what was written as JSON")
     .addHelpText("after", HELP)
@@ -34,11 +36,13 @@ Every byte is checked against its SHA-256. Of a batch or matrix step, each item 
 Examples:
   berth artifacts get wine/report/summary
   berth artifacts get wine/report/summary/3 -o results
-  berth artifacts get wine/train/model --item model=knn`;
+  berth artifacts get wine/train/model --item model=knn
+  berth artifacts get wine/report/site --path plots/2024`;
 
 async function getArtifact(context: CliContext, text: string, options: Options): Promise<void> {
   const { console } = context;
   const reference = parseReference(text);
+  const part = partOf(options.path);
   const { api } = await connect(context, options);
   const { items: all, complete } = await readVersion(api, reference, options.item);
   const items = contentOf(all, console);
@@ -54,11 +58,21 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const written: { artifact: string; item: string; path: string; size: number; digest: string }[] = [];
   for (const [item, folder] of targets) {
     mkdirSync(folder, { recursive: true });
-    const path = await downloadArtifact(item, { api, folder, overwrite: options.force ?? false });
+    const { path, size, leftOut } = await downloadArtifact(item, {
+      api,
+      folder,
+      part,
+      overwrite: options.force ?? false,
+    });
+    for (const link of leftOut) {
+      console.note(
+        `${console.noteStyle.yellow("warning:")} the link ${plainText(link)} leads out of ${plainText(part!)}: it is left out.`,
+      );
+    }
     const artifact = `${item.pipeline}/${item.step}/${item.name}/${item.version}`;
-    written.push({ artifact, item: item.item, path, size: item.size, digest: item.digest });
+    written.push({ artifact, item: item.item, path, size, digest: item.digest });
     if (!options.json)
-      console.out(`${plainText(path)}  ${console.style.dim(`${artifact}, ${formatSize(item.size)}, SHA-256 checked`)}`);
+      console.out(`${plainText(path)}  ${console.style.dim(`${artifact}, ${formatSize(size)}, SHA-256 checked`)}`);
   }
   if (options.json) console.out(JSON.stringify(written, null, 2));
 }
@@ -72,6 +86,14 @@ function contentOf(all: readonly ArtifactVersion[], console: CliContext["console
   const others = gone.length === 1 ? "" : ` So is that of ${gone.length - 1} others.`;
   console.note(`${console.noteStyle.yellow("warning:")} ${plainText(first.message)}${others}`);
   return all.filter(({ expired }) => expired === null);
+}
+
+/** `./plots/` is how people write a folder; the folder itself is all of it. */
+function partOf(path: string | undefined): string | null {
+  if (path === undefined) return null;
+  const part = normalInside(path);
+  if (part === null) throw usageError(`"${path}" is no path inside of an artifact.`, "Write it like plots/2024.");
+  return part === "." ? null : part;
 }
 
 /** A plain step's artifact goes right into the folder; items each into one of their own. */

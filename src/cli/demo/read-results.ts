@@ -20,7 +20,7 @@ export async function readResults(
   const fetch = async (name: string) => {
     const artifact = artifacts.find((candidate) => candidate.step === "report" && candidate.name === name);
     if (artifact === undefined) throw new Error(`the demo's run has no artifact report/${name}`);
-    return downloadArtifact(artifact, { api: connection.api, folder, overwrite: true });
+    return (await downloadArtifact(artifact, { api: connection.api, folder, overwrite: true })).path;
   };
   const report = await fetch("report");
   const { model, places, accuracy } = Metrics.parse(JSON.parse(readFileSync(await fetch("metrics"), "utf8")));

@@ -3,6 +3,7 @@ import { ArtifactDetail, ArtifactVersion, PageQuery, pageOf } from "../../protoc
 import type { Services } from "../services.ts";
 import { type ArtifactItem, lineageOf, listArtifactVersions, listItems } from "../store/artifacts.ts";
 import { artifactContentRoute } from "./artifact-content.ts";
+import { artifactFilesRoute } from "./artifact-files.ts";
 import { artifactLifecycleRoutes } from "./artifact-lifecycle.ts";
 import { artifactLineageRoute } from "./artifact-lineage.ts";
 import { ArtifactParams, ItemCursor, versionOf } from "./artifact-reference.ts";
@@ -89,6 +90,7 @@ export function artifactRoutes(services: Services): Route[] {
       },
     }),
     artifactContentRoute(services),
+    artifactFilesRoute(services),
     ...artifactLifecycleRoutes(services),
     ...artifactTagRoutes(services),
     artifactLineageRoute(services),

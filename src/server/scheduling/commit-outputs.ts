@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
-import type { ManifestEntry, ProducedOutput } from "../../protocol/artifacts.ts";
+import { MANIFEST_MAX_BYTES, type ManifestEntry, type ProducedOutput } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent } from "../../protocol/events.ts";
 import { matrixKey } from "../../protocol/names.ts";
@@ -17,7 +17,7 @@ import type { BlobStore } from "../store/blobs.ts";
 import { holdBlobs, insertInlineBlobs } from "../store/commit-blobs.ts";
 import type { Queryable } from "../store/database.ts";
 import type { Commit } from "./apply-events.ts";
-import { MANIFEST_MAX_BYTES, readManifest } from "./folder-manifest.ts";
+import { readManifest } from "./folder-manifest.ts";
 import type { StepContracts } from "./step-contracts.ts";
 
 /** What has to be in hand before the transaction of a commit begins. */

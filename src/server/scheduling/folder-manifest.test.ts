@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Content, ManifestEntry } from "../../protocol/artifacts.ts";
+import { HOSTILE_BYTES, hostileManifests } from "../../protocol/testing/hostile-manifests.ts";
 import { readManifest } from "./folder-manifest.ts";
 
 const digest = "a".repeat(64);
@@ -45,4 +46,16 @@ test("sums that are not those of the artifact, and bytes that are no manifest, a
   );
   assert.throws(() => readManifest(content, Buffer.from("nope")), /not JSON/);
   assert.throws(() => readManifest(content, bytes({ schema: 2, entries: [] })), /wrong at schema/);
+});
+
+test("no manifest that could do harm is committed", () => {
+  const hostile = hostileManifests();
+  assert.ok(hostile.size >= 100);
+  for (const [what, entries] of hostile) {
+    const files = entries.filter(({ kind }) => kind === "file").length;
+    const size = files * HOSTILE_BYTES.length;
+    const content: Content = { kind: "folder", digest, size, fileName: "f", contentType: "x/y", fileCount: files };
+    const bytes = Buffer.from(JSON.stringify({ schema: 1, entries }));
+    assert.throws(() => readManifest(content, bytes), { code: "invalid_request" }, what);
+  }
 });

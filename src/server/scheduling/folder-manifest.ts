@@ -1,9 +1,9 @@
-import { posix } from "node:path";
 import { type Content, FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import { linkProblem, relativePathProblem } from "../../std/relative-path.ts";
 
-/** Beyond this a folder would better be one archive file: its manifest alone would fill the memory of its readers. */
-export const MANIFEST_MAX_BYTES = 64 * 1024 * 1024;
+/** Of a path that is refused, as many are shown. */
+const SHOWN_CHARS = 200;
 
 /**
  * Reads the manifest of a folder artifact. Whoever writes the folder out later relies on what is checked here: every
@@ -37,11 +37,14 @@ function checkEntries(content: Content, entries: readonly ManifestEntry[]): void
   let size = 0;
   let files = 0;
   for (const entry of entries) {
-    if (!isSafePath(entry.path)) refuse(`holds the unsafe path ${JSON.stringify(entry.path)}`);
+    const unsafe = relativePathProblem(entry.path);
+    if (unsafe !== null) refuse(`holds the unsafe path ${JSON.stringify(entry.path.slice(0, SHOWN_CHARS))}: ${unsafe}`);
     const parent = ancestors(entry.path).find((path) => (kinds.get(path) ?? "folder") !== "folder");
     if (parent !== undefined) refuse(`puts ${JSON.stringify(entry.path)} below what is no folder`);
-    if (entry.kind === "link" && !staysInside(entry))
-      refuse(`holds a link ${JSON.stringify(entry.path)} that leaves it`);
+    if (entry.kind === "link") {
+      const problem = linkProblem(entry.path, entry.target, (path) => kinds.get(path) === "link");
+      if (problem !== null) refuse(`holds a link ${JSON.stringify(entry.path)} that cannot be kept: ${problem}`);
+    }
     if (entry.kind !== "file") continue;
     size += entry.size;
     files += 1;
@@ -49,20 +52,6 @@ function checkEntries(content: Content, entries: readonly ManifestEntry[]): void
   if (size !== content.size || files !== content.fileCount) {
     refuse(`adds up to ${files} files of ${size} bytes, not to ${content.fileCount} of ${content.size}`);
   }
-}
-
-function isSafePath(path: string): boolean {
-  if (path === "" || path === "." || path.startsWith("/") || path.endsWith("/") || path.includes("\0")) return false;
-  return posix.normalize(path) === path && !isOutside(path);
-}
-
-function staysInside({ path, target }: { readonly path: string; readonly target: string }): boolean {
-  if (target === "" || target.startsWith("/") || target.includes("\0")) return false;
-  return !isOutside(posix.join(posix.dirname(path), target));
-}
-
-function isOutside(normalised: string): boolean {
-  return normalised === ".." || normalised.startsWith("../");
 }
 
 function ancestors(path: string): string[] {
