@@ -39,6 +39,8 @@ export const LineageVersion = z.object({
   size: z.int(),
   /** Null where it stands for several items. */
   digest: Digest.nullable(),
+  /** How many of the items have no content any more. */
+  expired: z.int(),
   /** Whether it is what was asked about. */
   isRoot: z.boolean(),
 });

@@ -97,10 +97,11 @@ class TreeOf {
   }
 }
 
-function describe({ items, itemNames, size }: LineageVersion): string {
+function describe({ items, itemNames, size, expired }: LineageVersion): string {
   const named = itemNames.length > 0 && items <= ITEMS_NAMED ? ` (${itemNames.map(plainText).join("; ")})` : "";
   const count = items === 1 ? named : `, ${items} items${named}`;
-  return `${count}, ${formatSize(size)}`;
+  const gone = expired === 0 ? "" : expired === items ? ", expired" : `, ${expired} of them expired`;
+  return `${count}, ${formatSize(size)}${gone}`;
 }
 
 function runLine({ name, pipelineVersion, params, source, restartOf, createdBy }: LineageRun, style: Style): string {

@@ -41,6 +41,12 @@ test("a lineage is a tree for people, a graph for Graphviz and JSON for programs
   const item = await lineage("wine/score/scores/1", "--item", "7", "--direction", "down");
   assert.match(item.stdout, /^wine\/score\/scores\/1 \(7\), 7 B\n {2}used by\n {2}└─ report in wine#2 as scores\n/);
 
+  const gone = "UPDATE artifact_versions SET expired_at = now(), expired_by = 'test' WHERE ";
+  await server.services.database.pool.query(`${gone} name = 'model' OR name = 'scores' AND item < '2'`);
+  const expired = (await lineage("wine/report/summary")).stdout;
+  assert.match(expired, /model: wine\/train\/model\/1, 7 B, expired\n/);
+  assert.match(expired, /wine\/score\/scores\/1, 200 items, 1\.7 KiB, 112 of them expired\n/);
+
   const dot = await lineage("wine/report/summary/1", "--dot");
   assert.match(dot.stdout, /^digraph lineage \{\n[\s\S]*\}\n$/);
   assert.ok(dot.stdout.includes('"wine/score/scores/1" -> "step wine#2/report" [label="scores"];'));

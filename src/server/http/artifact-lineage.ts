@@ -64,5 +64,6 @@ export function artifactLineageRoute({ database }: Services): Route {
 
 function memberOf({ pipeline, step, name }: Pick<MemberVersion, "pipeline" | "step" | "name">, item: ArtifactItem) {
   const { id, version, run, stepRun, kind, digest, size } = item;
-  return { id, pipeline, step, name, version, item: item.item, run: run.id, stepRun, kind, digest, size };
+  const isExpired = item.expired !== null;
+  return { id, pipeline, step, name, version, item: item.item, run: run.id, stepRun, kind, digest, size, isExpired };
 }

@@ -142,6 +142,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "PUT /artifacts/:pipeline/:step/:name/:version/pin": { body: {} },
     "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
     "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
+    "GET /artifacts/:pipeline/:step/:name/:version/provenance": { prepare: () => issueProvenance(world) },
     "PUT /store/rules": { body: { scope: "project", rule: { keepMs: null, last: null } } },
     "DELETE /store/rules": { query: "scope=project", prepare: () => ensureRule(world) },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
@@ -172,6 +173,12 @@ async function example(route: Route, world: World): Promise<Example> {
     `give ${keyOf(route)} a body, in this test`,
   );
   return { ...found, params };
+}
+
+/** Reading answers only with what was issued. */
+async function issueProvenance({ server }: World): Promise<void> {
+  const answer = await server.call("viewer", { method: "POST", url: "/artifacts/chain/make/text/1/provenance" });
+  assert.equal(answer.statusCode, 200, answer.body);
 }
 
 /** Makes the unfinished upload that the example names. */

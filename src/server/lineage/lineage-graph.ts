@@ -52,6 +52,7 @@ function versionNode(id: string, members: readonly MemberVersion[], roots: Reado
     itemNames: named.map(({ item }) => item),
     size: members.reduce((sum, { size }) => sum + size, 0),
     digest: members.length === 1 ? digest : null,
+    expired: members.filter(({ isExpired }) => isExpired).length,
     isRoot: members.some((member) => roots.has(member.id)),
   };
 }

@@ -14,6 +14,7 @@ export interface MemberVersion {
   readonly kind: "file" | "folder";
   readonly digest: string;
   readonly size: number;
+  readonly isExpired: boolean;
 }
 
 /** A step run, of which `step` is what its key belongs to. */
@@ -30,7 +31,7 @@ export async function membersById(
 ): Promise<readonly MemberVersion[]> {
   const { rows } = await db.query<MemberVersion>(
     `SELECT v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.run_id AS run, v.step_run AS "stepRun",
-            v.kind, v.digest, v.size
+            v.kind, v.digest, v.size, v.expired_at IS NOT NULL AS "isExpired"
      FROM unnest($2::bigint[]) AS wanted (id) JOIN artifact_versions v ON v.id = wanted.id
      JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
      WHERE v.project_id = $1 ORDER BY v.id`,
