@@ -5,6 +5,8 @@ export const EXIT = {
   runFailed: 1,
   /** What was to be verified is not proven. */
   notProven: 1,
+  /** A check found damage. */
+  damaged: 1,
   /** Wrong usage, or an invalid pipeline: nothing was started. */
   usage: 2,
   /** Berth could not do its job. */

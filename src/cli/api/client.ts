@@ -12,6 +12,8 @@ export interface RequestOptions {
   readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** For an answer in JSON that may take longer than most. */
+  readonly timeoutMs?: number;
 }
 
 type Body = NonNullable<RequestInit["body"]>;
@@ -126,7 +128,7 @@ interface SendOptions extends RequestOptions {
 }
 
 function withTimeout<T extends RequestOptions>(options: T): T {
-  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? REQUEST_TIMEOUT_MS);
   return { ...options, signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout };
 }
 

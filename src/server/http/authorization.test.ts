@@ -143,6 +143,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
     "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
     "GET /artifacts/:pipeline/:step/:name/:version/provenance": { prepare: () => issueProvenance(world) },
+    "POST /store/verify": { body: {} },
     "PUT /store/rules": { body: { scope: "project", rule: { keepMs: null, last: null } } },
     "DELETE /store/rules": { query: "scope=project", prepare: () => ensureRule(world) },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },

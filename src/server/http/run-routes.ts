@@ -19,6 +19,7 @@ import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { storeRulesRoutes } from "./store-rules.ts";
+import { storeVerifyRoutes } from "./store-verify.ts";
 import { triggerRoutes } from "./triggers.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
@@ -33,6 +34,7 @@ export function runRoutes(services: Services): Route[] {
     openLineageRoute(services),
     ...storeRulesRoutes(services),
     ...provenanceRoutes(services),
+    ...storeVerifyRoutes(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),

@@ -47,7 +47,11 @@ export async function faultyBlobs(
     ...(await inObjects(objects, project, hashed, true)),
     ...(await inObjects(objects, project, counted, false)),
   ]);
-  await noteDamage(db, project, [...found.keys()]);
+  await noteDamage(
+    db,
+    project,
+    rows.filter(({ digest }) => found.has(digest)),
+  );
   const mended = rows.filter(({ digest, isFaulty }) => isFaulty && !found.has(digest));
   await noteMended(
     db,
@@ -115,9 +119,14 @@ async function digestOf(store: ObjectStore, key: string): Promise<string | null>
   return hash.digest("hex");
 }
 
-async function noteDamage(db: Queryable, project: string, digests: readonly string[]): Promise<void> {
-  if (digests.length === 0) return;
-  await db.query("UPDATE blobs SET damaged_at = now() WHERE project_id = $1 AND digest = ANY ($2)", [project, digests]);
+/** Only where the row still names what was looked at: it may have been stored again meanwhile. */
+async function noteDamage(db: Queryable, project: string, blobs: readonly Stored[]): Promise<void> {
+  if (blobs.length === 0) return;
+  await db.query(
+    `UPDATE blobs b SET damaged_at = now() FROM unnest($2::text[], $3::text[]) AS f (digest, key)
+     WHERE b.project_id = $1 AND b.digest = f.digest AND b.object_key IS NOT DISTINCT FROM f.key`,
+    [project, blobs.map(({ digest }) => digest), blobs.map(({ objectKey }) => objectKey)],
+  );
 }
 
 async function noteMended(db: Queryable, project: string, digests: readonly string[]): Promise<void> {
