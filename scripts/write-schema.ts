@@ -1,21 +1,32 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { pipelineJsonSchema } from "../src/pipeline/json-schema.ts";
+import { typescriptTypes } from "../src/pipeline/typescript-types.ts";
 
-/** Writes the JSON Schema of pipeline files for editors; with `--check`, only says whether the file is current. */
+/**
+ * Writes what follows from the schema of pipeline files: the JSON Schema for editors, and the types for pipelines that are
+ * written in TypeScript. With `--check`, only says whether these files are current.
+ */
 
-const file = resolve(import.meta.dirname, "../schema/pipeline.schema.json");
-const current = `${JSON.stringify(pipelineJsonSchema(), null, 2)}\n`;
+const root = resolve(import.meta.dirname, "..");
+const schema = pipelineJsonSchema();
+const files = {
+  "schema/pipeline.schema.json": `${JSON.stringify(schema, null, 2)}\n`,
+  "sdk/typescript/types/pipeline-file.d.ts": typescriptTypes(schema),
+};
 
-if (!process.argv.includes("--check")) {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, current);
-} else if (read() !== current) {
-  process.stderr.write("schema/pipeline.schema.json is not current: run `npm run schema` and commit it.\n");
-  process.exitCode = 1;
+for (const [name, current] of Object.entries(files)) {
+  const file = resolve(root, name);
+  if (!process.argv.includes("--check")) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, current);
+  } else if (read(file) !== current) {
+    process.stderr.write(`${name} is not current: run \`npm run schema\` and commit it.\n`);
+    process.exitCode = 1;
+  }
 }
 
-function read(): string | null {
+function read(file: string): string | null {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

@@ -26,6 +26,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "check a pipeline file and print every problem",
     load: () => import("./commands/validate.ts"),
   },
+  {
+    name: "compile",
+    summary: "make the pipeline file of a pipeline that is written as a program",
+    load: () => import("./commands/compile.ts"),
+  },
   { name: "env", summary: "print what an environment becomes", load: () => import("./commands/env.ts") },
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },

@@ -6,6 +6,8 @@ import type { Problem } from "../protocol/errors.ts";
 import type { Plan } from "../protocol/plan.ts";
 import type { ScheduleDefinition } from "../protocol/schedules.ts";
 import { CliError, usageError } from "./cli-error.ts";
+import { compileProgram } from "./compile/compile-program.ts";
+import { languageOf } from "./compile/languages.ts";
 import { EXIT } from "./exit-code.ts";
 import { problemLine } from "./report-error.ts";
 
@@ -15,13 +17,14 @@ export interface PipelineFile {
   readonly name: string;
   /** Absolute; what the file names is relative to it. */
   readonly folder: string;
+  /** Of a program, what it was compiled to. */
   readonly text: string;
   readonly plan: Plan;
   readonly schedules: readonly ScheduleDefinition[];
   readonly warnings: readonly Problem[];
 }
 
-/** Reads and compiles a pipeline file; throws with every problem, each with its position. */
+/** Reads and compiles a pipeline file, or the program that describes one; throws with every problem, each with its position. */
 export function readPipeline(file: string): PipelineFile {
   const result = checkPipeline(file);
   if (result.ok) return result.pipeline;
@@ -34,7 +37,19 @@ export type CheckedPipeline =
 
 /** The same, with problems as a value. Throws only where there is no such file. */
 export function checkPipeline(file: string): CheckedPipeline {
-  const text = readText(file);
+  const language = languageOf(file);
+  if (language === null) return checkText(file, readText(file));
+  readText(file);
+  const compiled = compileProgram(file, language);
+  if (!compiled.ok) return compiled;
+  const { text, places } = compiled;
+  const checked = checkText(file, text);
+  if (!checked.ok) return { ok: false, problems: checked.problems.map((problem) => places.inCode(problem)) };
+  const warnings = checked.pipeline.warnings.map((problem) => places.inCode(problem));
+  return { ok: true, pipeline: { ...checked.pipeline, warnings } };
+}
+
+function checkText(file: string, text: string): CheckedPipeline {
   const folder = dirname(resolve(file));
   const result = compilePipeline(text, { fileName: file, kindOf: (path) => kindOf(join(folder, path)) });
   if (!result.ok) return { ok: false, problems: result.problems };

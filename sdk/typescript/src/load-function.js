@@ -5,9 +5,9 @@ import { targetOf } from "./invocation.js";
 import { fromWorkingFolder } from "./resolve.js";
 import { StepError } from "./step-error.js";
 
-const ADVICE_FOR_SYNTAX =
+export const ADVICE_FOR_SYNTAX =
   "Node runs TypeScript by stripping types, so enums, namespaces, parameter properties and decorators need another form " +
-  "(see erasableSyntaxOnly of tsconfig.json), or compile the step to .js first";
+  "(see erasableSyntaxOnly of tsconfig.json), or compile it to .js first";
 
 /**
  * The function that the step names. A module is a file below the working folder, or else a package.

@@ -97,3 +97,18 @@ export interface NpyArray {
   /** As NumPy names it: `<f8`; `bool` for booleans, which are 0 and 1. */
   readonly dtype?: string;
 }
+
+export type {
+  ArtifactType,
+  Each,
+  ManyOutputs,
+  Matrix,
+  Output,
+  Param,
+  Pipeline,
+  PipelineOptions,
+  Step,
+  StepOptions,
+  StepSpec,
+} from "./pipeline.js";
+export { each, gather, matrix, param, pipeline, step } from "./pipeline.js";

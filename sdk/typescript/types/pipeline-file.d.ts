@@ -1,0 +1,301 @@
+// Written from src/pipeline/schema.ts by `npm run schema`: what a pipeline file may hold.
+
+export interface PipelineFile {
+  /** Name of the pipeline; its versions and runs count under it. */
+  readonly name: string;
+  /** What the pipeline does, for people. */
+  readonly description?: string;
+  /** Parameters of a run. The short form is the default value. */
+  readonly params?: { readonly [name: string]: string | number | boolean | {
+    /** Inferred from default if left out. */
+    readonly type?: "string" | "integer" | "number" | "boolean";
+    /** Value of runs that give none. */
+    readonly default?: string | number | boolean;
+    /** Whether a run must give a value; by default, when there is no default. */
+    readonly required?: boolean;
+    /** What it does, for people. */
+    readonly description?: string;
+    /** The only values allowed. */
+    readonly choices?: readonly (string | number | boolean)[];
+  } };
+  /** parallel: each step as soon as what it needs succeeded. serial: one after another, in file order. */
+  readonly mode?: "parallel" | "serial";
+  /** true: the first step that fails ends all others. Default: false. */
+  readonly fail_fast?: boolean;
+  /** Runs of higher priority are taken first: -100 to 100. Default: 0. */
+  readonly priority?: number;
+  /** Runs of this group, of whatever pipeline, are at work one at a time, or as many as limit says. */
+  readonly concurrency?: string | {
+    /** What the runs have in common; parameters may be put in, such as ${{ params.target }}. */
+    readonly group: string;
+    /** Runs at work at once. Default: 1. */
+    readonly limit?: number;
+    /** What happens when a run comes and no place is free. Default: queue. */
+    readonly policy?: "queue" | "cancel_older" | "refuse";
+  };
+  /** How long a run may take, from when a worker takes it. */
+  readonly timeout?: string;
+  /** How long a run may wait for a worker. */
+  readonly queueTimeout?: string;
+  /** Environment variables of every step. */
+  readonly env?: { readonly [name: string]: string | number | boolean };
+  /** Environment of the steps that name none. */
+  readonly environment?: string | {
+    /** Image that the generated Dockerfile starts from. */
+    readonly base?: string;
+    /** Ready image, used as it is. */
+    readonly image?: string;
+    /** Your own Dockerfile, inside the source folder. */
+    readonly dockerfile?: string;
+    /** Debian packages. With base only. */
+    readonly apt?: readonly string[];
+    /** Python packages, installed by pip. With base only. */
+    readonly python?: {
+      /** requirements.txt inside the source folder. */
+      readonly requirements?: string;
+      /** Packages by name, such as numpy>=2. */
+      readonly packages?: readonly string[];
+    };
+    /** Node packages, installed by npm. With base only. */
+    readonly node?: {
+      /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+      readonly lockfile?: string;
+      /** Packages by name, such as zod@4. */
+      readonly packages?: readonly string[];
+    };
+    /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
+    readonly source?: string;
+    /** Build context of your own Dockerfile; the source folder by default. */
+    readonly context?: string;
+    /** Build arguments of your own Dockerfile. */
+    readonly args?: { readonly [name: string]: string };
+    /** Variables in this environment. Templates are not replaced here. */
+    readonly env?: { readonly [name: string]: string | number | boolean };
+  };
+  /** Environments by name. */
+  readonly environments?: { readonly [name: string]: {
+    /** Image that the generated Dockerfile starts from. */
+    readonly base?: string;
+    /** Ready image, used as it is. */
+    readonly image?: string;
+    /** Your own Dockerfile, inside the source folder. */
+    readonly dockerfile?: string;
+    /** Debian packages. With base only. */
+    readonly apt?: readonly string[];
+    /** Python packages, installed by pip. With base only. */
+    readonly python?: {
+      /** requirements.txt inside the source folder. */
+      readonly requirements?: string;
+      /** Packages by name, such as numpy>=2. */
+      readonly packages?: readonly string[];
+    };
+    /** Node packages, installed by npm. With base only. */
+    readonly node?: {
+      /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+      readonly lockfile?: string;
+      /** Packages by name, such as zod@4. */
+      readonly packages?: readonly string[];
+    };
+    /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
+    readonly source?: string;
+    /** Build context of your own Dockerfile; the source folder by default. */
+    readonly context?: string;
+    /** Build arguments of your own Dockerfile. */
+    readonly args?: { readonly [name: string]: string };
+    /** Variables in this environment. Templates are not replaced here. */
+    readonly env?: { readonly [name: string]: string | number | boolean };
+  } };
+  /** How often, and for what, a step is tried again. A number is max. */
+  readonly retry?: number | {
+    /** Attempts after the first. Default: 3. */
+    readonly max?: number;
+    /** Pause before the first of them. Default: 1s. */
+    readonly delay?: string;
+    /** How the pause grows. exponential (default): doubles, of which a random part is waited. */
+    readonly backoff?: "exponential" | "linear" | "fixed";
+    /** Longest pause. Default: 60s. */
+    readonly maxDelay?: string;
+    /** Fault classes and codes that are tried again. Default: application, oom, timeout. */
+    readonly on?: readonly string[];
+    /** How far the memory limit is raised after the step ran out of it. Default: four times the limit. */
+    readonly maxMemory?: string;
+    /** Attempts after faults of the platform, which do not count for max. Default: 5. */
+    readonly infrastructure?: number;
+  };
+  /** How long versions of artifacts are kept: see docs/retention.md. */
+  readonly retention?: string | {
+    /** How long each version is kept: 12h, 14d, forever. Left out: only the last ones. */
+    readonly keep?: string;
+    /** The newest versions are kept whatever their age. */
+    readonly last?: number;
+  };
+  /** When to run it, by name: see docs/schedules-and-triggers.md. */
+  readonly schedules?: { readonly [name: string]: string | {
+    /** Minute, hour, day, month and weekday, such as "0 3 * * *"; or @daily. */
+    readonly cron: string;
+    /** Time zone of the expression. Default: UTC. */
+    readonly timezone?: string;
+    /** When it is due while its last run goes on. skip (default): not this time. queue: after it. cancel_older: instead of it. allow: beside it. */
+    readonly overlap?: "skip" | "queue" | "cancel_older" | "allow";
+    /** What was due while no server was up. none: nothing. last (default): the newest. all: each of them. */
+    readonly catchUp?: "none" | "last" | "all";
+    /** Parameters of its runs, over the defaults. */
+    readonly params?: { readonly [name: string]: string | number | boolean };
+    /** false: it is kept and never due. Default: true. */
+    readonly enabled?: boolean;
+  } };
+  /** Who may take the run. */
+  readonly worker?: {
+    /** Pool whose workers may take the run. Default: default. */
+    readonly pool?: string;
+    /** Labels that the worker must have, all of them. */
+    readonly labels?: readonly string[];
+    /** Backend to run on, such as docker or process. Default: the worker's own. */
+    readonly backend?: string;
+  };
+  /** The steps by name. */
+  readonly steps: { readonly [name: string]: {
+    /** Name of an environment, or an environment for this step alone. */
+    readonly environment?: string | {
+      /** Image that the generated Dockerfile starts from. */
+      readonly base?: string;
+      /** Ready image, used as it is. */
+      readonly image?: string;
+      /** Your own Dockerfile, inside the source folder. */
+      readonly dockerfile?: string;
+      /** Debian packages. With base only. */
+      readonly apt?: readonly string[];
+      /** Python packages, installed by pip. With base only. */
+      readonly python?: {
+        /** requirements.txt inside the source folder. */
+        readonly requirements?: string;
+        /** Packages by name, such as numpy>=2. */
+        readonly packages?: readonly string[];
+      };
+      /** Node packages, installed by npm. With base only. */
+      readonly node?: {
+        /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+        readonly lockfile?: string;
+        /** Packages by name, such as zod@4. */
+        readonly packages?: readonly string[];
+      };
+      /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
+      readonly source?: string;
+      /** Build context of your own Dockerfile; the source folder by default. */
+      readonly context?: string;
+      /** Build arguments of your own Dockerfile. */
+      readonly args?: { readonly [name: string]: string };
+      /** Variables in this environment. Templates are not replaced here. */
+      readonly env?: { readonly [name: string]: string | number | boolean };
+    };
+    /** Steps that must have succeeded before. */
+    readonly needs?: readonly string[];
+    /** Runs the step once for each combination of these values. */
+    readonly matrix?: { readonly [name: string]: readonly (string | number | boolean)[] };
+    /** Splits an output of a step before, and runs this step once for each part. */
+    readonly batch?: {
+      /** An output of a step: step.output */
+      readonly over: string;
+      /** What is counted: lines, CSV rows, items of a JSON array, files of a folder. Default: by the output. */
+      readonly format?: "auto" | "lines" | "csv" | "json" | "files";
+      /** Units per item. Default: 1. */
+      readonly size?: number;
+      /** Items that run at once. Default: as many as the worker has room for. */
+      readonly parallel?: number;
+    };
+    /** Condition in CEL: the step runs if it is true, else it is skipped. */
+    readonly when?: string | boolean;
+    /** on_failure: after the other steps, if the run has failed. finally: last, in any case. Default: main. */
+    readonly phase?: "main" | "on_failure" | "finally";
+    /** true: the run may succeed although this step fails. */
+    readonly allow_failure?: boolean;
+    /** true: one failure stops the other combinations and items of the step. false: they all go on. */
+    readonly fail_fast?: boolean;
+    /** Shell script, run by sh -e. */
+    readonly run?: string;
+    /** Program and arguments, without a shell. */
+    readonly command?: readonly (string | number | boolean)[];
+    /** Python function: inputs are its arguments, what it returns are the outputs. */
+    readonly python?: string;
+    /** TypeScript or JavaScript function: gets one object of inputs and parameters, returns the outputs. */
+    readonly typescript?: string;
+    /** More arguments of a function: values, and templates such as ${{ params.seed }}, which keep their type. */
+    readonly args?: { readonly [name: string]: string | number | boolean | readonly (string | number | boolean)[] };
+    /** Environment variables of this step. */
+    readonly env?: { readonly [name: string]: string | number | boolean };
+    /** Outputs of other steps, below /berth/in/<name>. */
+    readonly inputs?: { readonly [name: string]: string | {
+      /** An output of a step: step.output */
+      readonly from: string;
+      /** How the outputs of a batch or matrix step are joined, in item order. Default: folder. */
+      readonly gather?: "folder" | "lines" | "csv" | "json";
+      /** How a function gets it. Default: the type of the output. */
+      readonly type?: "file" | "folder" | "json" | "text" | "lines" | "bytes" | "csv" | "parquet" | "npy" | "npz" | "pickle" | `x-${string}`;
+    } };
+    /** Files and folders below /berth/out that are kept as artifacts. */
+    readonly outputs?: readonly string[] | { readonly [name: string]: string | {
+      /** Below /berth/out. Default: the name, with the ending of its type. */
+      readonly path?: string;
+      /** Default: by the ending of the path. */
+      readonly type?: "file" | "folder" | "json" | "text" | "lines" | "bytes" | "csv" | "parquet" | "npy" | "npz" | "pickle" | `x-${string}`;
+      /** Whether the step may succeed without it. */
+      readonly optional?: boolean;
+      /** always: kept after a failure too. */
+      readonly when?: "success" | "always";
+      /** How long versions of artifacts are kept: see docs/retention.md. */
+      readonly retention?: string | {
+        /** How long each version is kept: 12h, 14d, forever. Left out: only the last ones. */
+        readonly keep?: string;
+        /** The newest versions are kept whatever their age. */
+        readonly last?: number;
+      };
+      /** What it is served as. Default: by the ending of the path. */
+      readonly contentType?: string;
+      /** Tags of each version that the step makes. */
+      readonly tags?: { readonly [name: string]: string | number | boolean };
+    } };
+    /** What one attempt needs, and its limits. */
+    readonly resources?: {
+      /** Cores; 0.5 is half of one. */
+      readonly cpu?: number;
+      /** Such as 512MiB or 2GiB. */
+      readonly memory?: string;
+      /** Whole GPUs, which no other step gets meanwhile. Default: none. */
+      readonly gpu?: number;
+      /** Free disk that the worker must have when it takes the run: 20GiB. No limit. */
+      readonly disk?: string;
+      /** How long one attempt may run: 30s, 10m, 2h. */
+      readonly timeout?: string;
+      /** How long the step may wait for room on the worker once it could start. */
+      readonly queueTimeout?: string;
+      /** How long its image may take to be pulled or built. */
+      readonly imageTimeout?: string;
+    };
+    /** How often, and for what, a step is tried again. A number is max. */
+    readonly retry?: number | {
+      /** Attempts after the first. Default: 3. */
+      readonly max?: number;
+      /** Pause before the first of them. Default: 1s. */
+      readonly delay?: string;
+      /** How the pause grows. exponential (default): doubles, of which a random part is waited. */
+      readonly backoff?: "exponential" | "linear" | "fixed";
+      /** Longest pause. Default: 60s. */
+      readonly maxDelay?: string;
+      /** Fault classes and codes that are tried again. Default: application, oom, timeout. */
+      readonly on?: readonly string[];
+      /** How far the memory limit is raised after the step ran out of it. Default: four times the limit. */
+      readonly maxMemory?: string;
+      /** Attempts after faults of the platform, which do not count for max. Default: 5. */
+      readonly infrastructure?: number;
+    };
+    /** Whether a result that was made from the same before is taken instead of running the step. */
+    readonly cache?: boolean | {
+      /** One more thing that results have to agree in, such as a version: v2. */
+      readonly key?: string;
+      /** How old a result may be. Default: any age. */
+      readonly ttl?: string;
+    };
+    /** none: without any network. Default: run. */
+    readonly network?: "run" | "none";
+  } };
+}
