@@ -18,6 +18,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "unschedulable",
   "gone",
   "payload_too_large",
+  "quota_exceeded",
 ]);
 
 /** Prints why a command ended, and returns the exit code that belongs to it. */

@@ -21,6 +21,8 @@ export const ERROR_STATUS = {
   gone: 410,
   digest_mismatch: 422,
   payload_too_large: 413,
+  /** The project, or the pipeline, may not store that much; `details` say what it may and has. */
+  quota_exceeded: 413,
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   too_many_requests: 429,

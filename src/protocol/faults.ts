@@ -74,6 +74,11 @@ export const FAULTS = {
     class: "output",
     advice: "Write plain files and folders; links that leave the output are refused.",
   },
+  "quota-exceeded": {
+    class: "output",
+    blame: "platform",
+    advice: "Remove what is not needed, or have the quota of the project raised: berth store usage, berth store quota.",
+  },
   "input-invalid": { class: "configuration", advice: "Check that the input has the format that the step declares." },
   "spec-unsupported": { class: "configuration", advice: "Choose a backend that can do this, or drop the request." },
   "spec-invalid": { class: "configuration", advice: "Correct the pipeline file." },

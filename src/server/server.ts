@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
 import { ownSigner, type Signer, signerOf } from "./provenance/signer.ts";
 import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
+import { QuotaLedger } from "./scheduling/quota-ledger.ts";
 import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
 import type { Services } from "./services.ts";
 import { Database } from "./store/database.ts";
@@ -70,6 +71,7 @@ async function start(
     blobs: tieredBlobStore(database, objects),
     objects,
     uploads: new Uploads({ database, objects, log }),
+    quotas: new QuotaLedger(database),
     log,
     sealer,
     signer: await openSigner(config, home, database),

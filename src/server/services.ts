@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ObjectTiers } from "./objects/object-tiers.ts";
 import type { Signer } from "./provenance/signer.ts";
+import type { QuotaLedger } from "./scheduling/quota-ledger.ts";
 import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
@@ -15,6 +16,8 @@ export interface Services {
   readonly objects: ObjectTiers;
   /** Blobs that travel in several requests. */
   readonly uploads: Uploads;
+  /** Knows what was let in a moment ago; the database has the rest. */
+  readonly quotas: QuotaLedger;
   readonly wakeups: Wakeups;
   readonly log: Logger;
   readonly sealer: Sealer;

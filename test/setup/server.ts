@@ -9,6 +9,7 @@ import type { Role, Route } from "../../src/server/http/route.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
 import { createSigner, type Signer } from "../../src/server/provenance/signer.ts";
+import { QuotaLedger } from "../../src/server/scheduling/quota-ledger.ts";
 import { createSealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
@@ -86,7 +87,8 @@ export async function testServer(
     options.signer === undefined ? createSigner(generateKeyPairSync("ed25519").privateKey) : options.signer;
   if (signer !== null) await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });
   const facts = { installation, version: VERSION };
-  const services: Services = { database, wakeups, blobs, objects, uploads, log, sealer, signer, ...facts };
+  const quotas = new QuotaLedger(database);
+  const services: Services = { database, wakeups, blobs, objects, uploads, quotas, log, sealer, signer, ...facts };
   const app = await createApp(services, routesOf(services), {
     version: VERSION,
     ...(options.stop === undefined ? {} : { stop: options.stop }),

@@ -13,6 +13,7 @@ import { createRun } from "../../src/server/scheduling/create-run.ts";
 import { enforceDeadlines } from "../../src/server/scheduling/deadlines.ts";
 import { takeHeartbeat } from "../../src/server/scheduling/heartbeat.ts";
 import { giveAllPlaces } from "../../src/server/scheduling/places.ts";
+import { QuotaLedger } from "../../src/server/scheduling/quota-ledger.ts";
 import { reap } from "../../src/server/scheduling/reap.ts";
 import { recordEvents } from "../../src/server/scheduling/record-events.ts";
 import { recordMessages } from "../../src/server/scheduling/record-messages.ts";
@@ -55,6 +56,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     blobs,
     objects: NO_OBJECTS,
     uploads: new Uploads({ database, objects: NO_OBJECTS, log: SILENT }),
+    quotas: new QuotaLedger(database),
     wakeups,
     log: SILENT,
     sealer: createSealer(randomBytes(32)),

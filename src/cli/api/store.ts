@@ -7,6 +7,7 @@ import {
   type SettingsScope,
   VersionRetention,
 } from "../../protocol/retention.ts";
+import { CollectAnswer, Quotas, StoreUsage, type UsedQuota } from "../../protocol/usage.ts";
 import { allPages } from "./all-pages.ts";
 import { type ArtifactReference, artifactPath } from "./artifacts.ts";
 import type { ApiClient, RequestOptions } from "./client.ts";
@@ -64,4 +65,34 @@ export async function setRule(
 
 export async function unsetRule(api: ApiClient, reference: RuleReference): Promise<void> {
   await api.delete("/store/rules", z.undefined(), { query: { ...reference } });
+}
+
+export async function readUsage(
+  api: ApiClient,
+  query: { readonly pipeline: string | undefined; readonly days: number },
+): Promise<StoreUsage> {
+  return api.get("/store/usage", StoreUsage, { query });
+}
+
+export async function listQuotas(api: ApiClient): Promise<UsedQuota[]> {
+  return (await api.get("/store/quotas", Quotas)).items;
+}
+
+/** Returns all quotas of the project. */
+export async function setQuota(
+  api: ApiClient,
+  quota: Pick<UsedQuota, "pipeline" | "maxBytes" | "maxArtifactBytes">,
+): Promise<UsedQuota[]> {
+  return (await api.put("/store/quotas", quota, Quotas)).items;
+}
+
+export async function unsetQuota(api: ApiClient, pipeline: string | undefined): Promise<void> {
+  await api.delete("/store/quotas", z.undefined(), { query: { pipeline } });
+}
+
+export async function collectStore(
+  api: ApiClient,
+  request: { readonly dryRun: boolean; readonly graceMs?: number },
+): Promise<CollectAnswer> {
+  return api.post("/store/collect", request, CollectAnswer);
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EventsRequest, EventsResponse } from "../../protocol/agent-api.ts";
 import { idOf } from "../../protocol/ids.ts";
+import { admitOutputs, endingAtQuota } from "../scheduling/admit-outputs.ts";
 import { passPlacesOn } from "../scheduling/places.ts";
 import { recordEvents } from "../scheduling/record-events.ts";
 import type { ContractCache } from "../scheduling/step-contracts.ts";
@@ -16,15 +17,20 @@ export function agentEventsRoute(services: Services, contracts: ContractCache): 
     summary: "What happened in a run, in order; the end of an attempt commits its outputs",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), body: EventsRequest, response: EventsResponse },
-    errors: ["not_found", "stale_epoch", "sequence_gap", "missing_blobs", "conflict", "digest_mismatch"],
+    errors: [
+      "not_found",
+      "stale_epoch",
+      "sequence_gap",
+      "missing_blobs",
+      "conflict",
+      "digest_mismatch",
+      "quota_exceeded",
+    ],
     handler: async ({ params: { run }, body: { epoch, events }, principal, project }) => {
       const { worker } = workerOf(principal);
-      const { ackedSeq, cancel, ended } = await recordEvents(
-        services,
-        contracts,
-        { project, worker, run, epoch },
-        events,
-      );
+      const holder = { project, worker, run, epoch };
+      await endingAtQuota(services, holder, () => admitOutputs(services, holder, events));
+      const { ackedSeq, cancel, ended } = await recordEvents(services, contracts, holder, events);
       services.wakeups.notify(`run:${run}`);
       if (ended) await passPlacesOn(services, [run]);
       // The worker has a slot more; its own poll may be the one that waits.

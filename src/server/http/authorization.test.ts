@@ -34,6 +34,7 @@ import { openFolderStore } from "../objects/folder-store.ts";
 import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
+import { putQuota } from "../store/quotas.ts";
 import { insertRegistrationToken } from "../store/registration-tokens.ts";
 import { putRule } from "../store/retention-rules.ts";
 import { ROLES, type Role, type Route } from "./route.ts";
@@ -144,6 +145,9 @@ async function example(route: Route, world: World): Promise<Example> {
     "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
     "GET /artifacts/:pipeline/:step/:name/:version/provenance": { prepare: () => issueProvenance(world) },
     "POST /store/verify": { body: {} },
+    "PUT /store/quotas": { body: { pipeline: null, maxBytes: null, maxArtifactBytes: null } },
+    "DELETE /store/quotas": { prepare: () => ensureQuota(world) },
+    "POST /store/collect": { body: {} },
     "PUT /store/rules": { body: { scope: "project", rule: { keepMs: null, last: null } } },
     "DELETE /store/rules": { query: "scope=project", prepare: () => ensureRule(world) },
     "POST /agent/runs/:run/cache": { body: { epoch, lookups: [{ stepRun: "make", key: DIGEST, ttlMs: null }] } },
@@ -221,6 +225,11 @@ async function removeTriggers({ server }: World, name: string): Promise<void> {
 /** As if what was removed had not been. */
 async function returnContents({ server }: World): Promise<void> {
   await server.services.database.pool.query("UPDATE artifact_versions SET expired_at = NULL");
+}
+
+async function ensureQuota({ server, other }: World): Promise<void> {
+  const quota = { pipeline: null, maxBytes: null, maxArtifactBytes: null };
+  for (const project of [server.project, other]) await putQuota(server.services.database.pool, project, quota, "test");
 }
 
 async function ensureRule({ server, other }: World): Promise<void> {

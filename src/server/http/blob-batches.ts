@@ -11,6 +11,7 @@ import {
   ReadBlobsRequest,
 } from "../../protocol/blob-batch.ts";
 import { idOf } from "../../protocol/ids.ts";
+import { endingAtQuota } from "../scheduling/admit-outputs.ts";
 import type { Services } from "../services.ts";
 import { requireLease } from "../store/leases.ts";
 import { workerOf } from "./callers.ts";
@@ -19,7 +20,8 @@ import { defineRoute, type Route } from "./route.ts";
 const OfRun = z.object({ run: idOf("run") });
 
 /** Many small blobs at once, for the holder of a run: a folder of many files is a request per thousand of them. */
-export function blobBatchRoutes({ blobs, database }: Services): Route[] {
+export function blobBatchRoutes(services: Services): Route[] {
+  const { blobs, database, quotas } = services;
   const agent = { kind: "agent", boot: "current" } as const;
   return [
     defineRoute({
@@ -34,10 +36,13 @@ export function blobBatchRoutes({ blobs, database }: Services): Route[] {
         response: BlobBatchStored,
       },
       rawBody: { contentType: BLOB_BATCH_CONTENT_TYPE, maxBytes: BLOB_BATCH_MAX_BYTES + BLOB_BATCH_LINE_MAX_BYTES },
-      errors: ["not_found", "stale_epoch", "digest_mismatch", "storage_full", "invalid_body"],
+      errors: ["not_found", "stale_epoch", "digest_mismatch", "quota_exceeded", "storage_full", "invalid_body"],
       handler: async ({ params: { run }, query: { epoch }, principal, project, request }) => {
-        await requireLease(database.pool, { project, worker: workerOf(principal).worker, run, epoch });
+        const holder = { project, worker: workerOf(principal).worker, run, epoch };
+        await requireLease(database.pool, holder);
         const batch = decodeBlobBatch(await buffer(request.body as Readable));
+        const blobBytes = batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
+        await endingAtQuota(services, holder, () => quotas.admit({ project, blobBytes }));
         await blobs.putSmall(project, batch);
         return { stored: batch.length };
       },

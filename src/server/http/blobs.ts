@@ -5,6 +5,7 @@ import { BlobStored, MissingBlobsRequest, MissingBlobsResponse } from "../../pro
 import { BerthError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { Digest } from "../../protocol/names.ts";
+import { endingAtQuota } from "../scheduling/admit-outputs.ts";
 import type { Services } from "../services.ts";
 import { findBlob } from "../store/blob-rows.ts";
 import { requireLease } from "../store/leases.ts";
@@ -20,7 +21,8 @@ const OfRunBlob = OfRun.extend({ digest: Digest });
 const Epoch = z.object({ epoch: z.coerce.number().int().min(1) });
 
 /** Bytes in and out: for agents as long as they hold the run, for people the way in of sources. */
-export function blobRoutes({ blobs, database }: Services): Route[] {
+export function blobRoutes(services: Services): Route[] {
+  const { blobs, database, quotas } = services;
   const agent = { kind: "agent", boot: "current" } as const;
   const held = async (
     context: { principal: Parameters<typeof workerOf>[0]; project: string },
@@ -55,10 +57,12 @@ export function blobRoutes({ blobs, database }: Services): Route[] {
       tag: "agent",
       schemas: { params: OfRunBlob, query: Epoch, response: BlobStored },
       rawBody: UPLOAD,
-      errors: ["not_found", "stale_epoch", "digest_mismatch", "storage_full"],
+      errors: ["not_found", "stale_epoch", "digest_mismatch", "quota_exceeded", "storage_full"],
       handler: async (context) => {
-        await held(context, context.params.run, context.query.epoch);
-        return await store(context);
+        const { params, query, principal, project } = context;
+        await held(context, params.run, query.epoch);
+        const holder = { project, worker: workerOf(principal).worker, run: params.run, epoch: query.epoch };
+        return await endingAtQuota(services, holder, () => store(context));
       },
     }),
     defineRoute({
@@ -103,7 +107,7 @@ export function blobRoutes({ blobs, database }: Services): Route[] {
       tag: "blobs",
       schemas: { params: z.object({ digest: Digest }), response: BlobStored },
       rawBody: UPLOAD,
-      errors: ["digest_mismatch", "storage_full"],
+      errors: ["digest_mismatch", "quota_exceeded", "storage_full"],
       handler: async (context) => await store(context),
     }),
   ];
@@ -111,6 +115,7 @@ export function blobRoutes({ blobs, database }: Services): Route[] {
   async function store(context: BlobContext) {
     const { project, params, request } = context;
     const size = announcedSize(request);
+    await quotas.admit({ project, blobBytes: size });
     await blobs.put(project, params.digest, size, (request.body as Readable | undefined) ?? Readable.from([]));
     return { digest: params.digest, size };
   }

@@ -19,6 +19,7 @@ import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { storeRulesRoutes } from "./store-rules.ts";
+import { storeUsageRoutes } from "./store-usage.ts";
 import { storeVerifyRoutes } from "./store-verify.ts";
 import { triggerRoutes } from "./triggers.ts";
 
@@ -35,6 +36,7 @@ export function runRoutes(services: Services): Route[] {
     ...storeRulesRoutes(services),
     ...provenanceRoutes(services),
     ...storeVerifyRoutes(services),
+    ...storeUsageRoutes(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),

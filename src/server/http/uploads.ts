@@ -14,6 +14,7 @@ import {
   UploadOffset,
   UploadState,
 } from "../../protocol/transfers.ts";
+import { endingAtQuota } from "../scheduling/admit-outputs.ts";
 import type { Services } from "../services.ts";
 import { requireLease } from "../store/leases.ts";
 import type { Sender } from "../store/upload-rows.ts";
@@ -33,11 +34,14 @@ const PEOPLE = { access: { kind: "role", role: "developer" }, tag: "blobs" } as 
 const LEASE = ["not_found", "stale_epoch"] as const;
 
 /** Blobs that travel in several requests: of agents as long as they hold the run, of people for sources. */
-export function uploadRoutes(services: Pick<Services, "database" | "uploads">): Route[] {
+type Parts = Pick<Services, "database" | "uploads" | "quotas" | "wakeups" | "log">;
+
+export function uploadRoutes(services: Parts): Route[] {
   return [...agentRoutes(services), ...peopleRoutes(services)];
 }
 
-function agentRoutes({ database, uploads }: Pick<Services, "database" | "uploads">): Route[] {
+function agentRoutes(services: Parts): Route[] {
+  const { database, uploads, quotas } = services;
   const held = async ({ project, principal }: Caller, run: string, epoch: number): Promise<Sender> => {
     const { worker } = workerOf(principal);
     await requireLease(database.pool, { project, worker, run, epoch });
@@ -50,9 +54,14 @@ function agentRoutes({ database, uploads }: Pick<Services, "database" | "uploads
       path: "/agent/runs/:run/uploads",
       summary: "Begin the upload of a blob, or go on with an unfinished one",
       schemas: { params: OfRun, body: BeginUpload.extend(InBody.shape), response: UploadState },
-      errors: [...LEASE, "payload_too_large", "storage_full"],
-      handler: async (context) =>
-        await uploads.begin(await held(context, context.params.run, context.body.epoch), context.body),
+      errors: [...LEASE, "payload_too_large", "quota_exceeded", "storage_full"],
+      handler: async (context) => {
+        const { body, project, params } = context;
+        const sender = await held(context, params.run, body.epoch);
+        const holder = { project, worker: sender.owner, run: params.run, epoch: body.epoch };
+        await endingAtQuota(services, holder, () => quotas.admit({ project, blobBytes: body.size }));
+        return await uploads.begin(sender, body);
+      },
     }),
     defineRoute({
       ...AGENT,
@@ -133,7 +142,7 @@ function agentRoutes({ database, uploads }: Pick<Services, "database" | "uploads
 }
 
 /** People send through the server: the store need not be reachable from where they sit. */
-function peopleRoutes({ uploads }: Pick<Services, "uploads">): Route[] {
+function peopleRoutes({ uploads, quotas }: Pick<Services, "uploads" | "quotas">): Route[] {
   return [
     defineRoute({
       ...PEOPLE,
@@ -141,8 +150,11 @@ function peopleRoutes({ uploads }: Pick<Services, "uploads">): Route[] {
       path: "/uploads",
       summary: "Begin the upload of a blob through the server, or go on with an unfinished one",
       schemas: { body: BeginUpload.omit({ via: true }), response: UploadState },
-      errors: ["payload_too_large", "storage_full"],
-      handler: async (context) => await uploads.begin(senderOf(context), { ...context.body, via: "server" }),
+      errors: ["payload_too_large", "quota_exceeded", "storage_full"],
+      handler: async (context) => {
+        await quotas.admit({ project: context.project, blobBytes: context.body.size });
+        return await uploads.begin(senderOf(context), { ...context.body, via: "server" });
+      },
     }),
     defineRoute({
       ...PEOPLE,

@@ -3,6 +3,7 @@ import type { Services } from "../services.ts";
 import type { Database } from "../store/database.ts";
 import { isSweepDue, noteSweep } from "../store/sweeps.ts";
 import { BLOB_GRACE_MS, collect } from "./collect.ts";
+import { sampleUsage } from "./sample-usage.ts";
 import { NAMELESS_AFTER_MS, sweepObjects } from "./sweep-objects.ts";
 
 /** How late a version may go. */
@@ -44,6 +45,7 @@ async function pass(services: Parts, signal: AbortSignal): Promise<void> {
   const { database, log } = services;
   const { done: _, ...collected } = await collect(services, { project: null, graceMs: BLOB_GRACE_MS, rest: 1, signal });
   if (collected.expired > 0 || collected.blobs > 0) log.info(collected, "removed what has expired, and unused blobs");
+  if (!signal.aborted) await sampleUsage(database);
   if (signal.aborted || !(await isSweepDue(database.pool, SWEEP_INTERVAL_MS))) return;
   const options = { project: null, olderThanMs: NAMELESS_AFTER_MS, dryRun: false, signal };
   const swept = await sweepObjects(services, options);

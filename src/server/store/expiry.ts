@@ -36,10 +36,9 @@ export interface Verdict extends RuleInForce {
   readonly verdict: "expired" | "late" | "kept" | "needed";
 }
 
-/** What becomes of versions that are due, by the rules as they are now. A statement of its own, after that of the locks. */
-export async function judgeVersions(client: Queryable, ids: readonly number[]): Promise<Verdict[]> {
-  const { rows } = await client.query<Verdict>(
-    `WITH ruled AS (
+/** One row for each of these versions with what becomes of it; `ids` is an SQL condition on `v`. */
+function verdictsOf(condition: string): string {
+  return `WITH ruled AS (
        SELECT v.*, a.step AS a_step, rule.keep_ms,
               CASE WHEN v.kept_until IS NULL THEN rule.last END AS last,
               CASE WHEN v.kept_until IS NULL THEN rule.scope ELSE 'version' END AS scope,
@@ -47,7 +46,7 @@ export async function judgeVersions(client: Queryable, ids: readonly number[]): 
               COALESCE(v.kept_until, ${expiryBy("rule", "v.created_at")}) AS ends_at
        FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
          CROSS JOIN LATERAL ${ruleInForce(RULE_OF_VERSION)} AS rule
-       WHERE v.id = ANY ($1)),
+       WHERE ${condition}),
      newest AS (
        SELECT a.id, l.last, ${oldestKept("l.last")} AS oldest
        FROM (SELECT DISTINCT artifact_id, last FROM ruled WHERE last IS NOT NULL) AS l JOIN artifacts a ON a.id = l.artifact_id)
@@ -56,10 +55,27 @@ export async function judgeVersions(client: Queryable, ids: readonly number[]): 
        CASE WHEN v.ends_at IS NULL OR v.ends_at > now() THEN 'late'
             WHEN v.last IS NOT NULL AND v.version >= COALESCE(newest.oldest, 0) THEN 'kept'
             WHEN ${IS_NEEDED} THEN 'needed' ELSE 'expired' END AS verdict
-     FROM ruled v LEFT JOIN newest ON newest.id = v.artifact_id AND newest.last = v.last`,
-    [ids],
-  );
+     FROM ruled v LEFT JOIN newest ON newest.id = v.artifact_id AND newest.last = v.last`;
+}
+
+/** What becomes of versions that are due, by the rules as they are now. A statement of its own, after that of the locks. */
+export async function judgeVersions(client: Queryable, ids: readonly number[]): Promise<Verdict[]> {
+  const { rows } = await client.query<Verdict>(verdictsOf("v.id = ANY ($1)"), [ids]);
   return rows;
+}
+
+/** How many versions of a project would go now, and what they refer to. */
+export async function countDue(
+  db: Queryable,
+  project: string,
+): Promise<{ readonly versions: number; readonly bytes: number }> {
+  const due = "v.project_id = $1 AND v.expired_at IS NULL AND v.pinned_at IS NULL AND v.expires_at <= now()";
+  const { rows } = await db.query<{ versions: number; bytes: number }>(
+    `SELECT count(*)::int AS versions, COALESCE(sum(v.size), 0)::float8 AS bytes
+     FROM (${verdictsOf(due)}) AS verdicts JOIN artifact_versions v ON v.id = verdicts.id WHERE verdicts.verdict = 'expired'`,
+    [project],
+  );
+  return rows[0]!;
 }
 
 /** Gives versions the time that their rule gives them by now. */

@@ -154,6 +154,11 @@ export async function stepNamesOf(db: Queryable, pipelineId: string): Promise<st
   return rows.map(({ name }) => name);
 }
 
+export async function pipelineNameOf(db: Queryable, id: string): Promise<string> {
+  const { rows } = await db.query<{ name: string }>("SELECT name FROM pipelines WHERE id = $1", [id]);
+  return rows[0]!.name;
+}
+
 export async function pipelineIdOf(db: Queryable, project: string, name: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string }>("SELECT id FROM pipelines WHERE project_id = $1 AND name = $2", [
     project,
