@@ -1,8 +1,9 @@
 import { newId } from "../protocol/ids.ts";
+import type { MetricSummary } from "../protocol/messages.ts";
 import type { ArtifactVersion, CreateRunInput, Run, RunDetail, StepRun } from "../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../protocol/states.ts";
 import { listArtifactsOfRun } from "./api/artifacts.ts";
-import { cancelRun, createRun, getRun, listStepRuns } from "./api/runs.ts";
+import { cancelRun, createRun, getRun, listMetrics, listStepRuns } from "./api/runs.ts";
 import type { CliContext } from "./context.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { failureTail } from "./follow/failure-tail.ts";
@@ -83,8 +84,7 @@ export async function runToEnd(
   }
   notice = console.note;
   const ended = await readEnd(connection, run);
-  if (options.json)
-    console.out(JSON.stringify({ run: ended.run, steps: ended.steps, artifacts: ended.artifacts }, null, 2));
+  if (options.json) console.out(JSON.stringify(ended, null, 2));
   else await printEnd(context, connection, ended, options);
   return exitCodeOf(ended.run, interrupted);
 }
@@ -117,26 +117,28 @@ interface End {
   readonly run: RunDetail;
   readonly steps: readonly StepRun[];
   readonly artifacts: readonly ArtifactVersion[];
+  readonly metrics: readonly MetricSummary[];
 }
 
 async function readEnd(connection: Connection, { id }: Run): Promise<End> {
   const { api } = connection;
   return persistently(connection, async () => {
-    const [run, steps, artifacts] = await Promise.all([
+    const [run, steps, artifacts, metrics] = await Promise.all([
       getRun(api, id),
       listStepRuns(api, id),
       listArtifactsOfRun(api, id),
+      listMetrics(api, id),
     ]);
-    return { run, steps, artifacts };
+    return { run, steps, artifacts, metrics };
   });
 }
 
 async function printEnd({ console }: CliContext, connection: Connection, end: End, options: RunOptions): Promise<void> {
-  const { run, artifacts } = end;
+  const { run, artifacts, metrics } = end;
   // What the server has is the truth; the view that was followed only told it as it came.
   const view = createRunView(run.state, end.steps);
   const style = console.style;
-  for (const line of renderSummary({ run, view, artifacts }, style)) console.out(line);
+  for (const line of renderSummary({ run, view, artifacts, metrics }, style)) console.out(line);
   const logsWereShown = !options.quiet && !console.isTerminal;
   if (run.state === "failed" && !logsWereShown) {
     for (const line of await failureTail(connection.api, run.id, end.steps, style)) console.out(line);

@@ -1,8 +1,10 @@
 import { RunEvent } from "../../protocol/events.ts";
+import { LiveMessage, MetricSummary } from "../../protocol/messages.ts";
 import { OpenLineageEvent } from "../../protocol/openlineage.ts";
 import {
   type CreateRunInput,
   LogLine,
+  PAGE_LIMIT_MAX,
   pageOf,
   RestartedRun,
   type RestartRunRequest,
@@ -63,16 +65,25 @@ export function listStepRuns(api: ApiClient, run: string, filter: { readonly ste
   return allPages((query) => api.get(`${runPath(run)}/steps`, StepRunPage, { query: { ...query, ...filter } }));
 }
 
-/** A run's events after `after`, as they come, until the server ends the stream. */
+/** A run's events after `after`, as they come, and what its steps say meanwhile, until the server ends the stream. */
 export async function* streamEvents(
   api: ApiClient,
   run: string,
   after: number,
   signal: AbortSignal,
-): AsyncGenerator<RunEvent> {
+): AsyncGenerator<RunEvent | LiveMessage> {
   const headers = { accept: "text/event-stream", "last-event-id": String(after) };
   const response = await api.stream(`${runPath(run)}/events`, { headers, signal });
-  for await (const { data } of parseEventStream(streamBody(response, signal))) yield RunEvent.parse(JSON.parse(data));
+  for await (const { event, data } of parseEventStream(streamBody(response, signal))) {
+    const isLive = event === "attempt.progress" || event === "attempt.metric";
+    yield (isLive ? LiveMessage : RunEvent).parse(JSON.parse(data));
+  }
+}
+
+/** The last value of each metric of a run, by step run and attempt; at most one page of them. */
+export async function listMetrics(api: ApiClient, run: string): Promise<MetricSummary[]> {
+  const query = { limit: PAGE_LIMIT_MAX };
+  return (await api.get(`${runPath(run)}/metrics/summary`, pageOf(MetricSummary), { query })).items;
 }
 
 export interface LogQuery {

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { RunDetail, StepRun } from "../../protocol/resources.ts";
 import { listArtifactsOfRun } from "../api/artifacts.ts";
-import { getRun, listStepRuns } from "../api/runs.ts";
+import { getRun, listMetrics, listStepRuns } from "../api/runs.ts";
 import type { CliContext } from "../context.ts";
 import { lookFurther } from "../follow/look-further.ts";
+import { progressText } from "../follow/progress-table.ts";
 import { createRunView } from "../follow/run-view.ts";
 import { renderSummary, runName } from "../follow/summary.ts";
 import { connect } from "../platform/connection.ts";
@@ -27,14 +28,19 @@ async function showRun(context: CliContext, reference: string, options: Options)
   const { console } = context;
   const { api } = await connect(context, options);
   const run = await getRun(api, reference);
-  const [steps, artifacts] = await Promise.all([listStepRuns(api, run.id), listArtifactsOfRun(api, run.id)]);
-  if (options.json) return console.out(JSON.stringify({ run, steps, artifacts }, null, 2));
+  const [steps, artifacts, metrics] = await Promise.all([
+    listStepRuns(api, run.id),
+    listArtifactsOfRun(api, run.id),
+    listMetrics(api, run.id),
+  ]);
+  if (options.json) return console.out(JSON.stringify({ run, steps, artifacts, metrics }, null, 2));
   const view = createRunView(run.state, steps);
-  const lines = renderSummary({ run, view, artifacts }, console.style);
+  const lines = renderSummary({ run, view, artifacts, metrics }, console.style);
   for (const line of [
     ...lines,
     startedLine(run),
     "",
+    ...progressLines(steps),
     ...attemptLines(steps),
     ...waitingLines(run),
     ...lookFurther(runName(run), view, artifacts, console.style),
@@ -49,6 +55,15 @@ function startedLine({ startedBy, createdAt }: RunDetail): string {
   }
   const how = startedBy.dueAt === null ? `at once, for ${plainText(startedBy.by ?? "")}` : `due at ${startedBy.dueAt}`;
   return `  started by schedule ${plainText(startedBy.name)}, ${how}`;
+}
+
+/** How far the steps are that run now, by their own account. */
+function progressLines(steps: readonly StepRun[]): string[] {
+  const running = steps.flatMap(({ key, state, attempts }) => {
+    const progress = attempts.at(-1)?.progress ?? null;
+    return state !== "running" || progress === null ? [] : [`  ${plainText(key)} is at ${progressText(progress)}`];
+  });
+  return running.length === 0 ? [] : [...running.slice(0, RETRIED_SHOWN_MAX), ""];
 }
 
 /** Step runs of which an attempt went wrong that is not told by their own end, with how each attempt ended. */

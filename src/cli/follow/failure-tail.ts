@@ -1,9 +1,10 @@
+import { LogLines } from "../../protocol/log-lines.ts";
 import type { StepRun } from "../../protocol/resources.ts";
 import type { ApiClient } from "../api/client.ts";
 import { streamLogs } from "../api/runs.ts";
 import { plainText } from "../terminal/plain-text.ts";
 import type { Style } from "../terminal/style.ts";
-import { LogLines } from "./log-lines.ts";
+import { logText } from "./log-text.ts";
 
 const LINES_MAX = 15;
 
@@ -26,7 +27,7 @@ export async function failureTail(
   if (tail.length === 0) return [];
   return [
     style.dim(`Last lines of ${plainText(failed.key)}:`),
-    ...tail.slice(-LINES_MAX).map((line) => `  ${plainText(line)}`),
+    ...tail.slice(-LINES_MAX).flatMap((line) => logText(line, { style, clean: true }).map((text) => `  ${text}`)),
     "",
   ];
 }

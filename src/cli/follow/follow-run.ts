@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunEvent } from "../../protocol/events.ts";
+import { LogLines } from "../../protocol/log-lines.ts";
+import type { LiveMessage } from "../../protocol/messages.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import { getRun, streamEvents, streamLogs } from "../api/runs.ts";
 import { CliError } from "../cli-error.ts";
 import { type Connection, isConnectionLoss, persistently } from "../platform/connection.ts";
-import { LogLines } from "./log-lines.ts";
 import type { Progress } from "./progress.ts";
-import { applyEvent, type RunView } from "./run-view.ts";
+import { applyEvent, applyMessage, type RunView } from "./run-view.ts";
 
 /** A run that is not taken for this long gets an explanation why. */
 const EXPLAIN_WAIT_MS = 5_000;
@@ -41,8 +42,13 @@ export async function followRun(options: FollowOptions): Promise<void> {
   waiting.catch(() => {});
   try {
     for await (const event of eventsToEnd(options)) {
-      applyEvent(options.view, event);
-      options.progress.event(event, options.view);
+      if ("type" in event) {
+        options.progress.said(event);
+        applyMessage(options.view, event);
+      } else {
+        applyEvent(options.view, event);
+        options.progress.event(event, options.view);
+      }
     }
     await Promise.race([logs, sleep(LOG_TAIL_MS, undefined, { ref: false })]);
   } finally {
@@ -50,13 +56,17 @@ export async function followRun(options: FollowOptions): Promise<void> {
   }
 }
 
-/** Every event of the run exactly once and in order, ending with `run.finished`. */
-async function* eventsToEnd({ connection, run, view }: FollowOptions): AsyncGenerator<RunEvent> {
+/** Every event of the run exactly once and in order, ending with `run.finished`; between them, what steps say. */
+async function* eventsToEnd({ connection, run, view }: FollowOptions): AsyncGenerator<RunEvent | LiveMessage> {
   let last = view.seq;
   for (let losses = 0; losses < RECONNECTIONS_MAX; losses++) {
     const attempt = new AbortController();
     try {
       for await (const event of streamEvents(connection.api, run, last, attempt.signal)) {
+        if ("type" in event) {
+          yield event;
+          continue;
+        }
         if (event.seq <= last) continue;
         last = event.seq;
         losses = 0;

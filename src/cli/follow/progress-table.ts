@@ -1,3 +1,4 @@
+import type { Progress } from "../../protocol/messages.ts";
 import { matrixKey } from "../../protocol/names.ts";
 import type { StepState } from "../../protocol/states.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
@@ -53,9 +54,10 @@ function interest(state: StepState): number {
 function renderRow(row: Row, nameColumns: number, { nowMs, style, columns }: ProgressOptions): string {
   const name = clip(labelOf(row), nameColumns).padEnd(nameColumns);
   const mark = markOf(row.state, nowMs, style);
-  const figures = [batchText(row, style, columns), durationText(row, nowMs), noteText(row)].filter(
-    (text) => text !== "",
-  );
+  const figures = [
+    row.batch === null ? saidText(row, style, columns) : batchText(row.batch, style, columns),
+    ...[durationText(row, nowMs), noteText(row), messageText(row, style)],
+  ].filter((text) => text !== "");
   const text = row.state === "pending" ? style.dim(name) : name;
   return `${mark} ${text}  ${figures.join("  ")}`.trimEnd();
 }
@@ -77,15 +79,34 @@ export function markOf(state: StepState, nowMs: number, style: Style): string {
   }
 }
 
-function batchText(row: Row, style: Style, columns: number): string {
-  if (row.batch === null) return "";
-  const { items, ended, running } = row.batch;
+/** How far a running step is by its own account, where it says so in numbers. */
+function saidText({ progress }: Row, style: Style, columns: number): string {
+  if (progress === null || progress.done === null) return "";
+  const { done, total } = progress;
+  return total === null ? String(done) : `${barOf(total === 0 ? 1 : done / total, style, columns)}${done}/${total}`;
+}
+
+function messageText({ progress }: Row, style: Style): string {
+  return progress === null || progress.message === null ? "" : style.dim(plainText(progress.message));
+}
+
+/** `3/10 epoch 3` */
+export function progressText({ done, total, message }: Progress): string {
+  const share = done === null ? "" : total === null ? String(done) : `${done}/${total}`;
+  return [share, message === null ? "" : plainText(message)].filter((text) => text !== "").join(" ");
+}
+
+function barOf(share: number, style: Style, columns: number): string {
+  if (columns < NAME_COLUMNS_MIN + FIGURES_COLUMNS) return "";
+  // What a step says of itself may be anything.
+  const filled = Math.floor(Math.min(1, Math.max(0, share)) * BAR_CELLS);
+  return `${"█".repeat(filled)}${style.dim("░".repeat(BAR_CELLS - filled))} `;
+}
+
+function batchText(batch: NonNullable<Row["batch"]>, style: Style, columns: number): string {
+  const { items, ended, running } = batch;
   const failed = [...ended.values()].filter((state) => state === "failed").length;
-  const filled = items === 0 ? BAR_CELLS : Math.floor((ended.size / items) * BAR_CELLS);
-  const bar =
-    columns < NAME_COLUMNS_MIN + FIGURES_COLUMNS
-      ? ""
-      : `${"█".repeat(filled)}${style.dim("░".repeat(BAR_CELLS - filled))} `;
+  const bar = barOf(items === 0 ? 1 : ended.size / items, style, columns);
   const extra = [running.size > 0 ? `${running.size} running` : "", failed > 0 ? style.red(`${failed} failed`) : ""];
   return [`${bar}${ended.size}/${items}`, ...extra.filter((text) => text !== "")].join(" ");
 }

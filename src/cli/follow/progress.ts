@@ -1,11 +1,14 @@
 import type { RunEvent } from "../../protocol/events.ts";
+import type { TextLine } from "../../protocol/log-lines.ts";
+import type { LiveMessage } from "../../protocol/messages.ts";
 import type { Console } from "../terminal/console.ts";
 import { plainText } from "../terminal/plain-text.ts";
+import { createStyle } from "../terminal/style.ts";
 import { clip } from "../terminal/table.ts";
 import { eventLine } from "./event-line.ts";
 import { LiveRegion } from "./live-region.ts";
-import type { TextLine } from "./log-lines.ts";
-import { renderProgress } from "./progress-table.ts";
+import { logText } from "./log-text.ts";
+import { progressText, renderProgress } from "./progress-table.ts";
 import type { RunView } from "./run-view.ts";
 
 /** Shows a run while it goes on. */
@@ -13,23 +16,48 @@ export interface Progress extends Disposable {
   /** `view` is the run after the event. */
   event(event: RunEvent, view: RunView): void;
   log(line: TextLine): void;
+  /** What a step says while it runs. */
+  said(message: LiveMessage): void;
   /** Something about the work that is no event, such as why a run waits. */
   notice(text: string): void;
 }
 
 /** Nothing but the end matters, and what keeps it from coming. */
 export function quietProgress(note: (line: string) => void): Progress {
-  return { event: () => {}, log: () => {}, notice: (text) => note(plainText(text)), [Symbol.dispose]: () => {} };
+  return {
+    event: () => {},
+    log: () => {},
+    said: () => {},
+    notice: (text) => note(plainText(text)),
+    [Symbol.dispose]: () => {},
+  };
 }
 
+/** Lines of a file that say how far a step is, of which a day's work makes thousands, are this far apart. */
+const SAID_INTERVAL_MS = 10_000;
+const PLAIN = createStyle(false);
+
 /** One line per change, and logs as `step | line`: for files and pipes. */
-export function plainProgress(write: (line: string) => void): Progress {
+export function plainProgress(
+  write: (line: string) => void,
+  now: () => number = performance.now.bind(performance),
+): Progress {
+  const saidAtMs = new Map<string, number>();
   return {
     event(event, view) {
       const line = eventLine(event, view);
       if (line !== null) write(line);
     },
-    log: (line) => write(`${plainText(line.stepRun)} | ${plainText(line.text)}`),
+    log({ stepRun, text }) {
+      for (const line of logText(text, { style: PLAIN, clean: true })) write(`${plainText(stepRun)} | ${line}`);
+    },
+    said(message) {
+      if (message.type !== "attempt.progress") return;
+      const { stepRun, progress } = message;
+      if (now() < (saidAtMs.get(stepRun) ?? Number.NEGATIVE_INFINITY) + SAID_INTERVAL_MS) return;
+      saidAtMs.set(stepRun, now());
+      write(`${plainText(stepRun)} ${progressText(progress)}`);
+    },
     notice: (text) => write(plainText(text)),
     [Symbol.dispose]: () => {},
   };
@@ -54,9 +82,11 @@ export function liveProgress(console: Console, view: RunView): Progress {
     event(event) {
       if (event.body.type === "run.leased") footer = "";
     },
-    log: (line) => {
-      if (line.text.trim() !== "") footer = `${plainText(line.stepRun)} | ${plainText(line.text)}`;
+    log({ stepRun, text }) {
+      const [line] = logText(text, { style: PLAIN, clean: true });
+      if (text.trim() !== "") footer = `${plainText(stepRun)} | ${line}`;
     },
+    said: () => {},
     notice: (text) => {
       footer = plainText(text);
     },

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEventBody, RunEvent, ServerEventBody } from "../../protocol/events.ts";
 import { fault } from "../../protocol/faults.ts";
+import type { LiveMessage } from "../../protocol/messages.ts";
 import { createStyle } from "../terminal/style.ts";
 import { eventLine } from "./event-line.ts";
+import { plainProgress } from "./progress.ts";
 import { renderProgress } from "./progress-table.ts";
-import { applyEvent, createRunView, type RunView, type StepRunSeed } from "./run-view.ts";
+import { applyEvent, applyMessage, createRunView, type RunView, type StepRunSeed } from "./run-view.ts";
 
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
@@ -165,4 +167,37 @@ test("each change is one plain line", () => {
     "fetch failed (0.4 s): The command exited with 3.",
     "use skipped: fetch failed.",
   ]);
+});
+
+function said(stepRun: string, done: number | null, message: string | null = null, attempt = 1): LiveMessage {
+  const progress = { done, total: 10, message, at: "2026-01-01T00:00:00Z" };
+  return { type: "attempt.progress", stepRun, attempt, progress };
+}
+
+test("a running step shows how far it is by its own account, until it ends or is tried again", () => {
+  const { view, happen } = story(seed("train"), seed("other"));
+  happen(started("train"));
+  applyMessage(view, said("train", 3, "epoch\u001b[2J 3"));
+  applyMessage(view, said("nobody", 3));
+  assert.match(render(view)[0]!, /train +██████░{14} 3\/10 +.* epoch 3$/);
+  applyMessage(view, said("train", 400));
+  assert.match(render(view)[0]!, /█{20} 400\/10/);
+  applyMessage(view, said("train", -5, null, 0));
+  assert.match(render(view)[0]!, /400\/10/, "an earlier attempt says nothing any more");
+  happen(finished("train", "succeeded"));
+  applyMessage(view, said("train", 9));
+  assert.doesNotMatch(render(view)[0]!, /10/);
+});
+
+test("in a file, how far a step is stands in a line now and then, and structured logs are readable", () => {
+  const lines: string[] = [];
+  let nowMs = 0;
+  using progress = plainProgress(
+    (line) => lines.push(line),
+    () => nowMs,
+  );
+  for (nowMs = 0; nowMs < 25_000; nowMs += 1_000) progress.said(said("train", nowMs / 1_000, "on"));
+  const place = { attempt: 1, epoch: 1, stream: "stderr", offset: 0, at: "" } as const;
+  progress.log({ ...place, stepRun: "train", text: '\u001e{"level":"warn","message":"slow","fields":{"s":3}}' });
+  assert.deepEqual(lines, ["train 0/10 on", "train 10/10 on", "train 20/10 on", "train | WARN slow s=3"]);
 });

@@ -1,5 +1,6 @@
 import type { RunEvent } from "../../protocol/events.ts";
 import type { Fault } from "../../protocol/faults.ts";
+import type { LiveMessage, Progress } from "../../protocol/messages.ts";
 import { type Scalar, stepRunKey } from "../../protocol/names.ts";
 import { isTerminal, type RunState, STEP_TRANSITIONS, type StepState } from "../../protocol/states.ts";
 
@@ -36,6 +37,8 @@ export interface Row {
   startedAtMs: number | null;
   finishedAtMs: number | null;
   fault: Fault | null;
+  /** What its latest attempt said last of how far it is, while it runs. */
+  progress: Progress | null;
   /** Number of the run that it was taken over from, where this one did not run it. */
   takenFrom: number | null;
 }
@@ -75,6 +78,7 @@ export function createRunView(state: RunState, seeds: readonly StepRunSeed[]): R
       startedAtMs: seed.startedAt === null ? null : Date.parse(seed.startedAt),
       finishedAtMs: seed.finishedAt === null ? null : Date.parse(seed.finishedAt),
       fault: seed.fault,
+      progress: null,
       takenFrom: seed.takenFrom?.number ?? null,
     };
     view.rows.set(seed.key, row);
@@ -135,6 +139,7 @@ export function applyEvent(view: RunView, event: RunEvent): void {
       const row = view.rows.get(body.stepRun);
       if (row === undefined) break;
       start(row, atMs);
+      if (body.attempt !== row.attempt) row.progress = null;
       row.attempt = body.attempt;
       break;
     }
@@ -147,6 +152,14 @@ export function applyEvent(view: RunView, event: RunEvent): void {
   }
 }
 
+/** Takes in what a running step says: of a step run that has a row of its own, and of its latest attempt. */
+export function applyMessage(view: RunView, message: LiveMessage): void {
+  if (message.type !== "attempt.progress") return;
+  const row = view.rows.get(message.stepRun);
+  if (row === undefined || row.batch !== null || isTerminal(STEP_TRANSITIONS, row.state)) return;
+  if (message.attempt >= row.attempt) row.progress = message.progress;
+}
+
 function start(row: Row, atMs: number): void {
   if (isTerminal(STEP_TRANSITIONS, row.state)) return;
   row.state = "running";
@@ -156,6 +169,7 @@ function start(row: Row, atMs: number): void {
 /** What ran on a worker that is given up waits again. */
 function giveBack(row: Row): void {
   if (row.state === "running") row.state = "pending";
+  row.progress = null;
   row.batch?.running.clear();
 }
 
@@ -166,6 +180,7 @@ function finish(view: RunView, key: string, state: StepState, fault: Fault | nul
   row.state = state;
   row.finishedAtMs = atMs;
   row.fault = fault;
+  row.progress = null;
 }
 
 function expand(view: RunView, row: Row, items: number): void {

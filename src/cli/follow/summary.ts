@@ -1,4 +1,5 @@
 import type { Fault } from "../../protocol/faults.ts";
+import type { MetricSummary } from "../../protocol/messages.ts";
 import type { ArtifactVersion, Run } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
 import { formatDuration } from "../terminal/format-duration.ts";
@@ -15,10 +16,11 @@ export interface SummaryData {
   readonly run: Run;
   readonly view: RunView;
   readonly artifacts: readonly ArtifactVersion[];
+  readonly metrics: readonly MetricSummary[];
 }
 
 /** What is left to read when a run has ended: steps, artifacts, what went wrong and where to look further. */
-export function renderSummary({ run, view, artifacts }: SummaryData, style: Style): string[] {
+export function renderSummary({ run, view, artifacts, metrics }: SummaryData, style: Style): string[] {
   return [
     "",
     headline(run, style),
@@ -26,6 +28,7 @@ export function renderSummary({ run, view, artifacts }: SummaryData, style: Styl
     ...orderLines(run),
     "",
     ...stepsTable([...view.rows.values()], style),
+    ...metricsTable(metrics, style),
     ...artifactsTable(artifacts, style),
     ...faults(run, view, style),
   ];
@@ -92,6 +95,36 @@ function stateText({ state, batch, takenFrom, attempt, fault }: Row): string {
   if (state === "skipped" && fault !== null) return `skipped: ${fault.code}`;
   const from = `${takenFrom === null ? "" : ` in #${takenFrom}`}${(attempt ?? 0) > 1 ? ` in attempt ${attempt}` : ""}`;
   return batch === null ? `${state}${from}` : `${state}${from}, ${batch.items} items`;
+}
+
+/** The last value of each metric, of the newest attempt that reported it. */
+function metricsTable(metrics: readonly MetricSummary[], style: Style): string[] {
+  if (metrics.length === 0) return [];
+  const newest = new Map<string, MetricSummary>();
+  for (const metric of metrics) {
+    const key = JSON.stringify([metric.stepRun, metric.name]);
+    if (metric.attempt >= (newest.get(key)?.attempt ?? 0)) newest.set(key, metric);
+  }
+  const columns = [
+    { title: " " },
+    { title: style.dim("METRIC") },
+    { title: style.dim("LAST"), align: "right" as const },
+    { title: "" },
+  ];
+  const cells = [...newest.values()]
+    .slice(0, ROWS_MAX)
+    .map(({ stepRun, name, value, count, min, max }) => [
+      " ",
+      plainText(`${stepRun} ${name}`),
+      formatValue(value),
+      count === 1 ? "" : style.dim(`of ${count} values from ${formatValue(min)} to ${formatValue(max)}`),
+    ]);
+  return [...renderTable(columns, cells), ...leftOut(newest.size, "metrics", style), ""];
+}
+
+/** As many digits as tell two trainings apart. */
+function formatValue(value: number): string {
+  return String(Number(value.toPrecision(6)));
 }
 
 function artifactsTable(artifacts: readonly ArtifactVersion[], style: Style): string[] {

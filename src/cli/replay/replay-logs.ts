@@ -1,6 +1,7 @@
 import type { BackendSession, Handle } from "../../backends/execution-backend.ts";
+import { logText } from "../follow/log-text.ts";
 import type { Console } from "../terminal/console.ts";
-import { plainText } from "../terminal/plain-text.ts";
+import type { Style } from "../terminal/style.ts";
 
 /** A line without an end is shown in pieces of this size. */
 const PARTIAL_MAX_CHARACTERS = 64 * 1024;
@@ -15,8 +16,8 @@ export class ReplayLogs {
 
   constructor(session: BackendSession, console: Console, { asNotes }: { readonly asNotes: boolean }) {
     this.#session = session;
-    const notes = console.notesOnTerminal ? inLines(console.writeNote) : console.writeNote;
-    const result = console.isTerminal ? inLines(console.write) : console.write;
+    const notes = console.notesOnTerminal ? inLines(console.writeNote, console.noteStyle) : console.writeNote;
+    const result = console.isTerminal ? inLines(console.write, console.style) : console.write;
     this.#sides = { stdout: asNotes ? notes : result, stderr: notes };
   }
 
@@ -38,7 +39,7 @@ export class ReplayLogs {
 }
 
 /** On a terminal nothing in a log may act on it. An empty write ends what has no end of its own. */
-function inLines(write: Write): Write {
+function inLines(write: Write, style: Style): Write {
   const decoder = new TextDecoder();
   let partial = "";
   return (chunk) => {
@@ -48,6 +49,8 @@ function inLines(write: Write): Write {
     partial = lines.pop()!;
     if ((isEnd && partial !== "") || partial.length > PARTIAL_MAX_CHARACTERS) lines.push(partial);
     if (lines.at(-1) === partial) partial = "";
-    for (const line of lines) write(`${plainText(line.replace(/\r$/, ""))}\n`);
+    for (const line of lines) {
+      for (const text of logText(line.replace(/\r$/, ""), { style, clean: true })) write(`${text}\n`);
+    }
   };
 }

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { LogStream } from "../../protocol/agent-api.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import { LogLines, type TextLine, toRecordLine } from "../../protocol/log-lines.ts";
+import { isAtLeast, LogLevel, parseLogRecord } from "../../protocol/log-record.ts";
 import type { LogLine } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
@@ -34,6 +36,10 @@ const LogQuery = z.object({
   offset: z.coerce.number().int().min(0).optional(),
   /** Only this many lines before what comes next. */
   tail: z.coerce.number().int().min(0).max(100_000).optional(),
+  /** Whole lines as application/x-ndjson, structured ones taken apart: see protocol/log-record.ts. */
+  lines: z.stringbool().default(false),
+  /** Only structured lines of this level and above; needs `lines`. */
+  level: LogLevel.optional(),
 });
 type LogQuery = z.infer<typeof LogQuery>;
 
@@ -42,11 +48,14 @@ export function logsRoute(services: Services): Route {
     method: "GET",
     path: "/runs/:run/logs",
     access: { kind: "role", role: "viewer" },
-    summary: "A run's logs in order of arrival: bytes, or chunks as application/x-ndjson",
+    summary: "A run's logs in order of arrival: bytes; or chunks, or lines with their levels, as application/x-ndjson",
     tag: "runs",
     schemas: { params: RunParams, query: LogQuery },
     streams: "text/plain",
     handler: async ({ params, query, project, request, reply, signal }) => {
+      if (query.level !== undefined && !query.lines) {
+        throw new BerthError("invalid_request", "A level is one of lines.", { advice: "Give lines=true with it." });
+      }
       const run = await runIdOf(services.database.pool, project, params.run);
       const isOver = await endOf(services, project, run, query.step);
       const filter = await filterOf(services, run, query);
@@ -55,6 +64,7 @@ export function logsRoute(services: Services): Route {
           ? { after: 0, offset: query.offset ?? 0 }
           : await tailStart(services.database.pool, filter, query.tail);
       const chunks = readLogs(services, filter, start, query.follow ? isOver : null, signal);
+      if (query.lines) return streamAnswer(reply, "application/x-ndjson", asRecords(chunks, query.level ?? null));
       return (request.headers.accept ?? "").includes("application/x-ndjson")
         ? streamAnswer(reply, "application/x-ndjson", asLines(chunks))
         : streamAnswer(reply, "text/plain; charset=utf-8", asBytes(chunks));
@@ -149,6 +159,23 @@ async function* asBytes(chunks: AsyncIterable<ReadChunk | null>): AsyncGenerator
 /** An empty line says nothing but that the connection lives. */
 async function* asLines(chunks: AsyncIterable<ReadChunk | null>): AsyncGenerator<string> {
   for await (const chunk of chunks) yield chunk === null ? "\n" : `${JSON.stringify(toLine(chunk))}\n`;
+}
+
+/** Lines as they are complete; the last ones, without an end, when there is nothing more. */
+async function* asRecords(chunks: AsyncIterable<ReadChunk | null>, level: LogLevel | null): AsyncGenerator<string> {
+  const lines = new LogLines();
+  const shown = (found: readonly TextLine[]): string =>
+    found
+      .map((line) => ({ line, record: parseLogRecord(line.text) }))
+      .filter(({ record }) => level === null || isAtLeast(record, level))
+      .map(({ line, record }) => `${JSON.stringify(toRecordLine(line, record))}\n`)
+      .join("");
+  for await (const chunk of chunks) {
+    const text = chunk === null ? "\n" : shown(lines.addBytes({ ...chunk, at: chunk.at.toISOString() }));
+    if (text !== "") yield text;
+  }
+  const rest = shown(lines.flush());
+  if (rest !== "") yield rest;
 }
 
 function toLine({ bytes, at, ...place }: ReadChunk): LogLine {

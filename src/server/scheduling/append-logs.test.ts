@@ -161,3 +161,38 @@ test("bodies that are no logs, or that unpack to more than they may, are refused
   assert.equal((await worker.call("POST", `/agent/runs/${id}/logs`, {})).statusCode, 415);
   assert.equal(await read(server, id), "");
 });
+
+test("logs are told line by line, structured ones taken apart, from a level on and with their places", async (t) => {
+  const server = await runServer(t);
+  const { id } = await submit(server);
+  const run = await takeRun(await testWorker(server));
+  const record = (level: string) =>
+    `\u001e{"level":"${level}","message":"m","fields":{"n":1},"at":"2026-01-01T00:00:00Z"}\n`;
+  const text = `plain ä\n${record("info")}${record("fatal")}\u001ebroken\nno end`;
+  const half = Buffer.byteLength(text) >> 1;
+  const bytes = Buffer.from(text);
+  await run.logs({ ...OUT, offset: 0, text: bytes.subarray(0, half).toString() });
+  await run.logs({ ...OUT, offset: half, text: bytes.subarray(half).toString() });
+  const lines = (await read(server, id, "?lines=true"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ offset, level, message, fields }) => [offset, level, message, fields]),
+    [
+      [0, null, "plain ä", null],
+      [9, "info", "m", { n: 1 }],
+      [9 + record("info").length, "error", "m", { n: 1 }],
+      [9 + record("info").length + record("fatal").length, null, "\u001ebroken", null],
+      [text.length + 1 - "no end".length, null, "no end", null],
+    ],
+  );
+  assert.equal(lines[1].at, "2026-01-01T00:00:00Z");
+  const severe = (await read(server, id, "?lines=true&level=warn&step=make")).trimEnd().split("\n");
+  assert.deepEqual(
+    severe.map((line) => JSON.parse(line).level),
+    ["error"],
+  );
+  const refused = await server.call("viewer", { url: `/runs/${id}/logs?level=warn` });
+  assert.equal(errorOf(refused).code, "invalid_request");
+});

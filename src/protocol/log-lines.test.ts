@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { LogLine } from "../../protocol/resources.ts";
 import { LogLines } from "./log-lines.ts";
+import type { LogLine } from "./resources.ts";
 
 function chunk(bytes: Uint8Array, offset: number, more: Partial<LogLine> = {}): LogLine {
   const data = Buffer.from(bytes).toString("base64");
