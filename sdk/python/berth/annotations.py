@@ -72,17 +72,50 @@ ANY = Wanted("any")
 
 def wanted_by(function: Any) -> Dict[str, Wanted]:
     """What the annotations of a function ask for, by argument; `return` for what it gives."""
+    return {name: wanted(hint) for name, hint in hints_of(function).items()}
+
+
+def hints_of(function: Any) -> Dict[str, Any]:
+    """The annotations of a function, evaluated as far as they can be; what cannot be is no wish.
+
+    Libraries that are imported for a type checker alone are known by their usual names: `pd.DataFrame` says enough.
+    """
     target = function
     if not (inspect.isfunction(target) or inspect.ismethod(target) or inspect.isclass(target)):
         target = getattr(target, "__wrapped__", None) or getattr(type(target), "__call__", target)
     elif inspect.isclass(target):
         target = target.__init__
     try:
-        hints = typing.get_type_hints(target, include_extras=True)
+        return typing.get_type_hints(target, include_extras=True)
     except Exception:
-        # Names that are only there for a type checker, or syntax that this Python cannot evaluate: those are no wish.
-        hints = {name: hint for name, hint in getattr(target, "__annotations__", {}).items() if not isinstance(hint, str)}
-    return {name: wanted(hint) for name, hint in hints.items()}
+        hints = getattr(inspect.unwrap(target), "__annotations__", {})
+        return {name: _evaluated(hint, inspect.unwrap(target)) for name, hint in hints.items()}
+
+
+def _evaluated(hint: Any, function: Any) -> Any:
+    if not isinstance(hint, str):
+        return hint
+    names = {**_stand_ins(), **getattr(function, "__globals__", {})}
+    try:
+        return eval(hint, names)  # noqa: S307 - the program's own code, as typing.get_type_hints does it
+    except Exception:
+        return Any
+
+
+def _stand_ins() -> Dict[str, Any]:
+    """By the names that people import them as, modules that have but the classes that annotations are about."""
+    import types
+
+    modules: Dict[str, Any] = {}
+    for library, name in _LIBRARY_KINDS:
+        module = modules.setdefault(library, types.SimpleNamespace())
+        setattr(module, name, type(name, (StandIn,), {"__module__": library}))
+    usual = {"pd": "pandas", "pl": "polars", "pa": "pyarrow", "np": "numpy"}
+    return {**modules, **{short: modules[library] for short, library in usual.items()}}
+
+
+class StandIn:
+    """A class of a library that is not imported."""
 
 
 def wanted(annotation: Any) -> Wanted:

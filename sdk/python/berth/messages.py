@@ -13,6 +13,7 @@ from berth.json_values import lenient_line
 
 # What an agent takes of one line; see docs/steps.md.
 LINE_MAX_BYTES = 64 * 1024
+SCHEMA_MAX_BYTES = 32 * 1024
 # Progress is for people to watch: after so many messages, no more than one per interval is written.
 PROGRESS_FREE = 100
 PROGRESS_INTERVAL_S = 0.1
@@ -79,9 +80,9 @@ def describe_output(name: str, found: Mapping[str, Any]) -> None:
     if not known:
         return
     known.update(_noted.get(name, {}))
-    if not tell({"type": "output", "name": name, **known}, None):
-        known.pop("schema", None)
-        tell({"type": "output", "name": name, **known}, None)
+    if "schema" in known and lenient_line(known["schema"], SCHEMA_MAX_BYTES) is None:
+        del known["schema"]
+    tell({"type": "output", "name": name, **known}, None)
 
 
 class _Progress:

@@ -198,6 +198,29 @@ class WiringTest(PipelineTest):
         self.assertEqual(steps["cleaned"]["python"], "wine.steps:clean")
         self.assertEqual(json.loads((self.folder / "result.json").read_text())["pipeline"]["environments"], {"py": {"image": "x", "source": "."}})
 
+    def test_libraries_need_not_be_installed_where_a_pipeline_is_described(self):
+        steps = self.steps(
+            """
+            from __future__ import annotations
+            import berth
+            from typing import TYPE_CHECKING, Dict
+            if TYPE_CHECKING:
+                import pandas as pd
+                import numpy as np
+            @berth.step(matrix={"n": [1, 2]}, outputs={"part": "csv"})
+            def part(n): ...
+            @berth.step
+            def join(parts: pd.DataFrame) -> pd.DataFrame: ...
+            @berth.step
+            def weights(rows: pd.DataFrame) -> Dict[str, np.ndarray]: ...
+            with berth.Pipeline("p"):
+                weights(join(part().part))
+            """
+        )
+        self.assertEqual(steps["join"]["inputs"], {"parts": {"from": "part.part", "gather": "csv"}})
+        self.assertEqual(steps["join"]["outputs"], {"result": {"type": "parquet"}})
+        self.assertEqual(steps["weights"]["outputs"], {"result": {"type": "npz"}})
+
     def test_a_registered_class_stands_for_its_type(self):
         steps = self.steps(
             """

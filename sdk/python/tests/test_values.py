@@ -61,8 +61,8 @@ class AnnotationTest(StepTest):
             from __future__ import annotations
             from typing import TYPE_CHECKING
             if TYPE_CHECKING:
-                import pandas
-            def step(rows: pandas.DataFrame, seed: int | None = None) -> "Nowhere": return rows
+                import geopandas
+            def step(rows: geopandas.GeoDataFrame, seed: int | None = None) -> "Nowhere": return rows
         """
         self.assert_succeeded(self.run_step(code, inputs={"rows": ("csv", "a\n1\n")}, outputs={"out": "json"}))
         self.assertEqual(self.out("out").read_text(), '[{"a":"1"}]')

@@ -37,6 +37,19 @@ class FrameTest(StepTest):
                 """
                 self.assert_succeeded(self.run_step(code, inputs={"rows": ("csv", CSV)}, outputs={"out": "text"}))
 
+    def test_a_library_may_be_imported_for_the_type_checker_alone(self):
+        code = """
+            from __future__ import annotations
+            from typing import TYPE_CHECKING, Optional
+            if TYPE_CHECKING:
+                import pandas as pd
+            def step(rows: Optional[pd.DataFrame]) -> "pd.DataFrame":
+                assert type(rows).__name__ == "DataFrame", rows
+                return rows
+        """
+        self.assert_succeeded(self.run_step(code, inputs={"rows": ("csv", CSV)}, outputs={"out": "parquet"}))
+        self.assertEqual(pandas.read_parquet(self.out("out")).to_dict("list"), {"n": [1, 2], "name": ["a", "ü"]})
+
     def test_frames_go_round_by_csv_and_parquet_with_their_schema(self):
         frames = {
             "pandas": "import pandas as x\nframe = x.DataFrame({'n': [1, 2], 'name': ['a', 'ü']})",

@@ -6,7 +6,7 @@ import textwrap
 import typing
 from typing import Any, Dict, List, Optional, Tuple
 
-from berth.annotations import ANY, TYPES_OF_KIND, Wanted, wanted
+from berth.annotations import ANY, TYPES_OF_KIND, Wanted, hints_of, wanted
 from berth.authoring.problems import PipelineError, Place
 from berth.types.table import OWN_CLASSES
 
@@ -70,14 +70,12 @@ def type_of_spec(spec: Spec, unsaid: str) -> str:
 
 
 def _return_annotation(function: Any) -> Any:
-    try:
-        return typing.get_type_hints(function, include_extras=True).get("return", inspect.Signature.empty)
-    except Exception:
-        found = getattr(function, "__annotations__", {}).get("return", inspect.Signature.empty)
-        return Any if isinstance(found, str) else found
+    return hints_of(function).get("return", inspect.Signature.empty)
 
 
 def _by_annotation(function: Any, annotation: Any, place: Place) -> Dict[str, Spec]:
+    if annotation is type(None):
+        return {}
     if annotation is inspect.Signature.empty:
         return {RESULT: {"type": "json"}} if _returns_something(function) else {}
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):

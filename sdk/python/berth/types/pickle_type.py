@@ -3,7 +3,7 @@
 import pickle
 from typing import Any
 
-from berth.annotations import Wanted
+from berth.annotations import StandIn, Wanted
 from berth.types.table import Schema, Type, UnfitValue
 
 _warned = False
@@ -23,7 +23,8 @@ def _load(path: Any, wish: Wanted) -> Any:
         raise UnfitValue(f"it holds objects of {error.name!r}, which is not installed in this environment") from error
     except pickle.UnpicklingError as error:
         raise ValueError(error) from error
-    if isinstance(wish.cls, type) and not (value is None and wish.optional) and not isinstance(value, wish.cls):
+    is_known = isinstance(wish.cls, type) and not issubclass(wish.cls, StandIn)
+    if is_known and not (value is None and wish.optional) and not isinstance(value, wish.cls):
         raise UnfitValue(f"expected {wish.shown}, and the pickle holds {type(value).__name__}")
     return value
 
