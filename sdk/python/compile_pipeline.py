@@ -5,7 +5,10 @@ Being started by its path puts this folder on sys.path, so the package need not 
 
 import sys
 
-from berth.authoring.compile_program import main
+if sys.version_info < (3, 9):
+    sys.exit("berth: pipelines need Python 3.9 or later, and %s is %s: choose another by --python" % (sys.executable, sys.version.split()[0]))
+
+from berth.authoring.compile_program import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1]))

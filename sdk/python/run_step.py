@@ -6,7 +6,10 @@ sys.path, so nothing has to be installed in the image, and PYTHONPATH stays the 
 
 import sys
 
-from berth.runner import main
+if sys.version_info < (3, 9):
+    sys.exit("berth: functions need Python 3.9 or later, and this environment has %s" % sys.version.split()[0])
+
+from berth.runner import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

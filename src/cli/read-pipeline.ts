@@ -7,7 +7,7 @@ import type { Plan } from "../protocol/plan.ts";
 import type { ScheduleDefinition } from "../protocol/schedules.ts";
 import { CliError, usageError } from "./cli-error.ts";
 import { compileProgram } from "./compile/compile-program.ts";
-import { languageOf } from "./compile/languages.ts";
+import { languageOf, type ProgramOptions } from "./compile/languages.ts";
 import { EXIT } from "./exit-code.ts";
 import { problemLine } from "./report-error.ts";
 
@@ -25,8 +25,8 @@ export interface PipelineFile {
 }
 
 /** Reads and compiles a pipeline file, or the program that describes one; throws with every problem, each with its position. */
-export function readPipeline(file: string): PipelineFile {
-  const result = checkPipeline(file);
+export function readPipeline(file: string, options: ProgramOptions = {}): PipelineFile {
+  const result = checkPipeline(file, options);
   if (result.ok) return result.pipeline;
   throw invalidPipeline(file, result.problems);
 }
@@ -36,11 +36,11 @@ export type CheckedPipeline =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** The same, with problems as a value. Throws only where there is no such file. */
-export function checkPipeline(file: string): CheckedPipeline {
+export function checkPipeline(file: string, options: ProgramOptions = {}): CheckedPipeline {
   const language = languageOf(file);
   if (language === null) return checkText(file, readText(file));
   readText(file);
-  const compiled = compileProgram(file, language);
+  const compiled = compileProgram(file, language, options);
   if (!compiled.ok) return compiled;
   const { text, places } = compiled;
   const checked = checkText(file, text);

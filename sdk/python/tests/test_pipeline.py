@@ -183,6 +183,18 @@ class WiringTest(PipelineTest):
         self.assertEqual(steps["say"], {"command": ["echo", 1], "phase": "finally", "allow_failure": True})
         self.assertEqual(steps["plot"]["typescript"], "plot.ts:plot")
 
+    def test_constants_and_parameters_of_another_name_are_args(self):
+        steps = self.steps(
+            """
+            import berth
+            @berth.step(args={"depth": 3})
+            def train(seed, start, depth, names=(), **more): ...
+            with berth.Pipeline("p", params={"seed": 1}) as p:
+                train(p.params.seed, start=p.params.seed, names=("a", "b"), rate=0.5)
+            """
+        )
+        self.assertEqual(steps["train"]["args"], {"depth": 3, "start": "${{ params.seed }}", "names": ["a", "b"], "rate": 0.5})
+
     def test_functions_of_other_modules_are_steps_by_their_own_module(self):
         (self.folder / "wine").mkdir()
         (self.folder / "wine" / "__init__.py").write_text("")
@@ -266,13 +278,12 @@ with berth.Pipeline("p", params={"seed": 1}) as p:
     def test_what_does_not_fit_is_told_with_its_line(self):
         cases = [
             ("read(r)", "argument 'data' of read is annotated dict, which is read from json or .*csv: rows.result"),
-            ("read(3)", "the argument 'data' of read is 3, which is no output of a step: make it a parameter"),
+            ("read({})", "the argument 'data' of read is {}: it is an output of a step, or a text, a number"),
             ("read()", "read wants an argument 'data': give it an output of a step"),
             ("read(r, r)", "read..: too many positional arguments"),
             ("read(r.nothing)", "the step 'rows' has no output 'nothing'; it has result"),
             ("rows()", "there is a step 'rows' already .line 10.: name it"),
             ("read(p.params.sed)", "no parameter 'sed'; it has seed"),
-            ("read(p.params.seed)", "gets parameters and matrix values by their own names"),
             ("if r.result: pass", "rows.result has no value while the pipeline is described"),
             ("berth.step(lambda: 1)()", "<lambda> is not found by its name"),
             ("p.shell('s', 'true', inputs={'x': 3})", "the input 'x' of s is no output of a step but 3"),

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { sourcePaths } from "../../environment/required-files.ts";
 import { CliError, usageError } from "../cli-error.ts";
-import { LANGUAGES, languageOf } from "../compile/languages.ts";
+import { LANGUAGES, languageOf, PYTHON_HELP } from "../compile/languages.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { type PipelineFile, readPipeline } from "../read-pipeline.ts";
@@ -12,6 +12,7 @@ import { problemLine } from "../report-error.ts";
 interface Options {
   readonly output?: string;
   readonly check?: boolean;
+  readonly python?: string;
 }
 
 export function define(command: Command, context: CliContext): void {
@@ -19,6 +20,7 @@ export function define(command: Command, context: CliContext): void {
     .argument("<file>", `program that describes a pipeline: ${LANGUAGES.map(({ name }) => name).join(" or ")}`)
     .option("-o, --output <file>", "write the pipeline file there; without it, it is printed")
     .option("--check", "write nothing; fail where the output is not current")
+    .option("--python <program>", PYTHON_HELP)
     .addHelpText("after", HELP)
     .action((file: string, options: Options) => compile(context, file, options));
 }
@@ -27,17 +29,17 @@ const HELP = `
 Needs no server. Commands that take a pipeline file take such a program as well: berth run pipeline.ts
 
 Examples:
-  berth compile pipeline.ts
+  berth compile pipeline.py
   berth compile pipeline.ts -o pipeline.yaml
   berth compile pipeline.ts -o pipeline.yaml --check`;
 
-function compile({ console }: CliContext, file: string, { output, check = false }: Options): void {
+function compile({ console }: CliContext, file: string, { output, check = false, ...program }: Options): void {
   if (languageOf(file) === null) {
     const endings = LANGUAGES.flatMap((language) => language.endings).join(", ");
     throw usageError(`${file} is no program that describes a pipeline.`, `Such a program ends in ${endings}.`);
   }
   if (check && output === undefined) throw usageError("--check needs the file to compare with.", "Name it with -o.");
-  const pipeline = readPipeline(file);
+  const pipeline = readPipeline(file, program);
   for (const warning of pipeline.warnings) {
     console.note(`${console.noteStyle.yellow("warning:")} ${problemLine(warning, file)}`);
   }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { usageError } from "../cli-error.ts";
+import { PYTHON_HELP } from "../compile/languages.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { readPriority } from "../priority.ts";
@@ -18,6 +19,7 @@ type Options = WithServer<{
   pool?: string;
   priority?: number;
   cache: boolean;
+  python?: string;
   failIfImpossible?: boolean;
   detach?: boolean;
   json?: boolean;
@@ -26,7 +28,7 @@ type Options = WithServer<{
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
   withParams(withServerOptions(command))
-    .argument("<file>", "pipeline file, YAML or JSON (./show for a file of that name)")
+    .argument("<file>", "pipeline file: YAML, JSON, or a program that describes it (./show for a file of that name)")
     .option("--backend <name>", "backend to run on, such as docker or process")
     .option("--pool <name>", "pool whose workers may take the run")
     .option(
@@ -36,6 +38,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     )
     .option("--no-cache", "run every step, also where its result is known")
     .option("--fail-if-impossible", "submit nothing that no registered worker could ever run")
+    .option("--python <program>", PYTHON_HELP)
     .option("-d, --detach", "do not wait for the end")
     .option("-q, --quiet", "print only how it ended")
     .option("--json", "print the run, its steps and artifacts as JSON; progress goes to stderr")
@@ -57,7 +60,7 @@ async function run(context: CliContext, file: string, options: Options, result: 
   const { console } = context;
   if (options.detach && options.quiet)
     throw usageError("--detach and --quiet do not go together.", "--detach prints little by itself.");
-  const pipeline = readPipeline(file);
+  const pipeline = readPipeline(file, options);
   for (const warning of pipeline.warnings)
     console.note(`${console.noteStyle.yellow("warning:")} ${problemLine(warning, file)}`);
   const params = readParams(options.param ?? [], pipeline);

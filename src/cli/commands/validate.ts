@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { nextTimes } from "../../pipeline/cron.ts";
 import type { ScheduleDefinition } from "../../protocol/schedules.ts";
+import { PYTHON_HELP } from "../compile/languages.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import type { CommandResult } from "../program.ts";
@@ -10,12 +11,14 @@ import { formatMoment } from "../terminal/format-moment.ts";
 
 interface Options {
   readonly json?: boolean;
+  readonly python?: string;
 }
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
   command
-    .argument("<file...>", "pipeline files, YAML or JSON")
+    .argument("<file...>", "pipeline files: YAML, JSON, or programs that describe one")
     .option("--json", "print problems, or the plan, as JSON")
+    .option("--python <program>", PYTHON_HELP)
     .addHelpText(
       "after",
       "\nNeeds no server.\n\nExamples:\n  berth validate pipeline.yaml\n  berth validate --json pipeline.yaml | jq .plan",
@@ -26,8 +29,8 @@ export function define(command: Command, context: CliContext, result: CommandRes
 }
 
 /** Prints what is to say of one file; returns whether it is valid. */
-function validate({ console }: CliContext, file: string, { json }: Options): boolean {
-  const checked = checkPipeline(file);
+function validate({ console }: CliContext, file: string, { json, ...program }: Options): boolean {
+  const checked = checkPipeline(file, program);
   if (json) {
     const { ok } = checked;
     const rest = ok

@@ -8,7 +8,7 @@ import { FILE_MAX_BYTES } from "../../pipeline/document.ts";
 import type { Problem } from "../../protocol/errors.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import { EXIT } from "../exit-code.ts";
-import type { Language } from "./languages.ts";
+import type { Language, ProgramOptions } from "./languages.ts";
 
 /** A program that describes a pipeline does little; one that works for longer than this has lost its way. */
 const COMPILE_TIMEOUT_MS = 60_000;
@@ -67,16 +67,16 @@ export class Places {
  * Runs a program that describes a pipeline, in a process of its own, and gives the text of the pipeline file. It is run
  * where the user runs Berth, with what the user may do; a server never does. What it prints goes to stderr.
  */
-export function compileProgram(file: string, language: Language): CompiledProgram {
+export function compileProgram(file: string, language: Language, options: ProgramOptions = {}): CompiledProgram {
   const path = resolve(file);
   const scratch = mkdtempSync(join(tmpdir(), "berth-compile-"));
   try {
     const result = join(scratch, "result.json");
-    const [program, ...args] = language.argv(join(import.meta.dirname, "../../../sdk"));
+    const [program, ...args] = language.argv(join(import.meta.dirname, "../../../sdk"), options);
     const ended = spawnSync(program, [...args, path], {
       cwd: dirname(path),
       stdio: ["ignore", 2, 2],
-      env: { ...process.env, BERTH_COMPILE_RESULT: result },
+      env: { ...process.env, ...language.env, BERTH_COMPILE_RESULT: result },
       timeout: COMPILE_TIMEOUT_MS,
       killSignal: "SIGKILL",
     });

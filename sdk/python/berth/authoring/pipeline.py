@@ -102,7 +102,9 @@ class Pipeline:
             known |= {"batch", "batch_index", "batch_count"}
         self._has_functions = True
         self._use_source(keys)
+        known |= {key.replace("-", "_") for key in keys.get("args") or {}}
         wired = wire(function, args, kwargs, known, place)
+        wired["args"] = {**(keys.pop("args", None) or {}), **wired["args"]}
         return self._add(name, {"python": target, **keys, **wired}, outputs, place, places, unsaid="json")
 
     def _add(

@@ -11,7 +11,7 @@ _FRAMES = ("pandas", "polars", "polars-lazy", "arrow")
 
 
 def wire(function: Any, args: Any, kwargs: Any, known: Set[str], place: Place) -> Dict[str, Any]:
-    """`inputs` and `batch` of a step from a call of its function. `known` are names of parameters and matrix values."""
+    """`inputs`, `batch` and `args` of a step from a call of its function. `known` are names that it gets by themselves."""
     name = function.__name__
     try:
         signature = inspect.signature(function)
@@ -19,7 +19,7 @@ def wire(function: Any, args: Any, kwargs: Any, known: Set[str], place: Place) -
     except TypeError as error:
         raise PipelineError(f"{name}(): {error}", place) from error
     wishes = wanted_by(function)
-    keys: Dict[str, Any] = {"inputs": {}}
+    keys: Dict[str, Any] = {"inputs": {}, "args": {}}
     for argument, value in _flat(signature, given).items():
         if isinstance(value, Split):
             if argument != "batch":
@@ -28,7 +28,8 @@ def wire(function: Any, args: Any, kwargs: Any, known: Set[str], place: Place) -
             continue
         wired = as_input(value)
         if wired is None:
-            _refuse_constant(name, argument, value, known, place)
+            if value != f"${{{{ params.{argument} }}}}":
+                keys["args"][argument] = _constant(name, argument, value, place)
             continue
         keys["inputs"][argument] = _as_wanted(wired, argument, wishes.get(argument, ANY), name, place).as_key()
     _refuse_missing(signature, set(given) | known, "batch" in keys, name, place)
@@ -46,17 +47,14 @@ def _flat(signature: inspect.Signature, given: Dict[str, Any]) -> Dict[str, Any]
     return flat
 
 
-def _refuse_constant(name: str, argument: str, value: Any, known: Set[str], place: Place) -> None:
-    template = f"${{{{ params.{argument} }}}}"
-    if value == template and argument in known:
-        return
-    if isinstance(value, str) and value.startswith("${{"):
-        raise PipelineError(
-            f"{name} gets parameters and matrix values by their own names: {argument!r} cannot be {value}", place
-        )
+def _constant(name: str, argument: str, value: Any, place: Place) -> Any:
+    """What the pipeline file can hold as an argument: texts, numbers, true and false, lists of them, and templates."""
+    plain = list(value) if isinstance(value, tuple) else value
+    if all(isinstance(item, (str, int, float, bool)) for item in (plain if isinstance(plain, list) else [plain])):
+        return plain
     raise PipelineError(
-        f"the argument {argument!r} of {name} is {value!r}, which is no output of a step: "
-        "make it a parameter of the pipeline, a matrix value, or the argument's default",
+        f"the argument {argument!r} of {name} is {value!r}: it is an output of a step, or a text, a number, "
+        "true or false, a list of them, or a parameter of the pipeline",
         place,
     )
 
