@@ -64,6 +64,12 @@ const programs: Programs = {
     const identity = loadIdentity(home);
     return identity === null ? null : { id: identity.workerId, name: identity.name, server: identity.server };
   },
+
+  async cacheCare(home) {
+    const { CacheCare } = await import("./agent/cache-care.ts");
+    const { agentConfig } = await import("./agent/config.ts");
+    return new CacheCare(home, agentConfig(readSettings(join(home, "config.json"))));
+  },
 };
 
 /** In order of preference for runs that name none. */

@@ -25,6 +25,24 @@ export interface Programs {
   loadBackends(home: string): Promise<readonly LocalBackend[]>;
   /** The worker that a folder is registered as, or null. */
   registeredWorker(home: string): Promise<RegisteredWorker | null>;
+  /** What looks after the cache of the worker that a folder is registered as. */
+  cacheCare(home: string): Promise<CacheCare>;
+}
+
+/** See agent/cache-care.ts. */
+export interface CacheCare {
+  show(): Promise<{
+    readonly folder: string;
+    readonly blobs: number;
+    readonly bytes: number;
+    readonly budgetBytes: number;
+    readonly neededBytes: number;
+    readonly oldestUse: string | null;
+  }>;
+  verify(): Promise<{ readonly blobs: number; readonly bytes: number; readonly damaged: readonly string[] }>;
+  prune(
+    bytesMax: number,
+  ): Promise<{ readonly removed: number; readonly removedBytes: number; readonly leftBytes: number }>;
 }
 
 /** A backend, and what it is opened with. */

@@ -11,12 +11,8 @@ import { type CacheFigures, NO_FIGURES, withAsked, withEvicted } from "./cache-f
 import { hasProofMark, proofMark } from "./proof-mark.ts";
 import { receiveBlob } from "./receive-blob.ts";
 import { receiveMany } from "./receive-many.ts";
+import { USED_LATELY_MS } from "./used-lately.ts";
 
-/**
- * What was used this recently is not evicted: between "it is there" and its use, and between adoption and the hold
- * that its owner takes, there is always a moment.
- */
-const EVICTION_IDLE_MIN_MS = 60_000;
 /** When everything is held or in use, looking for something to evict is not repeated more often than this. */
 const EVICTION_RETRY_MS = 1_000;
 /** Fewer missing blobs than this are fetched one by one. */
@@ -216,7 +212,7 @@ export class BlobCache {
   #evict(): void {
     const now = Date.now();
     if (this.#usedBytes <= this.#budgetBytes || now < this.#nextEvictionAtMs) return;
-    const idleSince = now - EVICTION_IDLE_MIN_MS;
+    const idleSince = now - USED_LATELY_MS;
     for (const [digest, entry] of this.#entries) {
       if (this.#usedBytes <= this.#budgetBytes) return;
       if (entry.usedAtMs > idleSince) break;

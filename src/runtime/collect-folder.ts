@@ -22,6 +22,7 @@ import type { BlobSource } from "./attempt-work.ts";
 import { collectFile } from "./collect-file.ts";
 import { EXECUTABLE_MODE, FILE_MODE, FOLDER_MODE, manifestText } from "./folder-manifest.ts";
 import { type OutputBudget, OutputProblem } from "./output-problem.ts";
+import { similarNames } from "./similar-names.ts";
 
 /** Files in work at once: enough to keep all hashing threads busy with large ones. */
 const FILES_AT_ONCE = 4;
@@ -35,6 +36,8 @@ export interface CollectedFolder {
   readonly manifest: HashedBytes;
   readonly bytes: number;
   readonly fileCount: number;
+  /** What may surprise whoever gets it. */
+  readonly warning: string | null;
 }
 
 /** Collects all of a folder that a step left at `root`. `scratch` is a folder for the manifest while it is written. */
@@ -61,7 +64,8 @@ export async function collectFolder(
     }
   });
   refuseLeavingLinks(entries);
-  return { manifest: await storeManifest(entries, scratch, options.cache), bytes, fileCount };
+  const warning = similarityWarning(entries);
+  return { manifest: await storeManifest(entries, scratch, options.cache), bytes, fileCount, warning };
 }
 
 interface Found {
@@ -123,6 +127,17 @@ function refuseLeavingLinks(entries: readonly ManifestEntry[]): void {
       throw new OutputProblem("output-unsafe", `the link ${JSON.stringify(entry.path)} cannot be kept: ${problem}`);
     }
   }
+}
+
+function similarityWarning(entries: readonly ManifestEntry[]): string | null {
+  const similar = similarNames(entries.map(({ path }) => path).sort());
+  if (similar === null) return null;
+  const [one, other] = similar.first.map((path) => JSON.stringify(path.slice(0, 200)));
+  const more = similar.count === 1 ? "" : `, and ${similar.count - 1} more such pairs,`;
+  return (
+    `the names ${one} and ${other}${more} differ only in upper and lower case or in their Unicode form: ` +
+    "the folder is kept as it is, but cannot be downloaded where these are the same name, as on macOS and Windows"
+  );
 }
 
 async function storeManifest(entries: readonly ManifestEntry[], scratch: string, cache: BlobSource) {

@@ -115,6 +115,49 @@ test("size and number of files are those of the folder, not of its manifest", as
   assert.deepEqual(content, { kind: "folder", size: 6, fileName: "plots", contentType, fileCount: 2 });
 });
 
+test("a folder with names that are one on other systems is kept, with a warning that names them", async () => {
+  const folder = attempt();
+  const out = join(folder, "out", "result");
+  mkdirSync(join(out, "Sub"), { recursive: true });
+  mkdirSync(join(out, "sub"));
+  const names = ["README", "Readme", "caf\u00e9", "cafe\u0301", "Sub/x", "sub/X"];
+  for (const name of names) writeFileSync(join(out, name), name);
+  const { outputs, faults, warnings } = await collect(folder, "result", "folder");
+  assert.deepEqual([faults, outputs.result!.fileCount], [[], 6]);
+  assert.match(
+    warnings.join("\n"),
+    /^Output result: the names "README" and "Readme", and 3 more such pairs, differ only/,
+  );
+  const plain = attempt();
+  mkdirSync(join(plain, "out", "result"));
+  for (const name of ["a", "b", "A.txt"]) writeFileSync(join(plain, "out", "result", name), "");
+  assert.deepEqual((await collect(plain, "result", "folder")).warnings, []);
+});
+
+test("names of controls and line feeds, links in a circle, hard links and holes in files are kept as they are", async () => {
+  const folder = attempt();
+  const out = join(folder, "out", "result");
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "line\nfeed\u001b[2J"), "1");
+  symlinkSync("round", join(out, "circle"));
+  symlinkSync("circle", join(out, "round"));
+  symlinkSync("nowhere", join(out, "dangling"));
+  linkSync(join(out, "line\nfeed\u001b[2J"), join(out, "second"));
+  writeFileSync(join(out, "holes"), "");
+  truncateSync(join(out, "holes"), 100_000);
+  chmodSync(join(out, "second"), 0o4755);
+  const { entries } = await manifestOf(folder);
+  const same = hash("sha256", "1");
+  assert.deepEqual(entries, [
+    { kind: "link", path: "circle", target: "round" },
+    { kind: "link", path: "dangling", target: "nowhere" },
+    { kind: "file", path: "holes", mode: 0o644, size: 100_000, digest: hash("sha256", Buffer.alloc(100_000)) },
+    { kind: "file", path: "line\nfeed\u001b[2J", mode: 0o755, size: 1, digest: same },
+    { kind: "link", path: "round", target: "circle" },
+    { kind: "file", path: "second", mode: 0o755, size: 1, digest: same },
+  ]);
+});
+
 test("an output may lie in a folder of its own", async () => {
   const folder = attempt();
   mkdirSync(join(folder, "out", "a", "b"), { recursive: true });
@@ -195,6 +238,16 @@ const TRAPS: Record<string, Trap> = {
     const down = "import os\nfor _ in range(60): os.mkdir('d' * 100); os.chdir('d' * 100)";
     execFileSync("python3", ["-c", down], { cwd: join(out, "result") });
   },
+};
+TRAPS["a folder of a thousand levels"] = (out) => {
+  mkdirSync(join(out, "result"));
+  const down = "import os\nfor _ in range(1000): os.mkdir('d'); os.chdir('d')";
+  execFileSync("python3", ["-c", down], { cwd: join(out, "result") });
+};
+TRAPS["a folder with a chain of links out"] = (out) => {
+  mkdirSync(join(out, "result"));
+  symlinkSync("b/..", join(out, "result", "a"));
+  symlinkSync("..", join(out, "result", "b"));
 };
 if (process.getuid?.() === 0) {
   TRAPS["a device"] = (out) => void execFileSync("mknod", [join(out, "result"), "c", "1", "5"]);

@@ -17,6 +17,8 @@ export interface Collected {
   readonly outputs: Readonly<Record<string, Content>>;
   /** What could not, one fault per output. */
   readonly faults: readonly Fault[];
+  /** What was taken as it is, and may surprise. */
+  readonly warnings: readonly string[];
 }
 
 interface CollectOptions {
@@ -38,9 +40,11 @@ export async function collectOutputs(
   const budget = new OutputBudget(options.limits);
   const outputs: Record<string, Content> = {};
   const faults: Fault[] = [];
+  const warnings: string[] = [];
   for (const [name, plan] of Object.entries(declared)) {
     try {
-      const content = await collectOutput(folder, plan, { ...options, budget });
+      const warn = (warning: string) => warnings.push(`Output ${name}: ${warning}.`);
+      const content = await collectOutput(folder, plan, { ...options, budget, warn });
       if (content !== null) outputs[name] = content;
       else if (!plan.optional) throw new OutputProblem("output-missing", `nothing was written to out/${plan.path}`);
     } catch (error) {
@@ -48,13 +52,13 @@ export async function collectOutputs(
       faults.push(fault(error.code, `Output ${name}: ${error.message}.`));
     }
   }
-  return { outputs, faults };
+  return { outputs, faults, warnings };
 }
 
 async function collectOutput(
   folder: string,
   plan: OutputPlan,
-  options: CollectOptions & { readonly budget: OutputBudget },
+  options: CollectOptions & { readonly budget: OutputBudget; warn(warning: string): void },
 ): Promise<Content | null> {
   const found = findOutput(folder, plan.path);
   if (found === null) return null;
@@ -63,7 +67,8 @@ async function collectOutput(
   if (found.stats.isDirectory()) {
     // `file` is the default type, so it also stands for "as it comes", and types of the step's own may be either.
     if (plan.type !== "folder" && plan.type !== "file" && !isCustomType(plan.type)) throw wrongKind(plan, "a folder");
-    const { manifest, bytes, fileCount } = await collectFolder(found.host, folder, options);
+    const { manifest, bytes, fileCount, warning } = await collectFolder(found.host, folder, options);
+    if (warning !== null) options.warn(warning);
     const contentType = FOLDER_CONTENT_TYPE;
     return { kind: "folder", digest: manifest.digest, size: bytes, fileName, contentType, fileCount };
   }

@@ -129,7 +129,10 @@ class AttemptRun implements Disposable {
     const noted = takeNotes(kept, said.notes);
     this.#outputs = noted.outputs;
     this.#notes = noted.notes;
-    this.#outcome = { ...this.#outcome, warnings: [...this.#outcome.warnings, ...noted.warnings] };
+    this.#outcome = {
+      ...this.#outcome,
+      warnings: [...this.#outcome.warnings, ...collected.warnings, ...noted.warnings],
+    };
   }
 
   /** Whether there may be outputs that somebody wants: not of a step that never ran, nor for a lease that is lost. */

@@ -5,8 +5,10 @@ import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { berthHome, homeFiles } from "../platform/home.ts";
 import { serveUntilStopped, tellSupervisor } from "../platform/serve-until-stopped.ts";
+import type { CommandResult } from "../program.ts";
+import { defineAgentCache } from "./agent-cache.ts";
 
-export function define(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext, result: CommandResult): void {
   command
     .command("register")
     .description("make this machine a worker of a server, by a registration token")
@@ -29,6 +31,7 @@ export function define(command: Command, context: CliContext): void {
       "\nStopping detaches: steps that run go on, and are found again at the next start.\n\nExample:\n  berth agent start",
     )
     .action((options: StartOptions) => start(context, options));
+  defineAgentCache(command, context, result);
 }
 
 interface RegisterOptions {

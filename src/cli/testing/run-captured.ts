@@ -19,6 +19,7 @@ const NO_PROGRAMS: Programs = {
   registerAgent: unexpected,
   loadBackends: unexpected,
   registeredWorker: async () => null,
+  cacheCare: unexpected,
 };
 
 async function unexpected(): Promise<never> {
