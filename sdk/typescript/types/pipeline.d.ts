@@ -172,7 +172,7 @@ type Received<Type, Returned> = Type extends "text" | "file" | "folder"
   : Type extends "lines"
     ? string[]
     : Type extends "bytes"
-      ? Buffer
+      ? Uint8Array
       : Type extends "csv"
         ? Returned extends readonly (infer Row extends object)[]
           ? { [Name in keyof Row]: string }[]
@@ -221,6 +221,17 @@ type StepOf<Outputs extends object> = Step<Outputs> &
 type IsMany<Given> = Extract<Given[keyof Given], Matrix | Each> extends never ? false : true;
 type IsManySpec<Spec> = Spec extends { readonly batch: unknown } | { readonly matrix: unknown } ? true : false;
 
+/** Adds a step of any kind, with the keys of the pipeline file: a shell script, a command, a Python function. */
+export function step<const Spec extends StepKeys>(
+  name: string,
+  spec: Spec & NoOthers<Spec, StepKeys>,
+): StepOf<NamedOutputs<Spec, IsManySpec<Spec>>>;
+/** Adds a step that is a function without arguments. */
+export function step<Returned, const Options extends StepOptions = Readonly<Record<never, never>>>(
+  called: () => Returned,
+  given?: Readonly<Record<string, never>>,
+  options?: Options & NoOthers<Options, StepOptions>,
+): StepOf<FunctionOutputs<Options, Awaited<Returned>, false>>;
 /** Adds a step that is a function: what it gets, and what else is to be said of it. */
 export function step<
   Given extends object,
@@ -232,14 +243,3 @@ export function step<
   given: From & NoOthers<From, Given>,
   options?: Options & NoOthers<Options, StepOptions>,
 ): StepOf<FunctionOutputs<Options, Awaited<Returned>, IsMany<From>>>;
-/** Adds a step that is a function without arguments. */
-export function step<Returned, const Options extends StepOptions = Readonly<Record<never, never>>>(
-  called: () => Returned,
-  given?: Readonly<Record<string, never>>,
-  options?: Options & NoOthers<Options, StepOptions>,
-): StepOf<FunctionOutputs<Options, Awaited<Returned>, false>>;
-/** Adds a step of any kind, with the keys of the pipeline file: a shell script, a command, a Python function. */
-export function step<const Spec extends StepKeys>(
-  name: string,
-  spec: Spec & NoOthers<Spec, StepKeys>,
-): StepOf<NamedOutputs<Spec, IsManySpec<Spec>>>;
