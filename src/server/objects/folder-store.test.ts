@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { objectStoreContract } from "./contract.ts";
 import { openFolderStore } from "./folder-store.ts";
@@ -50,4 +51,36 @@ test("what a killed writer leaves is invisible, and collected once it has not mo
   assert.equal(await store.collectUnfinished(3_600_000), 0, "it may still be written");
   assert.equal(await store.collectUnfinished(0), 1);
   assert.deepEqual(await readdir(join(folder, "unfinished")), []);
+});
+
+const asRoot = process.getuid?.() === 0 ? {} : { skip: "only root can make a small disk" };
+
+test("a full disk is told as one, leaves nothing behind, and works again once there is room", asRoot, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "berth-disk-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]);
+  t.after(async () => {
+    execFileSync("umount", [folder]);
+    await rm(folder, { recursive: true });
+  });
+  const store = openFolderStore(folder);
+  const megabytes = (count: number) => Readable.from(Array.from({ length: count }, () => Buffer.alloc(1 << 20)));
+  await assert.rejects(store.put("p/key", megabytes(8)), (error: Error & { code: string; advice: string }) => {
+    assert.equal(error.code, "storage_full");
+    assert.match(error.message, new RegExp(`cannot store an object: folder ${folder}: ENOSPC`));
+    return /Free space/.test(error.advice);
+  });
+  assert.deepEqual(await readdir(join(folder, "unfinished")), []);
+  assert.equal(await store.put("p/key", megabytes(2)), 2 << 20);
+});
+
+test("a folder that cannot be one, or is gone, is told by its name", async (t) => {
+  const folder = await folderOf(t);
+  await writeFile(join(folder, "file"), "");
+  const misconfigured = { code: "store_misconfigured", message: new RegExp(`folder ${folder}`) };
+  assert.throws(() => openFolderStore(join(folder, "file")), misconfigured);
+  const store = openFolderStore(join(folder, "store"));
+  await rm(join(folder, "store"), { recursive: true });
+  await assert.rejects(store.check(), misconfigured);
+  await assert.rejects(store.put("key", Readable.from([])), misconfigured);
+  assert.equal(await store.stat("key"), null);
 });

@@ -37,6 +37,8 @@ export function createS3Client(location: S3Location, timeouts: S3Timeouts, endpo
     ...(location.profile === null ? {} : { profile: location.profile }),
     forcePathStyle: location.pathStyle,
     maxAttempts: ATTEMPTS,
+    // Else the SDK prints a warning where one store has a profile and another the keys of the environment.
+    logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     // The checksums that the SDK adds by default are stored as part of the object by some servers.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { BerthError } from "../../protocol/errors.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
@@ -32,21 +32,24 @@ export function openS3Store(location: S3Location, options: S3StoreOptions): Obje
     checked.catch(() => (checked = undefined));
     return checked;
   };
+  const put = async (key: string, bytes: AsyncIterable<Uint8Array>, size: number | undefined, readBack: boolean) => {
+    checkKey(key);
+    const uploaded = await upload(target, key, bytes, size);
+    await checkUploaded(target, key, uploaded, { stat, open, remove, readBack });
+    return uploaded.size;
+  };
   return {
     place: placeOf(location),
     direct: location.direct ? directTransfers(target, signing) : null,
     resumable: null,
     check: async () => {
       await listPage(target, "", undefined, 1);
-      await bodiesAreChecked();
+      const key = `berth-check-${randomUUID()}`;
+      // Not everything that answers stores something.
+      await put(key, Readable.from([Buffer.from(key)]), key.length, true);
+      await remove(target, key);
     },
-    put: async (key, bytes, size) => {
-      checkKey(key);
-      const isChecked = await bodiesAreChecked();
-      const uploaded = await upload(target, key, bytes, size);
-      await checkUploaded(target, key, uploaded, { stat, open, remove, readBack: !isChecked });
-      return uploaded.size;
-    },
+    put: async (key, bytes, size) => await put(key, bytes, size, !(await bodiesAreChecked())),
     open: async (key, range) => await open(target, key, range),
     stat: async (key) => await stat(target, key),
     delete: async (key) => await remove(target, key),
