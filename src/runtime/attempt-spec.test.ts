@@ -82,6 +82,7 @@ test("every step knows its run, its place in it, and its parameters", () => {
   const { BERTH_IDEMPOTENCY_KEY, ...env } = spec.env;
   assert.match(BERTH_IDEMPOTENCY_KEY!, /^[0-9a-f]{64}$/);
   assert.deepEqual(env, {
+    BERTH_MESSAGES: "/berth/messages.jsonl",
     BERTH_PIPELINE: "wine",
     BERTH_STEP: "train",
     BERTH_STEP_RUN: "train[model=knn][3]",

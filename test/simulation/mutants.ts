@@ -201,6 +201,12 @@ const IN_MEMORY: readonly Omit<Mutant, "store">[] = [
     edits: [["if (!link.signal.aborted && this.#submitted.has(handle.name)) {", "if (link.signal.aborted) {"]],
   },
   {
+    name: "what an attempt says is not waited for before its folder is removed",
+    file: "src/agent/message-shipper.ts",
+    caughtBy: 210,
+    edits: [["    await tracked.shipped.promise;\n", ""]],
+  },
+  {
     name: "a blob is hashed without end in the first minute of a machine",
     file: "src/runtime/blob-cache.ts",
     caughtBy: 5,

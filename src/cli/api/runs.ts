@@ -4,7 +4,6 @@ import { OpenLineageEvent } from "../../protocol/openlineage.ts";
 import {
   type CreateRunInput,
   LogLine,
-  PAGE_LIMIT_MAX,
   pageOf,
   RestartedRun,
   type RestartRunRequest,
@@ -27,6 +26,7 @@ const RUN_NAME_MAX_CHARS = 120;
 
 const RunPage = pageOf(Run);
 const StepRunPage = pageOf(StepRun);
+const MetricPage = pageOf(MetricSummary);
 
 export function createRun(api: ApiClient, input: CreateRunInput): Promise<RunDetail> {
   return api.post("/runs", input, RunDetail);
@@ -80,10 +80,9 @@ export async function* streamEvents(
   }
 }
 
-/** The last value of each metric of a run, by step run and attempt; at most one page of them. */
-export async function listMetrics(api: ApiClient, run: string): Promise<MetricSummary[]> {
-  const query = { limit: PAGE_LIMIT_MAX };
-  return (await api.get(`${runPath(run)}/metrics/summary`, pageOf(MetricSummary), { query })).items;
+/** The last value of each metric of a run, by step run and attempt. */
+export function listMetrics(api: ApiClient, run: string): Promise<MetricSummary[]> {
+  return allPages((query) => api.get(`${runPath(run)}/metrics/summary`, MetricPage, { query }));
 }
 
 export interface LogQuery {

@@ -93,8 +93,7 @@ async function* serverSentEvents(
       }
       if (events.length < EVENTS_PER_LOOK) break;
     }
-    const messages = await said.news(ended);
-    if (messages.length > 0) {
+    for (let messages = await said.news(ended); messages.length > 0; messages = await said.news(ended)) {
       yield messages.map(toLiveMessage).join("");
       spokeAtMs = performance.now();
     }
