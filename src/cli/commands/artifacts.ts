@@ -5,6 +5,7 @@ import { defineArtifactsGet } from "./artifacts-get.ts";
 import { defineArtifactsLineage } from "./artifacts-lineage.ts";
 import { defineArtifactsLs } from "./artifacts-ls.ts";
 import { defineArtifactsPin } from "./artifacts-pin.ts";
+import { defineArtifactsPreview } from "./artifacts-preview.ts";
 import { defineArtifactsKeys, defineArtifactsProvenance } from "./artifacts-provenance.ts";
 import { defineArtifactsRetention } from "./artifacts-retention.ts";
 import { defineArtifactsRemove } from "./artifacts-rm.ts";
@@ -18,6 +19,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
   defineArtifactsRetention(command, context);
   defineArtifactsPin(command, context);
   defineArtifactsRemove(command, context);
+  defineArtifactsPreview(command, context);
   defineArtifactsLineage(command, context);
   defineArtifactsProvenance(command, context);
   defineArtifactsVerify(command, context, result);

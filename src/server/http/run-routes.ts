@@ -6,6 +6,7 @@ import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
 import { agentLogsRoute } from "./agent-logs.ts";
 import { agentMessagesRoute } from "./agent-messages.ts";
 import { agentPollRoute } from "./agent-poll.ts";
+import { artifactPreviewRoute } from "./artifact-preview.ts";
 import { provenanceRoutes } from "./artifact-provenance.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
@@ -37,6 +38,7 @@ export function runRoutes(services: Services): Route[] {
     ...provenanceRoutes(services),
     ...storeVerifyRoutes(services),
     ...storeUsageRoutes(services),
+    artifactPreviewRoute(services),
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
