@@ -6,12 +6,15 @@ import { cachedSteps } from "./cached-steps.ts";
 import { cancelled } from "./cancel.ts";
 import { claims } from "./claims.ts";
 import { dockerSteps } from "./docker-steps.ts";
+import { expiry } from "./expiry.ts";
+import { lookups } from "./lookups.ts";
 import { pageWith } from "./page.ts";
 import { platformCost } from "./platform-cost.ts";
 import { processSteps } from "./process-steps.ts";
 import { reattached } from "./reattach.ts";
 import { type Finding, holds, toMarkdown } from "./report.ts";
 import { retried } from "./retry.ts";
+import { smallCommits } from "./small-commits.ts";
 
 /**
  * `npm run bench -- [NAME…] [--rounds=10] [--write]`: measures Berth against the raw tools in the same run. Exits 1
@@ -25,6 +28,9 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   store: artifactStore,
   cached: cachedSteps,
   claims,
+  expiry,
+  lookups,
+  commits: smallCommits,
   cancel: cancelled,
   retry: retried,
   restart: reattached,

@@ -16,6 +16,8 @@ export const CAPABILITIES: WorkerCapabilities = {
 /** A worker that takes runs and says that they succeeded, through the client and the signatures of a real agent. */
 export class SimulatedAgent implements Disposable {
   readonly #client: AgentClient;
+  /** The last event of each run that it has not finished. */
+  readonly #acked = new Map<string, number>();
 
   private constructor(client: AgentClient) {
     this.#client = client;
@@ -49,7 +51,7 @@ export class SimulatedAgent implements Disposable {
   async finish({ run, epoch, plan }: Assignment): Promise<void> {
     const stepRun = plan.steps[0]!.name;
     const attempt = { stepRun, attempt: 1 };
-    await this.#report({ run, epoch }, [
+    await this.report({ run, epoch }, [
       { type: "run.started", backend: "process" },
       { type: "attempt.started", ...attempt, backend: "process", object: `simulated-${run}` },
       {
@@ -61,9 +63,14 @@ export class SimulatedAgent implements Disposable {
     ]);
   }
 
-  async #report({ run, epoch }: LeaseRef, bodies: readonly AgentEventBody[]): Promise<void> {
+  /** Reports the next events of a run. */
+  async report({ run, epoch }: LeaseRef, bodies: readonly AgentEventBody[]): Promise<void> {
     const at = new Date().toISOString();
-    await this.#client.sendEvents(run, { epoch, events: bodies.map((body, index) => ({ seq: index + 1, at, body })) });
+    const acked = this.#acked.get(run) ?? 0;
+    const events = bodies.map((body, index) => ({ seq: acked + index + 1, at, body }));
+    const { ackedSeq } = await this.#client.sendEvents(run, { epoch, events });
+    if (bodies.at(-1)?.type === "run.finished") this.#acked.delete(run);
+    else this.#acked.set(run, ackedSeq);
   }
 
   [Symbol.dispose](): void {

@@ -42,6 +42,8 @@ export async function checkBytesRemain(
   if (digests.length === 0) return;
   const faults = await blobs.faulty(project, digests, HASHED_BYTES_MAX);
   if (faults.size === 0) return;
+  // What has expired since the look at the versions is not damage.
+  await checkVersionsRemain(database.pool, run, plan, taken);
   const stepOf = new Map(taken.map(({ key, step }) => [key, step]));
   const bad = needed.filter(({ digest }) => faults.has(digest));
   const named = new Map(bad.map(({ stepRun, name, digest }) => [`${stepRun}/${name}`, faults.get(digest)!]));

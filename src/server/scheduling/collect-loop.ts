@@ -17,10 +17,15 @@ const ADVISORY_LOCK = 7_274_827_003;
 
 type Parts = Pick<Services, "database" | "objects" | "log">;
 
+export interface CollectorTimes {
+  readonly firstAfterMs?: number;
+  readonly intervalMs?: number;
+}
+
 /** Starts what removes artifacts and bytes by itself; one replica at a time. Disposing ends a pass between two batches. */
-export function startCollector(services: Parts): AsyncDisposable {
+export function startCollector(services: Parts, times: CollectorTimes = {}): AsyncDisposable {
   const stop = new AbortController();
-  const done = loop(services, stop.signal);
+  const done = loop(services, times, stop.signal);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -29,15 +34,19 @@ export function startCollector(services: Parts): AsyncDisposable {
   };
 }
 
-async function loop(services: Parts, signal: AbortSignal): Promise<void> {
-  await pause(FIRST_AFTER_MS, signal);
+async function loop(
+  services: Parts,
+  { firstAfterMs = FIRST_AFTER_MS, intervalMs = INTERVAL_MS }: CollectorTimes,
+  signal: AbortSignal,
+): Promise<void> {
+  await pause(firstAfterMs, signal);
   while (!signal.aborted) {
     try {
       await alone(services.database, () => pass(services, signal));
     } catch (error) {
       if (!signal.aborted) services.log.warn({ err: error }, "removing what has expired failed; it is tried again");
     }
-    await pause(INTERVAL_MS, signal);
+    await pause(intervalMs, signal);
   }
 }
 
