@@ -76,6 +76,9 @@ test("a pipeline in Python runs as it is: matrix, batch, dataclasses, a module b
   assert.equal(ran.code, 0, `${ran.stdout}\n${ran.stderr}`);
   assert.equal(await text("fit/report/report"), "FACTOR 3: 11 OF 11 RIGHT\n");
   assert.equal((await text("fit/count/size")).trim(), "25");
+  assert.match(ran.stdout, /train\[factor=2\] error +66\b/, "the metric is in the summary");
+  const listed = JSON.parse((await platform.berth("artifacts", "ls", "--json")).stdout) as { step: string }[];
+  assert.partialDeepStrictEqual(listed, [{ step: "prepare", name: "train", format: "csv", contentType: "text/csv" }]);
   await platform.tidy();
 });
 

@@ -7,7 +7,7 @@ never fails a step: what cannot be told is said in the log.
 import os
 import sys
 import time
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, Mapping, Optional, Set, Union
 
 from berth.json_values import lenient_line
 
@@ -152,7 +152,7 @@ def tell(content: Dict[str, Any], elsewhere: Optional[str]) -> bool:
     return True
 
 
-_complaints = set()
+_complaints: Set[str] = set()
 
 
 def _complain(message: str) -> None:

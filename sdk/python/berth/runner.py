@@ -16,8 +16,8 @@ from berth.outputs import check_outputs, write_outputs
 def main() -> int:
     """Runs the step; returns its exit code."""
     # Lines appear in the live log as they are printed, not when a buffer is full, and as UTF-8 whatever the image says.
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     # The step's own modules are found from its working folder, as with `python3 -m`.
     sys.path.insert(0, os.getcwd())
     try:
@@ -76,7 +76,8 @@ def _load(invocation: Invocation) -> Any:
         target = getattr(target, name)
     if not callable(target):
         raise StepError(f"{invocation.target} is a {type(target).__name__}, which cannot be called")
-    return target
+    # What berth.step made of it is for those who describe pipelines.
+    return getattr(target, "__berth_step__", (target,))[0]
 
 
 def _print_own_traceback(error: BaseException) -> None:

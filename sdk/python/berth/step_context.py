@@ -76,17 +76,18 @@ def _path(kind: str, name: str) -> Path:
     raise LookupError(f"there is no {kind.lower()} {name!r}: {where}")
 
 
-class Batch(NamedTuple):
+class Batch:
     """The part of a batch that this step run works on."""
 
-    index: int
-    """Its place, from 0."""
-    count: int
-    """How many parts there are."""
-    path: Path
-    """A file of the same format as the whole, or a folder with its files."""
-    type: Optional[str]
-    """How the items are read: csv, json, lines or folder; None where only the step's own program knows."""
+    def __init__(self, index: int, count: int, path: Path, type: Optional[str]) -> None:  # noqa: A002
+        self.index = index
+        """Its place, from 0."""
+        self.count = count
+        """How many parts there are."""
+        self.path = path
+        """A file of the same format as the whole, or a folder with its files."""
+        self.type = type
+        """How the items are read: csv, json, lines or folder; None where only the step's own program knows."""
 
     def items(self, type: Optional[str] = None) -> Any:  # noqa: A002 - the word of the pipeline file
         """The rows, items or lines as a list; of a folder, the paths of its files."""
@@ -99,7 +100,7 @@ class Batch(NamedTuple):
             return sorted(path for path in self.path.rglob("*") if path.is_file())
         return load(self.path, kind)
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.items())
 
 

@@ -171,6 +171,11 @@ class FailureTest(StepTest):
         self.assertNotIn("runner.py", process.stderr)
         self.assertEqual(self.error_file(), {"type": "application", "message": "ZeroDivisionError: division by zero"})
 
+    def test_the_traceback_of_a_decorated_function_is_its_own_alone(self):
+        process = self.run_step("import berth\n@berth.step(cache=True)\ndef step(): return 1 / 0", outputs={"out": "json"})
+        self.assertRegex(process.stderr, '^Traceback .*\n  File ".*/steps.py", line 3, in step\n')
+        self.assertNotIn("berth/", process.stderr.replace("berth_", ""))
+
     def test_an_exit_code_of_the_step_is_kept(self):
         self.assertEqual(self.run_step("import sys\ndef step(): sys.exit(3)").returncode, 3)
 

@@ -1,21 +1,36 @@
 """Functions that are steps: still functions, which only within a pipeline's `with` are steps when they are called."""
 
+from __future__ import annotations
+
 import functools
 import inspect
-from typing import Any, Callable, Dict, Optional, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Protocol, TypeVar, overload
 
 from berth.authoring.pipeline import active_pipeline
-from berth.authoring.problems import Place, PipelineError, place_of_caller
+from berth.authoring.problems import PipelineError, Place, place_of_caller
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+    T = TypeVar("T")
+
+    class StepFunction(Protocol[P, R]):
+        """A function that is a step as well."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+        def options(self, *, name: Optional[str] = None, **keys: Any) -> StepFunction[P, R]:
+            """The same step with other keys, or under another name."""
 
 
 @overload
-def step(function: F) -> F: ...
+def step(function: Callable[P, T], *, name: Optional[str] = None, **keys: Any) -> StepFunction[P, T]: ...
 
 
 @overload
-def step(*, name: Optional[str] = None, **keys: Any) -> Callable[[F], F]: ...
+def step(*, name: Optional[str] = None, **keys: Any) -> Callable[[Callable[P, T]], StepFunction[P, T]]: ...
 
 
 def step(function: Any = None, *, name: Optional[str] = None, **keys: Any) -> Any:
