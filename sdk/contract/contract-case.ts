@@ -26,6 +26,7 @@ export const ContractCase = z.strictObject({
   title: z.string().min(10),
   behaviour: z.string(),
   module: z.string().optional(),
+  needs: z.array(z.string()).optional(),
   languages: z.array(z.enum(["python", "typescript"])).optional(),
   inputs: z.array(z.strictObject({ name: z.string(), type: Type, content: Content.optional() })).default([]),
   outputs: z

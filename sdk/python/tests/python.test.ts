@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pythons } from "./pythons.ts";
-import { venvWith } from "./venv.ts";
+import { LIBRARIES, venvWith } from "./venv.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -19,7 +19,7 @@ for (const { version, path } of pythons()) {
 }
 
 test("frames and arrays of the real libraries go in and out", (t) => {
-  const venv = venvWith(pythons().at(-1)!, ["numpy", "pandas", "pyarrow", "polars"]);
+  const venv = venvWith(pythons().at(-1)!, LIBRARIES);
   if (venv === null) {
     t.skip("the libraries are not here, and no package registry can be reached");
     return;

@@ -5,6 +5,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Python } from "./pythons.ts";
 
+/** What steps use where it is installed. torch is too large for a test. */
+export const LIBRARIES = ["numpy", "pandas", "pyarrow", "polars"];
 /** Installing takes half a minute where the registry is near; then it is kept. */
 const INSTALL_TIMEOUT_MS = 150_000;
 
