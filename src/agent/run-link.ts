@@ -48,6 +48,8 @@ export class RunLink implements Disposable {
   readonly #options: RunLinkOptions;
   readonly #uploads: Uploads;
   readonly #bulk: BulkUploads;
+  /** Blobs of contents, while they are being listed. */
+  readonly #listed = new Map<string, Promise<OwnBlob[]>>();
   readonly #closed = new AbortController();
   readonly #holds: Disposable[] = [];
 
@@ -124,7 +126,7 @@ export class RunLink implements Disposable {
     const files = contents.filter(({ kind }) => kind === "file");
     if (files.length > 0) this.#holdAll(files.map(({ digest }) => digest));
     for (const folder of contents.filter(({ kind }) => kind === "folder")) {
-      blobsOf(this.source, folder).then(
+      this.#blobsOf(folder).then(
         (blobs) => this.#holdAll(blobs.map(({ digest }) => digest)),
         (error: unknown) =>
           this.#options.log.warn({ err: error, digest: folder.digest }, "an output could not be held"),
@@ -143,8 +145,17 @@ export class RunLink implements Disposable {
   }
 
   async #upload(outputs: readonly Content[]): Promise<void> {
-    const blobs = (await Promise.all(outputs.map((content) => blobsOf(this.source, content)))).flat();
+    const blobs = (await Promise.all(outputs.map((content) => this.#blobsOf(content)))).flat();
     await this.#ensureStored(blobs);
+  }
+
+  /** A large manifest is read once for those that ask at the same time: who holds its blobs, and who sends them. */
+  #blobsOf(content: Content): Promise<OwnBlob[]> {
+    const known = this.#listed.get(content.digest);
+    if (known !== undefined) return known;
+    const listed = blobsOf(this.source, content).finally(() => this.#listed.delete(content.digest));
+    this.#listed.set(content.digest, listed);
+    return listed;
   }
 
   /** What is many and small goes together, anything else by itself. */

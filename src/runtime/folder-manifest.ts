@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
-import { type Content, FolderManifest, type ManifestEntry } from "../protocol/artifacts.ts";
+import { lstatSync, readFileSync } from "node:fs";
+import { z } from "zod";
+import { type Content, FolderManifest, ManifestEntry } from "../protocol/artifacts.ts";
+import { TimeSlice } from "../std/time-slice.ts";
 import type { BlobSource } from "./attempt-work.ts";
 
 /** Modes that an artifact keeps: whether its owner may execute a file is all that travels. */
@@ -28,8 +30,21 @@ function entryText(entry: ManifestEntry): string {
 /** The manifest of a folder artifact. */
 export async function readManifest(cache: BlobSource, content: Content, signal?: AbortSignal): Promise<FolderManifest> {
   const path = await cache.ensure(content.digest, null, signal);
-  return FolderManifest.parse(JSON.parse(readFileSync(path, "utf8")));
+  return await parseManifest(readFileSync(path, "utf8"));
 }
+
+/** Checks the entries one by one and in their place: checked as a whole, a large manifest would be in memory twice. */
+async function parseManifest(text: string): Promise<FolderManifest> {
+  const { schema, entries } = AnyManifest.parse(JSON.parse(text));
+  const slice = new TimeSlice();
+  for (const [index, entry] of entries.entries()) {
+    entries[index] = ManifestEntry.parse(entry);
+    await slice.breathe();
+  }
+  return { schema, entries: entries as ManifestEntry[] };
+}
+
+const AnyManifest = FolderManifest.extend({ entries: z.array(z.unknown()) });
 
 /** A blob that belongs to an artifact; a manifest's own size is what it has on this worker. */
 export interface OwnBlob {
@@ -41,9 +56,8 @@ export interface OwnBlob {
 export async function blobsOf(cache: BlobSource, content: Content, signal?: AbortSignal): Promise<OwnBlob[]> {
   if (content.kind === "file") return [{ digest: content.digest, size: content.size }];
   const path = await cache.ensure(content.digest, null, signal);
-  const text = readFileSync(path);
-  const blobs = new Map([[content.digest, text.length]]);
-  for (const entry of FolderManifest.parse(JSON.parse(text.toString("utf8"))).entries) {
+  const blobs = new Map([[content.digest, lstatSync(path).size]]);
+  for (const entry of (await readManifest(cache, content, signal)).entries) {
     if (entry.kind === "file") blobs.set(entry.digest, entry.size);
   }
   return Array.from(blobs, ([digest, size]) => ({ digest, size }));
