@@ -28,6 +28,15 @@ import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.
 import { BerthError } from "../protocol/errors.ts";
 import { type MessagesRequest, MessagesResponse } from "../protocol/messages.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
+import {
+  type BeginUpload,
+  BlobPlace,
+  type DirectRequest,
+  PartRequestsAnswer,
+  type PartToSend,
+  UploadOffset,
+  UploadState,
+} from "../protocol/transfers.ts";
 import { answerError, noAnswer, unexpectedAnswer } from "./answer-error.ts";
 import {
   connectionPool,
@@ -52,6 +61,8 @@ export const QUICK: Deadlines = { connectMs: 5_000, idleMs: 10_000, totalMs: 15_
 const PATIENT: Deadlines = { connectMs: 5_000, idleMs: 20_000, totalMs: 60_000 };
 /** Blobs have no total deadline worth naming: any size at any speed, as long as bytes flow. */
 const TRANSFER: Deadlines = { connectMs: 5_000, idleMs: 30_000, totalMs: 24 * 60 * 60 * 1000 };
+/** The server may have to read all of a large blob before it answers; asked again, it is the same check. */
+const CHECK: Deadlines = { connectMs: 5_000, idleMs: 10 * 60_000, totalMs: 60 * 60_000 };
 /** How much later than asked a poll may be answered. */
 const POLL_SLACK_MS = 10_000;
 
@@ -123,6 +134,56 @@ export class AgentClient implements Disposable {
     const path = `runs/${run}/blobs/${blob.digest}?epoch=${epoch}`;
     const headers = { "content-type": "application/octet-stream", "content-length": blob.size };
     await this.#answer(this.#signed("PUT", path, blob.bytes, headers, TRANSFER, signal), BlobStored);
+  }
+
+  beginUpload(run: string, epoch: number, upload: BeginUpload, signal?: AbortSignal): Promise<UploadState> {
+    return this.#json(`runs/${run}/uploads`, { epoch, ...upload }, UploadState, PATIENT, signal);
+  }
+
+  /** Returns where the upload is after it. */
+  async appendUpload(
+    run: string,
+    epoch: number,
+    { upload, offset, length, bytes }: BytesToAppend,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const path = `runs/${run}/uploads/${upload}?epoch=${epoch}&offset=${offset}`;
+    const headers = { "content-type": "application/octet-stream", "content-length": length };
+    return (await this.#answer(this.#signed("PUT", path, bytes, headers, TRANSFER, signal), UploadOffset)).offset;
+  }
+
+  /** A request that the object store itself answers. */
+  async partRequest(
+    run: string,
+    epoch: number,
+    upload: string,
+    part: PartToSend,
+    signal?: AbortSignal,
+  ): Promise<DirectRequest> {
+    const path = `runs/${run}/uploads/${upload}/parts`;
+    return (await this.#json(path, { epoch, parts: [part] }, PartRequestsAnswer, PATIENT, signal)).parts[0]!.request;
+  }
+
+  async finishUpload(
+    run: string,
+    epoch: number,
+    upload: string,
+    parts: readonly PartToSend[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#json(`runs/${run}/uploads/${upload}/finish`, { epoch, parts }, BlobStored, CHECK, signal);
+  }
+
+  async blobPlace(run: string, epoch: number, digest: string, signal?: AbortSignal): Promise<BlobPlace> {
+    const request = this.#signed(
+      "GET",
+      `runs/${run}/blobs/${digest}/place?epoch=${epoch}`,
+      undefined,
+      {},
+      QUICK,
+      signal,
+    );
+    return await this.#answer(request, BlobPlace);
   }
 
   /** Stores many small blobs in one request: see blob-batch.ts. */
@@ -233,6 +294,13 @@ export class AgentClient implements Disposable {
     if (!parsed.success) throw unexpectedAnswer(request, answer, parsed.error);
     return parsed.data;
   }
+}
+
+export interface BytesToAppend {
+  readonly upload: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly bytes: Readable;
 }
 
 export interface BlobUpload {

@@ -8,6 +8,7 @@ import type { FolderRemover } from "./folder-remover.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import type { JournalSync } from "./journal-sync.ts";
 import type { StepSlots } from "./step-slots.ts";
+import type { Transfers } from "./transfers/transfers.ts";
 
 /** A backend of this worker that could be opened. */
 export interface OpenBackend {
@@ -31,7 +32,7 @@ export interface AgentContext {
   readonly held: HeldRuns;
   readonly journals: JournalSync;
   readonly stepSlots: StepSlots;
-  readonly uploadPermits: Permits;
+  readonly transfers: Transfers;
   readonly releasePermits: Permits;
   readonly remover: FolderRemover;
   readonly log: Logger;

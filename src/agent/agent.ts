@@ -27,6 +27,7 @@ import { RunDriver } from "./run-driver.ts";
 import { listRunFolders } from "./run-folder.ts";
 import { spreadFolders } from "./spread-folders.ts";
 import { StepSlots } from "./step-slots.ts";
+import { Transfers } from "./transfers/transfers.ts";
 import { workerSize } from "./worker-room.ts";
 
 export interface AgentOptions {
@@ -142,18 +143,21 @@ class Agent implements RunningAgent {
     );
     this.#disk = new DiskGate({ home, config, measure: options.diskSpace ?? diskSpace, log: this.#log });
     const { workerId, privateKey } = identity;
+    const client = owned.use(new AgentClient({ server: this.#server, workerId, bootId: this.#bootId, privateKey }));
     this.#context = {
       home,
       installation: identity.installation,
       sdk: options.sdk ?? DEFAULT_SDK,
       config,
-      client: owned.use(new AgentClient({ server: this.#server, workerId, bootId: this.#bootId, privateKey })),
+      client,
       cache,
       backends: this.#backends.opened,
       held: this.#held,
       journals: owned.use(new JournalSync(this.#log)),
       stepSlots: new StepSlots(workerSize(config, config.gpus ?? [])),
-      uploadPermits: new Permits(config.uploadsAtOnce),
+      transfers: owned.use(
+        new Transfers({ client, log, uploadsAtOnce: config.uploadsAtOnce, partsAtOnce: config.partsAtOnce }),
+      ),
       releasePermits: new Permits(RELEASES_AT_ONCE),
       remover: new FolderRemover(),
       log: this.#log,

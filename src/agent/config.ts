@@ -24,6 +24,11 @@ const Settings = z.strictObject({
     .optional(),
   /** Outputs uploaded at once, over all runs; default 4: more only share the same line. */
   uploadsAtOnce: z.int().min(1).max(64).optional(),
+  /**
+   * Parts of large blobs moved at once between this worker and an object store, over all transfers; default 4. Each
+   * takes a connection and about a megabyte of memory.
+   */
+  partsAtOnce: z.int().min(1).max(64).optional(),
   /** From TERM to KILL, in milliseconds; default 10,000. */
   graceMs: z.int().min(0).max(3_600_000).optional(),
   /** Free bytes below which no runs are taken; default: 2 GiB or a tenth of the disk, whichever is more. */
@@ -45,6 +50,7 @@ export interface AgentConfig {
   /** Null: as the driver says. */
   readonly gpus: readonly string[] | null;
   readonly uploadsAtOnce: number;
+  readonly partsAtOnce: number;
   readonly graceMs: number;
   /** Null: by the size of the disk, see diskFreeMin. */
   readonly diskFreeMinBytes: number | null;
@@ -70,6 +76,7 @@ export function agentConfig(settings: unknown): AgentConfig {
     memoryBytes: given.memoryBytes ?? os.totalmem(),
     gpus: given.gpus ?? null,
     uploadsAtOnce: given.uploadsAtOnce ?? 4,
+    partsAtOnce: given.partsAtOnce ?? 4,
     graceMs: given.graceMs ?? 10_000,
     diskFreeMinBytes: given.diskFreeMinBytes ?? null,
     cacheBytesMax: given.cacheBytesMax ?? 20 * GiB,

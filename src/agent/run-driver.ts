@@ -91,7 +91,7 @@ export class RunDriver implements HeldRun {
       lease: this.lease,
       client: context.client,
       cache: context.cache,
-      uploadPermits: context.uploadPermits,
+      transfers: context.transfers,
       journal,
       lastSeq: history.lastSeq,
       pending: history.events.filter(({ seq }) => seq > ackedSeq),

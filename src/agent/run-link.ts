@@ -9,7 +9,6 @@ import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
 import type { BlobSource } from "../runtime/attempt-work.ts";
 import type { BlobCache } from "../runtime/blob-cache.ts";
 import { blobsOf, type OwnBlob } from "../runtime/folder-manifest.ts";
-import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { BulkUploads } from "./bulk-uploads.ts";
 import { Commits, isInline } from "./commits.ts";
@@ -18,6 +17,7 @@ import { LogShipper } from "./log-shipper.ts";
 import { MessageShipper } from "./message-shipper.ts";
 import { Outbox } from "./outbox.ts";
 import { retrying } from "./retry.ts";
+import type { Transfers } from "./transfers/transfers.ts";
 import { type LocalBlob, Uploads } from "./uploads.ts";
 
 /** From here on, blobs that become due together are sent in batches. */
@@ -27,7 +27,7 @@ export interface RunLinkOptions {
   readonly lease: LeaseRef;
   readonly client: AgentClient;
   readonly cache: BlobCache;
-  readonly uploadPermits: Permits;
+  readonly transfers: Transfers;
   readonly journal: Journal;
   readonly lastSeq: number;
   readonly pending: readonly AgentEvent[];
@@ -59,18 +59,16 @@ export class RunLink implements Disposable {
     const { run, epoch } = lease;
     const signal = this.#closed.signal;
     const onRefused = (error: BerthError) => options.onRefused(error);
-    const uploads = { client, run, epoch, permits: options.uploadPermits, signal, log };
-    this.#uploads = new Uploads(uploads);
+    const { transfers } = options;
+    const uploads = { client, run, epoch, permits: transfers.uploadPermits, signal, log };
+    this.#uploads = new Uploads({ ...uploads, send: (blob) => transfers.send(blob, { lease, signal, log }) });
     this.#bulk = new BulkUploads({ ...uploads, pathOf: (blob) => this.#local(blob).path });
-    this.source = cache.sourceOf(
-      (digest, _size, abort) => fetchBlob(client, lease, digest, { signal: AbortSignal.any([abort, signal]), log }),
-      (digests, abort) => {
-        const either = AbortSignal.any([abort, signal]);
-        return retrying({ what: "fetching the files of an input", signal: either, log }, () =>
-          client.getBlobs(run, epoch, digests, either),
-        );
-      },
-    );
+    this.source = cache.sourceOf(transfers.fetcher({ lease, signal, log }), (digests, abort) => {
+      const either = AbortSignal.any([abort, signal]);
+      return retrying({ what: "fetching the files of an input", signal: either, log }, () =>
+        client.getBlobs(run, epoch, digests, either),
+      );
+    });
     this.commits = new Commits({
       upload: (outputs) => this.#upload(outputs),
       onFailure: (error) => {
@@ -193,29 +191,5 @@ export class RunLink implements Disposable {
       return path === null ? output : { ...output, inline: readFileSync(path).toString("base64") };
     });
     return { ...body, outputs };
-  }
-}
-
-/** Streams a blob from the server, however often the connection breaks on the way. */
-async function* fetchBlob(
-  client: AgentClient,
-  { run, epoch }: LeaseRef,
-  digest: string,
-  { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
-): AsyncGenerator<Uint8Array> {
-  let received = 0;
-  for (;;) {
-    const what = "fetching an input";
-    const bytes = await retrying({ what, signal, log }, () => client.getBlob(run, epoch, digest, received, signal));
-    try {
-      for await (const chunk of bytes as AsyncIterable<Buffer>) {
-        received += chunk.length;
-        yield chunk;
-      }
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      log.warn({ err: error, digest, received }, "fetching an input: going on where the connection broke");
-    }
   }
 }

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import type { Logger } from "pino";
 import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
@@ -25,14 +24,19 @@ export interface UploadOptions {
   readonly log: Logger;
 }
 
+export interface UploadsOptions extends Omit<UploadOptions, "permits"> {
+  /** Sends one that the server does not hold; resolves when it does. */
+  send(blob: LocalBlob): Promise<void>;
+}
+
 /** Brings the blobs of one run to the server: asks which are missing, and sends only those. */
 export class Uploads {
-  readonly #options: UploadOptions;
+  readonly #options: UploadsOptions;
   /** Blobs that the server holds, or will once the promise resolves: equal outputs are sent once. */
   readonly #stored = new Map<string, Promise<void>>();
   #gathering: { readonly blobs: Map<string, LocalBlob>; readonly missing: Promise<Set<string>> } | null = null;
 
-  constructor(options: UploadOptions) {
+  constructor(options: UploadsOptions) {
     this.#options = options;
   }
 
@@ -58,16 +62,7 @@ export class Uploads {
   async #store(blob: LocalBlob): Promise<void> {
     const missing = await this.#missingAmong(blob);
     if (!missing.has(blob.digest)) return;
-    const { client, run, epoch, permits, signal, log } = this.#options;
-    using _permit = await permits.acquire();
-    await retrying({ what: "uploading an output", signal, log }, async () => {
-      const bytes = createReadStream(blob.path, { highWaterMark: 1024 * 1024 });
-      try {
-        await client.putBlob(run, epoch, { digest: blob.digest, size: blob.size, bytes }, signal);
-      } finally {
-        bytes.destroy();
-      }
-    });
+    await this.#options.send(blob);
   }
 
   #missingAmong(blob: LocalBlob): Promise<Set<string>> {

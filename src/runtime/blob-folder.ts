@@ -14,6 +14,11 @@ const ABANDONED_AFTER_MS = 6 * 3600 * 1000;
 /** Clocks step a little after a start; blobs so close to it are hashed once more, which is always safe. */
 const BOOT_MARGIN_MS = 60_000;
 
+/** Beside a half-received file: which parts of it are there. */
+export const NOTES_SUFFIX = ".parts";
+/** In the name of a half-received file, in place of the process that writes to it. */
+const NOBODY = 0;
+
 /**
  * Blobs as files: `blobs/ab/<digest>`, mode 0444, complete from the moment they have their name. Of the times, `mtime`
  * is when the bytes were last known to be those of the digest, with the mark of proof-mark.ts that nobody wrote to them
@@ -53,6 +58,36 @@ export class BlobFolder {
   /** A name of its own for a file that is still being written, on the same file system. */
   newIncoming(): string {
     return join(this.#incoming, `${process.pid}-${randomBytes(9).toString("base64url")}`);
+  }
+
+  /**
+   * The same for a blob that is fetched: what an earlier fetch of it left, in this process or in one that died, is taken
+   * over under the new name.
+   */
+  takePartial(digest: string): string {
+    Digest.parse(digest);
+    const own = join(this.#incoming, `${digest}.${process.pid}-${randomBytes(9).toString("base64url")}`);
+    const left = readdirSync(this.#incoming).find((name) => isLeftOf(digest, name));
+    if (left !== undefined) this.#moveIncoming(join(this.#incoming, left), own);
+    return own;
+  }
+
+  /** Leaves what was fetched so far to the next fetch of the same. */
+  leavePartial(file: string, digest: string): void {
+    const nobodys = `${digest}.${NOBODY}-${randomBytes(9).toString("base64url")}`;
+    this.#moveIncoming(file, join(this.#incoming, nobodys));
+  }
+
+  /** With the notes that belong to it; fine where another process was faster. */
+  #moveIncoming(from: string, to: string): void {
+    for (const suffix of ["", NOTES_SUFFIX]) {
+      try {
+        renameSync(from + suffix, to + suffix);
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+        if (suffix === "") return;
+      }
+    }
   }
 
   /** Gives a complete file, whose bytes were just hashed, its name; replaces what was there. */
@@ -96,5 +131,20 @@ export class BlobFolder {
       const stats = lstatSync(path, { throwIfNoEntry: false });
       if (stats !== undefined && stats.mtimeMs < Date.now() - ABANDONED_AFTER_MS) await rm(path, { force: true });
     }
+  }
+}
+
+/** Whether it is a half-received file of the digest that no process writes to any more. */
+function isLeftOf(digest: string, name: string): boolean {
+  const pid = new RegExp(`^${digest}\\.(\\d{1,10})-[A-Za-z0-9_-]+$`).exec(name)?.[1];
+  return pid !== undefined && (Number(pid) === NOBODY || !isAlive(Number(pid)));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH";
   }
 }

@@ -1,61 +1,79 @@
-import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { MANIFEST_MAX_BYTES } from "../protocol/artifacts.ts";
 import { BerthError } from "../protocol/errors.ts";
+import { UPLOAD_MIN_BYTES } from "../protocol/transfers.ts";
+import { errnoOf } from "../std/errno.ts";
+import { type HashedBytes, hashFile } from "../std/hash-file.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
-import type { BlobFolder } from "./blob-folder.ts";
+import { type BlobFolder, NOTES_SUFFIX } from "./blob-folder.ts";
+import { receiveParts } from "./receive-parts.ts";
+import { receiveStream } from "./receive-stream.ts";
 
 /** Damage on the way is rare and by chance, so it does not happen three times in a row; a damaged store does. */
 const RECEIVE_ATTEMPTS_MAX = 3;
 
-/** Fetches a blob into the folder. It gets its name only when its bytes were seen to be those of the digest. */
+interface Blob {
+  readonly digest: string;
+  readonly size: number | null;
+}
+
+/**
+ * Fetches a blob into the folder. It gets its name only when its bytes were seen to be those of the digest. Of a large
+ * one, what had arrived when a fetch ended, or its process, need not be fetched again.
+ */
 export async function receiveBlob(
   folder: BlobFolder,
-  blob: { readonly digest: string; readonly size: number | null },
+  blob: Blob,
   fetchBlob: BlobFetcher,
   signal: AbortSignal,
 ): Promise<void> {
+  const isLarge = blob.size !== null && blob.size >= UPLOAD_MIN_BYTES;
   for (let attempt = 1; ; attempt++) {
-    const file = folder.newIncoming();
+    // After bytes that were wrong, none of them are used again.
+    const file = isLarge && attempt === 1 ? folder.takePartial(blob.digest) : folder.newIncoming();
+    let isLeft = false;
     try {
-      // A blob of unknown size is a folder manifest.
-      const found = await writeHashed(
-        file,
-        fetchBlob(blob.digest, blob.size, signal),
-        blob.size ?? MANIFEST_MAX_BYTES,
-        signal,
-      );
+      const found = await receive(file, blob, fetchBlob, signal).catch((error: unknown) => {
+        isLeft = isLarge && attempt === 1 && !isFull(error);
+        throw error;
+      });
       if (found.digest === blob.digest) return folder.settle(file, blob.digest);
       if (attempt === RECEIVE_ATTEMPTS_MAX) throw mismatch(blob, found);
     } finally {
-      await rm(file, { force: true });
+      if (isLeft) folder.leavePartial(file, blob.digest);
+      else await Promise.all([file, file + NOTES_SUFFIX].map((path) => rm(path, { force: true })));
     }
   }
 }
 
-async function writeHashed(file: string, chunks: AsyncIterable<Uint8Array>, sizeMax: number, signal: AbortSignal) {
-  const hash = createHash("sha256");
-  let size = 0;
-  await pipeline(
-    chunks,
-    async function* (source: AsyncIterable<Uint8Array>) {
-      for await (const chunk of source) {
-        size += chunk.length;
-        // More than announced can only be wrong, and must not fill the disk.
-        if (size > sizeMax) return;
-        hash.update(chunk);
-        yield chunk;
-      }
-    },
-    createWriteStream(file, { flags: "wx", mode: 0o600 }),
-    { signal },
-  );
-  return { digest: hash.digest("hex"), size };
+async function receive(
+  file: string,
+  { digest, size }: Blob,
+  fetchBlob: BlobFetcher,
+  signal: AbortSignal,
+): Promise<HashedBytes> {
+  const isLarge = size !== null && size >= UPLOAD_MIN_BYTES;
+  const reader = isLarge ? ((await fetchBlob.ranges?.(digest, size, signal)) ?? null) : null;
+  if (reader !== null) {
+    try {
+      await receiveParts(file, size!, reader);
+      return await hashFile(file, size!);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!reader.unusable(error)) throw error;
+    }
+  }
+  // A blob of unknown size is a folder manifest.
+  const open = (from: number) => fetchBlob(digest, size, signal, from);
+  return await receiveStream(file, size ?? MANIFEST_MAX_BYTES, open, signal);
 }
 
-function mismatch(blob: { digest: string; size: number | null }, found: { digest: string; size: number }): BerthError {
+/** What was received of it only keeps the disk full. */
+function isFull(error: unknown): boolean {
+  return errnoOf(error) === "ENOSPC" || errnoOf(error) === "EDQUOT";
+}
+
+function mismatch(blob: Blob, found: HashedBytes): BerthError {
   return new BerthError(
     "digest_mismatch",
     `The blob ${blob.digest} (${blob.size ?? "any number of"} bytes) arrived ${RECEIVE_ATTEMPTS_MAX} times with other bytes ` +

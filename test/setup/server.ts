@@ -53,7 +53,7 @@ export interface TestServerOptions {
 /** Every use of it fails with these words. */
 export function noObjects(words: string): ObjectTiers {
   return oneStore(
-    new Proxy({ direct: null, resumable: null } as ObjectStore, {
+    new Proxy({ direct: null } as ObjectStore, {
       get: (known, name) =>
         Reflect.get(known, name) ?? (() => Promise.reject(new Error(`${words} has no object store: ${String(name)}`))),
     }),

@@ -13,8 +13,9 @@ export async function isBlobMissing(api: ApiClient, digest: string): Promise<boo
 
 /** The blobs of the project, to be fetched by whoever checks them. */
 export function blobFetcher(api: ApiClient): BlobFetcher {
-  return async function* fetchBlob(digest, _size, signal) {
-    yield* streamBody(await api.stream(`/blobs/${digest}`, { signal }), signal);
+  return async function* fetchBlob(digest, _size, signal, from) {
+    const headers: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
+    yield* streamBody(await api.stream(`/blobs/${digest}`, { signal, headers }), signal);
   };
 }
 

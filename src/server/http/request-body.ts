@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { type Readable, Transform } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { BerthError } from "../../protocol/errors.ts";
 import { contentDigest, UNSIGNED_PAYLOAD } from "../../protocol/signature.ts";
@@ -7,6 +7,9 @@ import type { Route } from "./route.ts";
 
 /** A pipeline file, or EVENTS_PER_REQUEST events with small blobs inside, and ample room. */
 export const JSON_BODY_MAX_BYTES = 32 * 1024 * 1024;
+
+/** How long a client that was refused may go on sending before its connection is closed. */
+const DISCARD_MAX_MS = 5_000;
 
 /** Bodies are JSON, or bytes for the routes that ask for them; whichever, they are what the signature says they are. */
 export function addBodyParsers(app: FastifyInstance, rawTypes: ReadonlySet<string>): void {
@@ -16,6 +19,10 @@ export function addBodyParsers(app: FastifyInstance, rawTypes: ReadonlySet<strin
     const wrong = mismatch(request, body as Buffer);
     if (wrong !== null) done(wrong);
     else void parseJson(request, body.toString(), done);
+  });
+  // Whoever was refused may still be sending: what nobody reads keeps its connection from ending.
+  app.addHook("onResponse", async ({ body }) => {
+    if (body instanceof Readable && !body.readableEnded) body.destroy();
   });
   for (const type of rawTypes) {
     app.addContentTypeParser(type, (request, payload, done) => done(null, guardedStream(request, payload)));
@@ -89,7 +96,18 @@ function guardedStream(request: FastifyRequest, payload: Readable): Readable {
   payload.once("close", () => {
     if (!payload.readableEnded) guard.destroy(new BerthError("invalid_body", "The body ended early."));
   });
+  guard.once("close", () => {
+    if (!payload.readableEnded) discardRest(payload);
+  });
   return payload.pipe(guard);
+}
+
+/** Closing at once could take the answer away before it is read. */
+function discardRest(payload: Readable): void {
+  payload.unpipe();
+  payload.resume();
+  const timer = setTimeout(() => payload.destroy(), DISCARD_MAX_MS).unref();
+  payload.once("close", () => clearTimeout(timer));
 }
 
 function tooLarge(maxBytes: number): BerthError {

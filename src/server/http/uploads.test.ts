@@ -231,7 +231,7 @@ test("an upload whose answer was lost, or whose server died before it could say 
   const { upload } = (await agent.begin(bytes)).json();
   await agent.append(upload, 0, bytes);
   const { rows: found } = await server.services.database.pool.query("SELECT object_key, reference FROM uploads");
-  await openFolderStore(folder).resumable!.finish(found[0].object_key, found[0].reference);
+  await openFolderStore(folder).resumable.finish(found[0].object_key, found[0].reference);
   assert.deepEqual((await agent.begin(bytes)).json(), { way: "server", upload, offset: SIZE });
   assert.equal((await agent.finish(upload)).statusCode, 200);
   assert.equal(

@@ -23,8 +23,8 @@ export interface ObjectStore {
   readonly place: string;
   /** How clients reach objects without this server in between; null where they cannot, as with a folder. */
   readonly direct: DirectTransfers | null;
-  /** Writes over several requests through this server; null where they are made of direct transfers: see relayedWrites. */
-  readonly resumable: ResumableWrites | null;
+  /** Writes over several requests through this server. */
+  readonly resumable: ResumableWrites;
   /** Fails when the store cannot be used: it is not there, or may not be listed, read and written with these rights. */
   check(): Promise<void>;
   /**

@@ -4,7 +4,6 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import type { ObjectStore } from "./object-store.ts";
-import { resumableWritesOf } from "./relayed-writes.ts";
 import type { ResumableWrites } from "./resumable-writes.ts";
 
 const MiB = 1024 * 1024;
@@ -99,7 +98,7 @@ interface Client {
 }
 
 function clientOf(store: ObjectStore): Client {
-  return { store, writes: resumableWritesOf(store)! };
+  return { store, writes: store.resumable };
 }
 
 /** As from a network. */

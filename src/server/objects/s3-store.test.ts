@@ -6,6 +6,7 @@ import { sharedS3Server } from "../../../test/setup/s3-server.ts";
 import { objectStoreContract } from "./contract.ts";
 import { directTransfersContract } from "./direct-contract.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { resumableWritesContract } from "./resumable-contract.ts";
 import { parseS3Location } from "./s3-location.ts";
 import { openS3Store } from "./s3-store.ts";
 
@@ -30,6 +31,7 @@ const make = async (t: TestContext) => {
 
 objectStoreContract("S3 store", make);
 directTransfersContract("S3 store", make);
+resumableWritesContract("S3 store", make);
 
 test("stores with different prefixes in one bucket, or none, do not see each other's objects under their own keys", async (t) => {
   const { open } = await bucketOf(t);

@@ -3,13 +3,14 @@ import { Readable } from "node:stream";
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { BerthError } from "../../protocol/errors.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
+import { writesByParts } from "./part-writes.ts";
 import { createS3Client, S3_TIMEOUTS, type S3Timeouts } from "./s3-client.ts";
 import { directTransfers } from "./s3-direct.ts";
 import { placeOf, s3Code, s3Error, statusOf } from "./s3-errors.ts";
 import type { S3Location } from "./s3-location.ts";
 import { attempting, deadline, nameOf, type S3Target } from "./s3-target.ts";
 import { collectUnfinished } from "./s3-unfinished.ts";
-import { upload } from "./s3-upload.ts";
+import { sendPart, upload } from "./s3-upload.ts";
 import { checkedBodies, checkUploaded } from "./s3-verify.ts";
 import { watchedStream } from "./watched-stream.ts";
 
@@ -25,6 +26,7 @@ export function openS3Store(location: S3Location, options: S3StoreOptions): Obje
   const target: S3Target = { client: createS3Client(location, timeouts), location, timeouts, setting: options.setting };
   const signing =
     location.directEndpoint === null ? target.client : createS3Client(location, timeouts, location.directEndpoint);
+  const direct = directTransfers(target, signing);
   // Asked once, by the first upload.
   let checked: Promise<boolean> | undefined;
   const bodiesAreChecked = () => {
@@ -40,8 +42,14 @@ export function openS3Store(location: S3Location, options: S3StoreOptions): Obje
   };
   return {
     place: placeOf(location),
-    direct: location.direct ? directTransfers(target, signing) : null,
-    resumable: null,
+    direct: location.direct ? direct : null,
+    resumable: writesByParts({
+      ...direct,
+      sendPart: async (key, uploadId, number, part) => {
+        checkKey(key);
+        await sendPart(target, { key, uploadId, number }, part);
+      },
+    }),
     check: async () => {
       await listPage(target, "", undefined, 1);
       const key = `berth-check-${randomUUID()}`;

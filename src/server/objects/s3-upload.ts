@@ -76,14 +76,7 @@ async function putParts(
   const sending = new Set<Promise<void>>();
   const sent: { size: number; md5: string; tag: string | undefined }[] = [];
   const send = async (number: number, body: Buffer) => {
-    const md5 = md5Of(body);
-    const command = new UploadPartCommand({
-      ...{ ...name, UploadId, PartNumber: number, Body: body, ContentLength: body.length, ContentMD5: md5 },
-    });
-    const answer = await attempting(target, `store part ${number}`, () =>
-      target.client.send(command, deadline(target, target.timeouts.sendMs)),
-    );
-    sent[number - 1] = { size: body.length, md5, tag: answer.ETag };
+    sent[number - 1] = await sendPart(target, { key, uploadId: UploadId!, number }, body);
   };
   try {
     let number = 0;
@@ -105,6 +98,26 @@ async function putParts(
     await abortUpload(target, key, UploadId).catch(() => {});
     throw error;
   }
+}
+
+/** One part of an upload by parts. */
+export async function sendPart(
+  target: S3Target,
+  {
+    key,
+    uploadId: UploadId,
+    number: PartNumber,
+  }: { readonly key: string; readonly uploadId: string; readonly number: number },
+  body: Buffer,
+): Promise<SentPart & { readonly tag: string | undefined }> {
+  const md5 = md5Of(body);
+  const command = new UploadPartCommand({
+    ...{ ...nameOf(target, key), UploadId, PartNumber, Body: body, ContentLength: body.length, ContentMD5: md5 },
+  });
+  const answer = await attempting(target, `store part ${PartNumber}`, () =>
+    target.client.send(command, deadline(target, target.timeouts.sendMs)),
+  );
+  return { size: body.length, md5, tag: answer.ETag };
 }
 
 async function next(pieces: AsyncIterator<{ readonly bytes: Buffer }>): Promise<Buffer | null> {

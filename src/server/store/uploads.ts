@@ -7,7 +7,6 @@ import { SingleFlight } from "../../std/single-flight.ts";
 import type { DirectRequest as SignedRequest } from "../objects/direct-transfers.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
 import { findStoreOf, keyIn, type ObjectTiers, tierOf } from "../objects/object-tiers.ts";
-import { resumableWritesOf } from "../objects/relayed-writes.ts";
 import { wrongOffset } from "../objects/wrong-offset.ts";
 import { findBlob, insertObjectBlob, objectOf } from "./blob-rows.ts";
 import type { Database } from "./database.ts";
@@ -84,9 +83,8 @@ export class Uploads {
   /** Returns where the upload is after it. */
   async append(sender: Sender, id: string, append: Append): Promise<number> {
     const upload = await this.#find(sender, id);
-    const writes = resumableWritesOf(this.#storeOf(upload));
-    if (upload.way !== "server" || writes === null) throw wrongWay(upload);
-    return await this.#appends.append(upload, writes, append);
+    if (upload.way !== "server") throw wrongWay(upload);
+    return await this.#appends.append(upload, this.#storeOf(upload).resumable, append);
   }
 
   /** Requests that the object store itself answers, one for each part. */
@@ -160,7 +158,6 @@ export class Uploads {
     const store = this.#options.objects[tier];
     const objectKey = keyIn(this.#options.objects, tier, sender.project, digest);
     const direct = via === "any" ? store.direct : null;
-    const writes = resumableWritesOf(store);
     let upload: Omit<UploadRow, "project" | "appends">;
     const common = { id: newId("upload"), digest, size, tier, objectKey };
     if (direct !== null) {
@@ -168,8 +165,8 @@ export class Uploads {
       const reference = isOneRequest(direct, size, partBytes) ? null : await direct.beginParts(objectKey);
       upload = { ...common, way: "direct", reference, partBytes };
     } else {
-      if (writes === null) return { way: "single" };
-      upload = { ...common, way: "server", reference: await writes.begin(objectKey, size), partBytes: size };
+      const reference = await store.resumable.begin(objectKey, size);
+      upload = { ...common, way: "server", reference, partBytes: size };
     }
     const { database } = this.#options;
     const counts = await insertUpload(database.pool, sender, upload);
@@ -196,20 +193,19 @@ export class Uploads {
       await this.#name(upload);
       return { way: "stored" };
     }
-    const written = (await resumableWritesOf(store)?.written(objectKey, reference!)) ?? null;
+    const written = await store.resumable.written(objectKey, reference!);
     if (written !== null) return { way: "server", upload: id, offset: written };
     return (await store.stat(objectKey))?.size === size ? { way: "server", upload: id, offset: size } : null;
   }
 
   async #completeWritten(upload: UploadRow): Promise<void> {
     const store = this.#storeOf(upload);
-    const writes = resumableWritesOf(store);
     const { objectKey, reference, size } = upload;
-    const written = (await writes?.written(objectKey, reference!)) ?? null;
+    const written = await store.resumable.written(objectKey, reference!);
     if (written !== null && written !== size) {
       throw wrongOffset(written);
     }
-    if (written !== null) await writes!.finish(objectKey, reference!);
+    if (written !== null) await store.resumable.finish(objectKey, reference!);
     else if ((await store.stat(objectKey))?.size !== size) throw unknownUpload();
     const digest = this.#hashes.digestOf(upload.id, upload.appends, size) ?? (await digestOf(store, objectKey));
     if (digest === upload.digest) return;
@@ -255,10 +251,8 @@ export class Uploads {
     this.#hashes.forget(id);
     const store = this.#storeOf(upload);
     try {
-      const writes = way === "direct" ? store.direct : resumableWritesOf(store);
-      if (reference !== null && writes !== null) {
-        await ("abort" in writes ? writes.abort(objectKey, reference) : writes.abortParts(objectKey, reference));
-      }
+      if (reference !== null && way === "direct") await store.direct?.abortParts(objectKey, reference);
+      if (reference !== null && way === "server") await store.resumable.abort(objectKey, reference);
       await store.delete(objectKey);
     } catch (error) {
       this.#options.log.warn({ err: error, upload: id }, "an unfinished upload could not be removed from its store");

@@ -110,5 +110,30 @@ export class AgentClient implements Omit<Public<RealAgentClient>, "clock" | type
     return Readable.from([bytes.subarray(offset)]);
   }
 
+  /** From UPLOAD_MIN_BYTES on blobs take several requests: those of the simulation are small. */
+  beginUpload(): Promise<never> {
+    throw tooLarge();
+  }
+
+  appendUpload(): Promise<never> {
+    throw tooLarge();
+  }
+
+  partRequest(): Promise<never> {
+    throw tooLarge();
+  }
+
+  finishUpload(): Promise<never> {
+    throw tooLarge();
+  }
+
+  blobPlace(): Promise<never> {
+    throw tooLarge();
+  }
+
   [Symbol.dispose](): void {}
+}
+
+function tooLarge(): Error {
+  return new Error("the simulation has no blobs of several requests");
 }
