@@ -23,9 +23,10 @@ export async function uploadSource(
     const file = join(staging, "source.tar.zst");
     // A home inside the project holds tokens and keys, which must not become part of an image.
     const { digest, size } = await packSource(realpathSync(folder), file, { paths, leaveOut: realpathSync(home) });
-    await persistently(connection, async () => {
-      if (await isBlobMissing(connection.api, digest)) await uploadBlob(connection.api, { digest, size }, file);
-    });
+    const missing = await persistently(connection, () => isBlobMissing(connection.api, digest));
+    if (missing) {
+      await uploadBlob(connection.api, { digest, size }, file, (work) => persistently(connection, work));
+    }
     return { digest, size };
   } finally {
     rmSync(staging, { recursive: true, force: true });

@@ -69,15 +69,17 @@ export async function readVersion(
   return { items, complete };
 }
 
-/** The bytes of a file artifact, of a folder artifact's manifest, or of one file in the folder. */
+/** The bytes of a file artifact, of a folder artifact's manifest, or of one file in the folder; from a byte on. */
 export function openContent(
   api: ApiClient,
   artifact: ArtifactVersion,
   path: string | null,
   signal: AbortSignal,
+  from = 0,
 ): Promise<Response> {
+  const headers: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` };
   const query = { item: artifact.item === "" ? undefined : artifact.item, path: path ?? undefined };
-  return api.stream(`${artifactPath(artifact)}/content`, { query, signal });
+  return api.stream(`${artifactPath(artifact)}/content`, { query, signal, headers });
 }
 
 /** The bytes of a folder's files, one after another in the order of its manifest; see `GET …/files`. */

@@ -61,7 +61,7 @@ export class ApiClient {
     schema: S,
     options: RequestOptions = {},
   ): Promise<z.infer<S>> {
-    return this.#json("POST", path, schema, { ...options, body: JSON.stringify(body) });
+    return this.#json("POST", path, schema, body === undefined ? options : { ...options, body: JSON.stringify(body) });
   }
 
   async put<S extends z.ZodType>(

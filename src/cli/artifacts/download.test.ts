@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   existsSync,
   lstatSync,
@@ -299,4 +299,43 @@ test("an item's folder is one plain name, whatever the matrix held", () => {
   assert.equal(itemFolder("model=knn,depth=3"), "model=knn,depth=3");
   assert.equal(itemFolder("path=../../etc"), "path=.._.._etc");
   assert.equal(itemFolder(".."), "_");
+});
+
+test("a large file that was interrupted goes on where it stopped; what is wrong of it is fetched anew", async () => {
+  const bytes = randomBytes(9 * 1024 * 1024);
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  const ranges: (string | undefined)[] = [];
+  let cutAfter = 5 * 1024 * 1024;
+  const server = createServer((request, response) => {
+    const { range } = request.headers;
+    ranges.push(range);
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+    response.writeHead(range === undefined ? 200 : 206, { "content-length": bytes.length - from });
+    const end = Math.min(bytes.length, from + cutAfter);
+    response.write(bytes.subarray(from, end), () => (end < bytes.length ? response.destroy() : response.end()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const api = new ApiClient(() => ({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: "t" }));
+  const target = join(folder, "target");
+  const version = artifact({ digest, size: bytes.length });
+  const seen: number[] = [];
+  const get = () =>
+    downloadArtifact(version, { api, folder: target, overwrite: true, onProgress: (at) => seen.push(at) });
+  try {
+    await assert.rejects(get(), { name: "ServerUnreachable" });
+    const [partial] = readdirSync(target);
+    const kept = statSync(join(target, partial!)).size;
+    assert.ok(kept > 0 && kept < bytes.length, `${kept} bytes were kept`);
+    cutAfter = Infinity;
+    const { path } = await get();
+    assert.ok(readFileSync(path).equals(bytes));
+    assert.deepEqual(ranges, [undefined, `bytes=${kept}-`]);
+    assert.equal(seen.at(-1), bytes.length);
+    writeFileSync(join(target, partial!), "something else");
+    assert.ok(readFileSync((await get()).path).equals(bytes));
+    assert.deepEqual(readdirSync(target), ["summary.txt"]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });

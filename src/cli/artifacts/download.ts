@@ -2,6 +2,7 @@ import { lstatSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:f
 import { basename, join } from "node:path";
 import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { UPLOAD_MIN_BYTES } from "../../protocol/transfers.ts";
 import { relativePathProblem } from "../../std/relative-path.ts";
 import { UnsafeEntryError } from "../../std/tree-writer.ts";
 import { openContent } from "../api/artifacts.ts";
@@ -9,6 +10,7 @@ import type { ApiClient } from "../api/client.ts";
 import { streamBody } from "../api/stream-body.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import { fetchFolder } from "./fetch-folder.ts";
+import { fetchLarge } from "./fetch-large.ts";
 import { selectEntries } from "./select-entries.ts";
 import { writeVerified } from "./write-verified.ts";
 
@@ -20,6 +22,10 @@ export interface DownloadOptions {
   readonly overwrite: boolean;
   /** Only this file or folder of a folder artifact, normalised; null for all of it. */
   readonly part?: string | null;
+  /** Does again what failed for want of a connection; default: does it once. */
+  readonly retrying?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Hears how many bytes of a large file are there, as they come. */
+  readonly onProgress?: (bytes: number) => void;
 }
 
 export interface Downloaded {
@@ -41,6 +47,9 @@ export async function downloadArtifact(artifact: ArtifactVersion, options: Downl
   const { folder, overwrite, part = null } = options;
   const target = join(folder, oneName(part === null ? artifact.fileName : basename(part)));
   if (!overwrite && isThere(target)) throw usageError(`${target} exists already.`, "--force replaces it.");
+  if (artifact.kind === "file" && part === null && artifact.size >= UPLOAD_MIN_BYTES) {
+    return await downloadLarge(artifact, target, options);
+  }
   // Beside the target, so that the last rename stays within one file system.
   const staging = mkdtempSync(join(folder, ".berth-download-"));
   try {
@@ -52,6 +61,24 @@ export async function downloadArtifact(artifact: ArtifactVersion, options: Downl
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** What is there of it stays when it fails or is interrupted: the next command goes on with it. */
+async function downloadLarge(
+  artifact: ArtifactVersion,
+  target: string,
+  { api, folder, overwrite, retrying = (work) => work(), onProgress = () => {} }: DownloadOptions,
+): Promise<Downloaded> {
+  const partial = join(folder, `.berth-${artifact.digest.slice(0, 32)}.partial`);
+  if (!(await fetchLarge(artifact, { api, partial, retrying, onProgress }))) {
+    throw new CliError(
+      `The bytes of ${artifact.fileName} are not those that were stored: their SHA-256 is not ${artifact.digest}.`,
+      { advice: ["Try again. If it stays so, the server's store is damaged."] },
+    );
+  }
+  if (overwrite) rmSync(target, { recursive: true, force: true });
+  renameSync(partial, target);
+  return { path: target, size: artifact.size, leftOut: [] };
 }
 
 /** The server promised a name without separators; it is checked all the same. */

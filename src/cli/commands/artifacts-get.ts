@@ -12,9 +12,10 @@ import { parseReference } from "../artifacts/parse-reference.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
-import { connect } from "../platform/connection.ts";
+import { connect, persistently } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
+import { TransferProgress } from "../terminal/transfer-progress.ts";
 
 type Options = WithServer<{ output: string; item?: string; path?: string; force?: boolean; json?: boolean }>;
 
@@ -31,7 +32,7 @@ export function defineArtifactsGet(parent: Command, context: CliContext): void {
 }
 
 const HELP = `
-Every byte is checked against its SHA-256. Of a batch or matrix step, each item gets a folder of its own.
+Every byte is checked against its SHA-256. A large file that was interrupted goes on where it stopped. Of a batch or matrix step, each item gets a folder of its own.
 
 Examples:
   berth artifacts get wine/report/summary
@@ -43,7 +44,8 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const { console } = context;
   const reference = parseReference(text);
   const part = partOf(options.path);
-  const { api } = await connect(context, options);
+  const connection = await connect(context, options);
+  const { api } = connection;
   const { items: all, complete } = await readVersion(api, reference, options.item);
   const items = contentOf(all, console);
   if (!complete) {
@@ -58,12 +60,13 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const written: { artifact: string; item: string; path: string; size: number; digest: string }[] = [];
   for (const [item, folder] of targets) {
     mkdirSync(folder, { recursive: true });
+    using progress = new TransferProgress(console, plainText(item.fileName), item.size);
     const { path, size, leftOut } = await downloadArtifact(item, {
-      api,
-      folder,
-      part,
-      overwrite: options.force ?? false,
+      ...{ api, folder, part, overwrite: options.force ?? false },
+      retrying: (work) => persistently(connection, work),
+      onProgress: (bytes) => progress.update(bytes),
     });
+    progress[Symbol.dispose]();
     for (const link of leftOut) {
       console.note(
         `${console.noteStyle.yellow("warning:")} the link ${plainText(link)} leads out of ${plainText(part!)}: it is left out.`,
