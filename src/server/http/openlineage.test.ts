@@ -37,6 +37,8 @@ const REQUIRED: Readonly<Record<string, readonly [schema: string, ...fields: str
   storage: ["1-0-1/StorageDatasetFacet", "storageLayer"],
   dataSource: ["1-0-1/DatasourceDatasetFacet"],
   outputStatistics: ["1-0-2/OutputStatisticsOutputDatasetFacet"],
+  schema: ["1-2-0/SchemaDatasetFacet", "fields"],
+  tags: ["1-0-0/TagsDatasetFacet", "tags"],
 };
 
 function checkFacets(facets: Facets): void {
@@ -113,6 +115,26 @@ test("a run is a job with a job per step below it, whose datasets are versions o
   assert.equal(csv.facets.storage!.storageLayer, "berth");
   assert.deepEqual(csv.outputFacets!.outputStatistics!.size, 8);
   assert.deepEqual(await eventsOf(server, id), events, "the same run has the same events");
+
+  // What a step says of its outputs.
+  const { pool } = server.services.database;
+  const schema = { columns: [{ name: "a", type: "int64" }, { name: "b" }], rows: 1 };
+  await pool.query("UPDATE artifact_versions SET schema = $1 WHERE name = 'train'", [JSON.stringify(schema)]);
+  await pool.query("UPDATE artifact_versions SET schema = '[3, 4]' WHERE name = 'model'");
+  const tag = {
+    method: "POST",
+    url: "/artifacts/wine/prepare/train/1/tags",
+    payload: { set: { stage: "gold" } },
+  } as const;
+  assert.equal((await server.call("developer", tag)).statusCode, 200);
+  const told = await eventsOf(server, id);
+  checkEvents(told);
+  const outputs = told.flatMap((event) => event.outputs);
+  const { facets, outputFacets } = outputs.find(({ name }) => name === "wine/prepare/train")!;
+  assert.deepEqual(facets.schema!.fields, schema.columns);
+  assert.deepEqual(facets.tags!.tags, [{ key: "stage", value: "gold", source: "USER" }]);
+  assert.equal(outputFacets!.outputStatistics!.rowCount, 1);
+  assert.deepEqual(outputs.find(({ name }) => name === "wine/train/model")!.facets.berth_schema!.schema, [3, 4]);
 });
 
 test("each attempt is a run of its own, failures say why, and what goes on has no end yet", async (t) => {

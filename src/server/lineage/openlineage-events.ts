@@ -9,7 +9,14 @@ import {
 import type { Action, Plan } from "../../protocol/plan.ts";
 import type { Attempt, Run } from "../../protocol/resources.ts";
 import type { MadeDataset, ReadDataset } from "../store/run-datasets.ts";
-import { datasetFacets, ownFacet, type Producer, standardFacet } from "./openlineage-facets.ts";
+import {
+  datasetFacets,
+  ownFacet,
+  type Producer,
+  saidFacets,
+  standardFacet,
+  statisticsFacet,
+} from "./openlineage-facets.ts";
 
 type EventType = OpenLineageEvent["eventType"];
 type Job = OpenLineageEvent["job"];
@@ -137,10 +144,10 @@ function inputDataset(by: Producer, read: ReadDataset): OpenLineageDataset {
 }
 
 function outputDataset(by: Producer, made: MadeDataset): OpenLineageDataset {
-  const statistics = { size: made.size, fileCount: made.fileCount };
   return {
-    ...{ namespace: by.namespace, name: datasetName(made), facets: datasetFacets(by, made) },
-    outputFacets: { outputStatistics: standardFacet(by, "OutputStatisticsOutputDatasetFacet", statistics) },
+    ...{ namespace: by.namespace, name: datasetName(made) },
+    facets: { ...datasetFacets(by, made), ...saidFacets(by, made) },
+    outputFacets: statisticsFacet(by, made),
   };
 }
 

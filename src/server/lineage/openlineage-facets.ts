@@ -1,6 +1,7 @@
+import { z } from "zod";
 import type { Facet, Facets } from "../../protocol/openlineage.ts";
 import { OPENLINEAGE_SCHEMA } from "../../protocol/openlineage.ts";
-import type { Dataset } from "../store/run-datasets.ts";
+import type { Dataset, MadeDataset } from "../store/run-datasets.ts";
 
 /** Published versions of the facets of the specification that Berth uses. */
 const STANDARD = {
@@ -15,6 +16,8 @@ const STANDARD = {
   StorageDatasetFacet: "1-0-1",
   DatasourceDatasetFacet: "1-0-1",
   OutputStatisticsOutputDatasetFacet: "1-0-2",
+  SchemaDatasetFacet: "1-2-0",
+  TagsDatasetFacet: "1-0-0",
 } as const;
 
 /** Who says it: where jobs and datasets have their names, and the program. */
@@ -69,4 +72,28 @@ function formatOf({ fileName, contentType, kind }: Dataset): { readonly fileForm
   if (type === "application/json") return { fileFormat: "json" };
   if (type === "application/xml" || type === "text/xml") return { fileFormat: "xml" };
   return type.startsWith("text/") ? { fileFormat: "text" } : {};
+}
+
+const Columns = z.looseObject({ columns: z.array(z.looseObject({ name: z.string(), type: z.string().optional() })) });
+const Rows = z.looseObject({ rows: z.int().nonnegative() });
+
+/** What the step said of an output: columns as the SDKs write them; other words of its own as they are. */
+export function saidFacets(by: Producer, { schema, tags }: Pick<MadeDataset, "schema" | "tags">): Facets {
+  const table = Columns.safeParse(schema);
+  const fields = table.success
+    ? table.data.columns.map(({ name, type }) => (type === undefined ? { name } : { name, type }))
+    : null;
+  const list = Object.entries(tags).map(([key, value]) => ({ key, value, source: "USER" }));
+  return {
+    ...(fields === null ? {} : { schema: standardFacet(by, "SchemaDatasetFacet", { fields }) }),
+    ...(list.length === 0 ? {} : { tags: standardFacet(by, "TagsDatasetFacet", { tags: list }) }),
+    ...(fields !== null || schema === null ? {} : { berth_schema: ownFacet(by, "DatasetFacet", { schema }) }),
+  };
+}
+
+/** Bytes, files, and rows where the step said how many. */
+export function statisticsFacet(by: Producer, { size, fileCount, schema }: MadeDataset): Facets {
+  const counted = Rows.safeParse(schema);
+  const rows = counted.success ? { rowCount: counted.data.rows } : {};
+  return { outputStatistics: standardFacet(by, "OutputStatisticsOutputDatasetFacet", { size, fileCount, ...rows }) };
 }

@@ -27,6 +27,9 @@ export interface MadeDataset extends Dataset {
   readonly stepRun: string;
   readonly attempt: number;
   readonly createdAt: string;
+  /** The shape of the content in the words of its step; null where it said none. */
+  readonly schema: unknown;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 const SINGLE = (column: string) => `CASE WHEN count(*) = 1 THEN min(${column}) END`;
@@ -52,7 +55,9 @@ export async function datasetsMade(db: Queryable, run: string, stepRuns: readonl
   const { rows } = await db.query<Omit<MadeDataset, "createdAt"> & { createdAt: Date }>(
     `SELECT v.step_run AS "stepRun", v.attempt, p.name AS pipeline, a.step, a.name, v.version, 1 AS items, v.item,
             v.digest, v.kind, v.size, v.file_count AS "fileCount", v.file_name AS "fileName",
-            v.content_type AS "contentType", v.created_at AS "createdAt"
+            v.content_type AS "contentType", v.created_at AS "createdAt", v.schema,
+            (SELECT COALESCE(json_object_agg(t.key, t.value ORDER BY t.key), '{}') FROM artifact_tags t
+             WHERE t.artifact_version_id = v.id AND t.value IS NOT NULL) AS tags
      FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
      WHERE v.run_id = $1 AND v.step_run = ANY ($2) ORDER BY v.step_run, v.name`,
     [run, stepRuns],
