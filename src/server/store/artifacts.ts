@@ -114,31 +114,41 @@ export async function findVersionInRun(
   version: number | null,
 ): Promise<VersionInRun | null> {
   const values = [project, artifact.pipeline, artifact.step, artifact.name];
-  if (version === null) {
-    const { rows } = await db.query<VersionInRun>({ name: "find-latest-version", text: LATEST_KEPT, values });
-    if (rows[0] !== undefined) return rows[0];
-  }
-  const { rows } = await db.query<VersionInRun>({
-    name: "find-version",
-    text: `SELECT * FROM (${VERSION_IN_RUN} AND ($5::integer IS NULL OR ar.version = $5) ORDER BY ar.version DESC) AS versions
-     WHERE $5 IS NOT NULL OR complete LIMIT 1`,
-    values: [...values, version],
-  });
-  return rows[0] ?? null;
+  const find = async (name: string, text: string, more: readonly number[] = []) =>
+    (await db.query<VersionInRun>({ name, text, values: [...values, ...more] })).rows[0] ?? null;
+  if (version !== null) return find("find-version", BY_NUMBER, [version]);
+  return (
+    (await find("find-latest-of-few", LATEST_OF_FEW)) ??
+    (await find("find-latest-version", LATEST_KEPT)) ??
+    (await find("find-latest-gone", LATEST_GONE))
+  );
 }
 
-const VERSION_IN_RUN = `
-  SELECT a.id AS artifact, ar.version, ar.run_id AS run,
-         NOT EXISTS (SELECT FROM step_runs s
-           WHERE s.run_id = ar.run_id AND s.step = a.step AND s.state <> 'succeeded') AS complete
-  FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id JOIN artifact_runs ar ON ar.artifact_id = a.id
-  WHERE a.project_id = $1 AND p.name = $2 AND a.step = $3 AND a.name = $4`;
+/** Among so many of the newest the latest nearly always is: they are read from the index, one after another. */
+const NEWEST_FEW = "LIMIT 20";
+/** Keeps what follows from being asked of every version at once. */
+const ALL = "OFFSET 0";
+
+/** Newest first: whether a version is complete is asked of one after another. */
+function versionsInRuns(condition: string, howMany: string): string {
+  return `(SELECT ar.artifact_id AS artifact, ar.version, ar.run_id AS run FROM artifact_runs ar
+      WHERE ar.artifact_id = (SELECT a.id FROM artifacts a JOIN pipelines p ON p.id = a.pipeline_id
+          WHERE a.project_id = $1 AND p.name = $2 AND a.step = $3 AND a.name = $4) AND ${condition}
+      ORDER BY ar.version DESC ${howMany}) AS versions
+    CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM step_runs s
+      WHERE s.run_id = versions.run AND s.step = $3 AND s.state <> 'succeeded') AS complete OFFSET 0) AS asked`;
+}
 
 /** Of what a run only took over, the makers' versions count. */
-const LATEST_KEPT = `SELECT * FROM (${VERSION_IN_RUN} AND ar.expired_at IS NULL ORDER BY ar.version DESC) AS versions
-  WHERE complete AND EXISTS (SELECT FROM artifact_versions v
-    WHERE v.run_id = ANY (${makersOf("versions.run")}) AND v.artifact_id = versions.artifact AND v.expired_at IS NULL)
-  LIMIT 1`;
+const latestKept = (howMany: string) =>
+  `SELECT versions.*, complete FROM ${versionsInRuns("ar.expired_at IS NULL", howMany)}
+   WHERE complete AND EXISTS (SELECT FROM artifact_versions v
+     WHERE v.run_id = ANY (${makersOf("versions.run")}) AND v.artifact_id = versions.artifact AND v.expired_at IS NULL OFFSET 0)
+   LIMIT 1`;
+const LATEST_OF_FEW = latestKept(NEWEST_FEW);
+const LATEST_KEPT = latestKept(ALL);
+const BY_NUMBER = `SELECT versions.*, complete FROM ${versionsInRuns("ar.version = $5", ALL)} LIMIT 1`;
+const LATEST_GONE = `SELECT versions.*, complete FROM ${versionsInRuns("true", ALL)} WHERE complete LIMIT 1`;
 
 /** Where a page of items starts: after the one of this place. */
 export type ItemCursor = readonly [position: number, item: number];
