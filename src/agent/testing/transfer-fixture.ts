@@ -47,6 +47,8 @@ export async function transferWorld(
   const folder = mkdtempSync(join(tmpdir(), "berth-transfers-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const proxy = await transferProxy(t, () => `http://127.0.0.1:${port}`);
+  // Who was cut off or refused may have left a connection that the server would wait for.
+  t.after(() => server.app.server.closeAllConnections());
   const server = await testServer(t, (services) => allRoutes(services, "test"), { objects, ...more });
   await server.app.listen({ port: 0, host: "127.0.0.1" });
   const { port } = server.app.server.address() as AddressInfo;
