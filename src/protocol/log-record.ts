@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isShallow } from "./json-value.ts";
 
 /**
  * A structured line of a step's log: the character U+001E and JSON, `{"level", "message", "fields", "at"}`. Logs are kept
@@ -25,7 +26,7 @@ const Record = z.object({
     .pipe(LogLevel)
     .default("info"),
   message: z.string(),
-  fields: z.record(z.string(), z.unknown()).nullish(),
+  fields: z.record(z.string(), z.unknown()).refine(isShallow).nullish(),
   at: z.iso.datetime({ offset: true }).nullish().catch(null),
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hasPlainKeys, isShallow, JSON_DEPTH_MAX } from "./json-value.ts";
 
 /** What is said of an artifact version beside its bytes: by the pipeline file, by the step that made it, by people. */
 
@@ -8,8 +9,6 @@ export const TAG_KEY_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 export const TAG_KEY_RULE = "starts with a letter or digit and holds at most 63 letters, digits, '.', '_', '-' or '/'";
 export const TAG_VALUE_MAX_CHARS = 256;
 export const SCHEMA_MAX_BYTES = 32 * 1024;
-/** Whoever reads JSON by recursion, as databases do, has a stack that ends. */
-const SCHEMA_DEPTH_MAX = 50;
 
 /** `type/subtype`, with parameters; nothing in it can end a header. */
 export const MEDIA_TYPE_PATTERN =
@@ -48,7 +47,11 @@ export const ContentSchema = z
     message: "is a JSON object or array",
     abort: true,
   })
-  .refine((schema) => isShallow(schema), { message: `is nested at most ${SCHEMA_DEPTH_MAX} deep`, abort: true })
+  .refine((schema) => isShallow(schema), { message: `is nested at most ${JSON_DEPTH_MAX} deep`, abort: true })
+  .refine((schema) => hasPlainKeys(schema), {
+    message: "has no key __proto__, none with NUL or half a character, and no constructor with a prototype",
+    abort: true,
+  })
   .refine((schema) => Buffer.byteLength(JSON.stringify(schema)) <= SCHEMA_MAX_BYTES, {
     message: `takes at most ${SCHEMA_MAX_BYTES} bytes as JSON`,
   });
@@ -61,13 +64,3 @@ export const OutputNotes = z.object({
   format: Format.optional(),
 });
 export type OutputNotes = z.infer<typeof OutputNotes>;
-
-/** Goes down level by level, so that no nesting is too deep to be found too deep. */
-function isShallow(root: unknown): boolean {
-  let level: unknown[] = [root];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > SCHEMA_DEPTH_MAX) return false;
-    level = level.flatMap((value) => (typeof value === "object" && value !== null ? Object.values(value) : []));
-  }
-  return true;
-}

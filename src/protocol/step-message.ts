@@ -102,7 +102,10 @@ function ignored(kind: string, why: string): ParsedMessage {
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? "(none)" : clip(JSON.stringify(value));
+  if (value === undefined) return "(none)";
+  // However deep it is nested: to write that out would take the stack.
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "(a list)" : "(an object)";
+  return clip(JSON.stringify(value));
 }
 
 function clip(text: string): string {

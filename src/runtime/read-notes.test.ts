@@ -97,6 +97,18 @@ describe("lines that cannot be used are told once per kind, and the others count
       '{"type":"progress","done":1,"unit":"rows"}',
       /has no key "unit"\. It was used without it/,
     ],
+    [
+      "a type so deep that writing it out would take the stack",
+      `{"type":${"[".repeat(30_000)}${"]".repeat(30_000)}}`,
+      /its type \(a list\) is none of/,
+    ],
+    ...['{"__proto__":1}', '{"constructor":{"prototype":1}}', '{"\\u0000":1}', '[{"\\ud800":1}]'].map(
+      (schema): (typeof cases)[number] => [
+        `a schema that could be neither sent nor stored: ${schema}`,
+        `{"type":"output","name":"model","schema":${schema}}`,
+        /schema: has no key __proto__/,
+      ],
+    ),
   ];
   for (const [what, line, warning] of cases) {
     test(what, async () => {

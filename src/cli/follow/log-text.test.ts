@@ -53,6 +53,8 @@ test("what is no record, or a broken one, is shown as text", () => {
     '\u001e{"level":"info","message":"m","fields":[1]}',
     '\u001e{"message":"half a li',
     '{"level":"info","message":"no mark"}',
+    // So deep that whoever writes it out again has no stack left.
+    `\u001e{"message":"m","fields":{"a":${"[".repeat(30_000)}${"]".repeat(30_000)}}}`,
   ];
   for (const text of broken) {
     assert.equal(parseLogRecord(text), null, text);
