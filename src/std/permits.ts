@@ -7,10 +7,24 @@ export class Permits {
     this.#free = count;
   }
 
-  async acquire(): Promise<Disposable> {
+  /** Rejects with the reason of the signal where that aborts before it is its turn. */
+  async acquire(signal?: AbortSignal): Promise<Disposable> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn(signal);
     return this.#permit();
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      this.#waiting.splice(this.#waiting.indexOf(resolve), 1);
+      reject(signal!.reason);
+    };
+    this.#waiting.push(resolve);
+    signal?.addEventListener("abort", leave, { once: true });
+    // Whoever was given its turn is not in the line any more.
+    await promise.finally(() => signal?.removeEventListener("abort", leave));
   }
 
   #permit(): Disposable {

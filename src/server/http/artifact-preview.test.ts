@@ -86,6 +86,38 @@ test("an artifact, and each file of a folder, is previewed over the API and in t
   );
   assert.equal(JSON.parse((await shown("look/make/table", "--json")).stdout).content.totalRows, 2);
 
+  await server.services.database.pool.query("UPDATE blob_bytes SET data = substring(data FROM 2)");
+  const damaged = await preview("pages/1/preview");
+  assert.deepEqual(damaged.content, { kind: "none", why: "its manifest is damaged in the store" });
   await server.services.database.pool.query("UPDATE artifact_versions SET expired_at = now(), expired_by = 'a rule'");
   assert.equal((await server.call("viewer", { url: "/artifacts/look/make/table/1/preview" })).statusCode, 410);
+});
+
+test("only so many previews are made at once: what each may take of the memory adds up to something bounded", async (t) => {
+  const server = await runServer(t);
+  await submit(server, { pipeline: PIPELINE.replace(", pages: { path: pages }", "") });
+  const answer = await (await takeRun(await testWorker(server))).report(
+    { type: "run.started", backend: "process" },
+    started("make"),
+    succeeded("make", [inlineOutput("table", "a,b\n1,2\n")]),
+  );
+  assert.equal(answer.statusCode, 200, answer.body);
+  const { blobs } = server.services;
+  const open = blobs.open.bind(blobs);
+  let [now, most, seen] = [0, 0, 0];
+  const allSeen = Promise.withResolvers<void>();
+  blobs.open = async (...args) => {
+    most = Math.max(most, ++now);
+    if (++seen === 3) allSeen.resolve();
+    await allSeen.promise;
+    // Others would come in meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    now--;
+    return await open(...args);
+  };
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => server.call("viewer", { url: "/artifacts/look/make/table/1/preview" })),
+  );
+  assert.deepEqual([...new Set(answers.map(({ statusCode }) => statusCode))], [200]);
+  assert.deepEqual([seen, most], [12, 3]);
 });

@@ -3,6 +3,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import { PREVIEW_ROWS_DEFAULT, PREVIEW_ROWS_MAX, Preview } from "../../protocol/preview.ts";
 import { subjectName } from "../../protocol/provenance.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
+import { Permits } from "../../std/permits.ts";
 import { BoundedReader, PreviewLimit } from "../preview/bounded-reader.ts";
 import { FolderCursor, folderPage, manifestEntries } from "../preview/folder.ts";
 import { previewFile } from "../preview/preview.ts";
@@ -16,8 +17,13 @@ import { defineRoute, type Route } from "./route.ts";
 /** Read for one preview, the manifest of a folder included; held in memory in parts of at most that. */
 const READ_MAX_BYTES = 48 * 1024 * 1024;
 const TIME_MAX_MS = 8_000;
+/** Of one server: each may take some hundred megabytes until its limits end it. */
+const PREVIEWS_AT_ONCE = 3;
+/** How long one more waits for its turn. */
+const TURN_MAX_MS = 8_000;
 
 export function artifactPreviewRoute(services: Services): Route {
+  const turns = new Permits(PREVIEWS_AT_ONCE);
   return defineRoute({
     method: "GET",
     path: "/artifacts/:pipeline/:step/:name/:version/preview",
@@ -42,16 +48,26 @@ export function artifactPreviewRoute(services: Services): Route {
     handler: async ({ params, query: { item, path, rows, cursor }, project, signal }): Promise<Preview> => {
       const artifact = await oneItem(services, project, params, item);
       requireContent(artifact);
+      using _turn = await turnOf(turns, signal);
       const reading = {
         open: opener(services, project),
         limits: { budgetBytes: READ_MAX_BYTES, signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MAX_MS)]) },
       };
-      return {
-        artifact: subjectName(artifact, artifact.item),
-        ...(await seen(artifact, path, { reading, rows, cursor })),
-      };
+      const content = await seen(artifact, path, { reading, rows, cursor });
+      return { artifact: subjectName(artifact, artifact.item), ...content };
     },
   });
+}
+
+async function turnOf(turns: Permits, signal: AbortSignal): Promise<Disposable> {
+  try {
+    return await turns.acquire(AbortSignal.any([signal, AbortSignal.timeout(TURN_MAX_MS)]));
+  } catch (cause) {
+    throw new BerthError("unavailable", "The server is busy with other previews.", {
+      cause,
+      advice: "Try again in a moment.",
+    });
+  }
 }
 
 type Reading = {

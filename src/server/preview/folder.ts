@@ -12,7 +12,13 @@ export async function manifestEntries(reader: BoundedReader): Promise<FolderMani
   if (reader.size > MANIFEST_READ_MAX_BYTES) {
     throw new PreviewLimit(`its manifest has ${reader.size} bytes, more than a preview reads`);
   }
-  return FolderManifest.parse(JSON.parse((await reader.read(0, reader.size)).toString("utf8"))).entries;
+  const bytes = await reader.read(0, reader.size);
+  try {
+    return FolderManifest.parse(JSON.parse(bytes.toString("utf8"))).entries;
+  } catch {
+    // What was committed was one; parts of a blob are read without being held against its digest.
+    throw new PreviewLimit("its manifest is damaged in the store");
+  }
 }
 
 /** One page of what is in a folder, in the order of its manifest. */
