@@ -5,8 +5,8 @@ import { randomBytes } from "node:crypto";
 
 const MARK = `\u0001${randomBytes(8).toString("hex")}:`;
 const DIGITS = /\d{16}/;
-/** A text, or an integer of so many digits that is no part of a longer number. */
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** Where a text begins, or a number. */
+const TOKEN = /"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const MARKED = new RegExp(`"\\\\u0001${MARK.slice(1)}(-?\\d+)"`, "g");
 
 /**
@@ -15,12 +15,44 @@ const MARKED = new RegExp(`"\\\\u0001${MARK.slice(1)}(-?\\d+)"`, "g");
  */
 export function readJson(text) {
   if (!DIGITS.test(text)) return JSON.parse(text);
-  const marked = text.replace(TOKEN, (token) => {
-    const isLarge = /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
-    // Numbers with zeros before them are no JSON; they are left for JSON.parse to refuse.
-    return isLarge && !/^-?0/.test(token) ? JSON.stringify(MARK + token) : token;
-  });
+  const marked = withMarks(text);
   return JSON.parse(marked, (_, value) => (isMarked(value) ? BigInt(value.slice(MARK.length)) : value));
+}
+
+/**
+ * Texts are passed by without a regular expression: one of many megabytes would take the stack of that.
+ *
+ * @param {string} text
+ */
+function withMarks(text) {
+  const pieces = [];
+  let copied = 0;
+  TOKEN.lastIndex = 0;
+  for (let found = TOKEN.exec(text); found !== null; found = TOKEN.exec(text)) {
+    const [token] = found;
+    if (token === '"') TOKEN.lastIndex = endOfText(text, found.index);
+    // Numbers with zeros before them are no JSON; they are left for JSON.parse to refuse.
+    else if (/^-?[1-9]\d{15,}$/.test(token) && !Number.isSafeInteger(Number(token))) {
+      pieces.push(text.slice(copied, found.index), JSON.stringify(MARK + token));
+      copied = TOKEN.lastIndex;
+    }
+  }
+  return pieces.join("") + text.slice(copied);
+}
+
+/**
+ * Behind the quote that ends the text which begins at `start`.
+ *
+ * @param {string} text
+ * @param {number} start
+ */
+function endOfText(text, start) {
+  for (let quote = text.indexOf('"', start + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text[quote - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return quote + 1;
+  }
+  return text.length;
 }
 
 /**
