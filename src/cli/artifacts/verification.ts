@@ -80,7 +80,8 @@ export interface Report extends Verification {
 export function verificationLines(report: Report, style: Style): string[] {
   const lines = report.checks.map(({ name, holds, detail }) => {
     const mark = holds === null ? style.dim("-") : holds ? style.green("✓") : style.red("✗");
-    return `${mark} ${name.padEnd(10)} ${detail}`;
+    // Of an envelope from elsewhere, whatever is wrong with it may be repeated.
+    return `${mark} ${name.padEnd(10)} ${plainText(detail)}`;
   });
   if (!isProven(report)) return [...lines, style.red("not proven")];
   return [...lines, "", ...proven(report.statement!), ...notProven(report.keySource)];

@@ -33,8 +33,8 @@ export function createConsole(stdout: WriteStream, stderr: WriteStream, env: Env
   const mayColour = (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
   const isTerminal = stdout.isTTY === true && env.TERM !== "dumb";
   return {
-    out: (line) => void stdout.write(`${line}\n`),
-    note: (line) => void stderr.write(`${line}\n`),
+    out: (line) => void stdout.write(`${stdout.isTTY === true ? withoutC1(line) : line}\n`),
+    note: (line) => void stderr.write(`${stderr.isTTY === true ? withoutC1(line) : line}\n`),
     write: (bytes) => void stdout.write(bytes),
     writeNote: (bytes) => void stderr.write(bytes),
     isTerminal,
@@ -48,4 +48,12 @@ export function createConsole(stdout: WriteStream, stderr: WriteStream, env: Env
     style: createStyle(mayColour && stdout.isTTY === true),
     noteStyle: createStyle(mayColour && stderr.isTTY === true),
   };
+}
+
+/**
+ * JSON leaves the controls of C1 as they are, and some terminals take them for the beginning of a sequence. Berth itself
+ * writes none of them.
+ */
+function withoutC1(line: string): string {
+  return line.replace(/[\u0080-\u009f]/g, "\ufffd");
 }
