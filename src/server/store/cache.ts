@@ -135,7 +135,10 @@ export async function versionsOf(
   return new Map(rows.map(({ digest, version }) => [digest, version]));
 }
 
-/** Nothing that was made before is taken any more; returns how many results that were, not who had taken them. */
+/**
+ * Nothing that was made before is taken any more; returns how many results that were, not who had taken them. Locked in
+ * the order in which the collector locks them, too.
+ */
 export async function forgetKeys(
   db: Queryable,
   {
@@ -145,10 +148,12 @@ export async function forgetKeys(
   }: { readonly project: string; readonly pipelineId: string; readonly step: string | null },
 ): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
-    `WITH forgotten AS (
-       UPDATE step_runs s SET cache_key = NULL FROM runs r
-       WHERE r.id = s.run_id AND s.project_id = $1 AND r.pipeline_id = $2 AND s.cache_key IS NOT NULL
-         AND ($3::text IS NULL OR s.step = $3)
+    `WITH kept AS (
+       SELECT s.run_id, s.key FROM step_runs s JOIN runs r ON r.id = s.run_id
+       WHERE s.project_id = $1 AND r.pipeline_id = $2 AND s.cache_key IS NOT NULL AND ($3::text IS NULL OR s.step = $3)
+       ORDER BY s.run_id, s.key FOR NO KEY UPDATE OF s),
+     forgotten AS (
+       UPDATE step_runs s SET cache_key = NULL FROM kept k WHERE s.run_id = k.run_id AND s.key = k.key
        RETURNING s.state = 'succeeded' AND s.taken_from_run IS NULL AS made)
      SELECT count(*) FILTER (WHERE made)::int AS count FROM forgotten`,
     [project, pipelineId, step],

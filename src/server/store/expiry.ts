@@ -1,6 +1,6 @@
 import type { RuleInForce } from "../../protocol/retention.ts";
 import type { Queryable } from "./database.ts";
-import { IS_NEEDED, oldestKept } from "./needed-versions.ts";
+import { IS_NEEDED, isSince, oldestKept } from "./needed-versions.ts";
 import { expiryBy, RULE_OF_VERSION, ruleInForce } from "./retention-rules.ts";
 
 /** Where a look at what is due goes on: after the one of this time and id. */
@@ -36,6 +36,8 @@ export interface Verdict extends RuleInForce {
   readonly verdict: "expired" | "late" | "kept" | "needed";
 }
 
+const IS_NEWEST = `v.last IS NOT NULL AND ${isSince("newest.oldest")}`;
+
 /** One row for each of these versions with what becomes of it; `ids` is an SQL condition on `v`. */
 function verdictsOf(condition: string): string {
   return `WITH ruled AS (
@@ -51,9 +53,9 @@ function verdictsOf(condition: string): string {
        SELECT a.id, l.last, ${oldestKept("l.last")} AS oldest
        FROM (SELECT DISTINCT artifact_id, last FROM ruled WHERE last IS NOT NULL) AS l JOIN artifacts a ON a.id = l.artifact_id)
      SELECT v.id, v.scope, v.subject, v.keep_ms AS "keepMs", v.last, v.ends_at AS "endsAt",
-       v.last IS NOT NULL AND v.version >= COALESCE(newest.oldest, 0) AS "isNewest",
+       ${IS_NEWEST} AS "isNewest",
        CASE WHEN v.ends_at IS NULL OR v.ends_at > now() THEN 'late'
-            WHEN v.last IS NOT NULL AND v.version >= COALESCE(newest.oldest, 0) THEN 'kept'
+            WHEN ${IS_NEWEST} THEN 'kept'
             WHEN ${IS_NEEDED} THEN 'needed' ELSE 'expired' END AS verdict
      FROM ruled v LEFT JOIN newest ON newest.id = v.artifact_id AND newest.last = v.last`;
 }
@@ -108,9 +110,12 @@ export async function takeContents(client: Queryable, versions: readonly Farewel
        UPDATE artifact_versions v SET expired_at = now(), expired_by = g.by
        FROM unnest($1::bigint[], $2::text[]) AS g (id, by) WHERE v.id = g.id AND v.expired_at IS NULL
        RETURNING v.id, v.run_id, v.step_run, v.size),
+     offered AS (
+       SELECT s.run_id, s.key FROM step_runs s JOIN (SELECT DISTINCT run_id, step_run FROM gone) AS g
+         ON s.run_id = g.run_id AND s.key = g.step_run
+       WHERE s.cache_key IS NOT NULL ORDER BY s.run_id, s.key FOR NO KEY UPDATE OF s),
      uncached AS (
-       UPDATE step_runs s SET cache_key = NULL FROM (SELECT DISTINCT run_id, step_run FROM gone) AS g
-       WHERE s.run_id = g.run_id AND s.key = g.step_run AND s.cache_key IS NOT NULL)
+       UPDATE step_runs s SET cache_key = NULL FROM offered o WHERE s.run_id = o.run_id AND s.key = o.key)
      SELECT COALESCE(sum(size), 0)::float8 AS bytes FROM gone`,
     [ids, versions.map(({ by }) => by)],
   );
@@ -139,8 +144,17 @@ async function leaveBlobs(client: Queryable, versions: readonly number[]): Promi
   );
 }
 
-/** Notes of which numbers nothing is there any more that their runs made. */
+/**
+ * Notes of which numbers nothing is there any more that their runs made. The numbers are locked first, in one order: of
+ * two who take the last items at the same time, the second sees what the first has taken.
+ */
 async function closeVersions(client: Queryable, versions: readonly number[]): Promise<void> {
+  await client.query(
+    `SELECT FROM artifact_runs n
+     JOIN (SELECT DISTINCT artifact_id, version FROM artifact_versions WHERE id = ANY ($1)) AS g USING (artifact_id, version)
+     WHERE n.expired_at IS NULL ORDER BY n.artifact_id, n.version FOR NO KEY UPDATE OF n`,
+    [versions],
+  );
   await client.query(
     `UPDATE artifact_runs n SET expired_at = now()
      FROM (SELECT DISTINCT artifact_id, version FROM artifact_versions WHERE id = ANY ($1)) AS g

@@ -19,7 +19,7 @@ const NEEDED_BY = `(
   WHERE r.id = v.run_id AND (${IS_LIVE} OR ${IS_RESTARTABLE})
   UNION ALL
   SELECT r.id, r.pipeline_id, r.number, ${IS_LIVE} FROM step_runs t JOIN runs r ON r.id = t.run_id
-  WHERE t.taken_from_run = v.run_id AND t.step = split_part(v.step_run, '[', 1) AND t.key = v.step_run AND (${IS_LIVE} OR ${IS_RESTARTABLE})
+  WHERE t.taken_from_run = v.run_id AND t.key = v.step_run AND (${IS_LIVE} OR ${IS_RESTARTABLE})
   UNION ALL
   SELECT r.id, r.pipeline_id, r.number, true FROM cache_grants g JOIN runs r ON r.id = g.run_id
   WHERE g.from_run = v.run_id AND g.step_run = v.step_run AND ${IS_LIVE})`;
@@ -27,12 +27,25 @@ const NEEDED_BY = `(
 /** Whether a row `v` of artifact_versions is needed by a run. */
 export const IS_NEEDED = `EXISTS ${NEEDED_BY}`;
 
+/** Whether something is there of a version `kept` of artifact `a`: of what its run made, or took over. */
+const IS_THERE = `(EXISTS (SELECT FROM artifact_versions o
+      WHERE o.artifact_id = a.id AND o.version = kept.version AND o.expired_at IS NULL)
+    OR EXISTS (SELECT FROM step_runs t JOIN artifact_versions o ON o.run_id = t.taken_from_run AND o.step_run = t.key
+      WHERE t.run_id = kept.run_id AND t.step = a.step AND o.artifact_id = a.id AND o.expired_at IS NULL))`;
+
 /** The number of the oldest version that is kept as one of the newest `last` of `v`'s artifact `a`; NULL where all are. */
 export function oldestKept(last: string): string {
   return `(SELECT kept.version FROM artifact_runs kept
-    WHERE kept.artifact_id = a.id AND kept.expired_at IS NULL AND NOT EXISTS (SELECT FROM step_runs open
+    WHERE kept.artifact_id = a.id AND kept.expired_at IS NULL AND ${IS_THERE} AND NOT EXISTS (SELECT FROM step_runs open
       WHERE open.run_id = kept.run_id AND open.step = a.step AND open.state <> 'succeeded')
     ORDER BY kept.version DESC OFFSET ${last} - 1 LIMIT 1)`;
+}
+
+/** Whether a row `v` of artifact_versions belongs to the version `oldest` or a newer one, of which a run may have taken it over. */
+export function isSince(oldest: string): string {
+  return `(v.version >= COALESCE(${oldest}, 0) OR EXISTS (
+    SELECT FROM step_runs t JOIN artifact_runs n ON n.run_id = t.run_id AND n.artifact_id = v.artifact_id
+    WHERE t.taken_from_run = v.run_id AND t.key = v.step_run AND n.version >= ${oldest}))`;
 }
 
 /** A run that needs a version. */
