@@ -99,6 +99,25 @@ steps:
   assert.match(readFileSync(output, "utf8"), /seed: 8/);
 });
 
+test("an output or parameter that is not there is an error, and not left out of what is wired", async () => {
+  const outputs = "{}, { outputs: { train: { type: 'csv' }, test: { type: 'csv' } } }";
+  assert.deepEqual(
+    await problemsOf(
+      described(
+        `  const { outputs } = step(one, ${outputs}) as any;\n  step(one, { rows: outputs.trian }, { name: 'two' });`,
+      ),
+    ),
+    ['pipeline.ts:5:29: TypeError: the step "one" has no output "trian": it has train, test'],
+  );
+  assert.deepEqual(
+    await problemsOf({
+      "pipeline.ts": `${HEAD}export const one = (given: object) => given;
+export default pipeline("p", { params: { seed: 7 } }, ({ params }: any) => void step(one, { seed: params.sed }));\n`,
+    }),
+    ['pipeline.ts:3:106: TypeError: the pipeline has no parameter "sed": it has seed'],
+  );
+});
+
 test("what is wrong with a step is told at its place in the code", async () => {
   assert.deepEqual(await problemsOf(described("  step(one, {}, { needs: ['two'] });\n  step(one, {});")), [
     "pipeline.ts:5:3 steps.one: a second step of this name: give it another, { name: … }",

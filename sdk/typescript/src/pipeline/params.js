@@ -1,4 +1,4 @@
-import { Param } from "./references.js";
+import { onlyThese, Param } from "./references.js";
 
 /** @typedef {string | number | boolean} Scalar */
 /** @typedef {Readonly<Record<string, unknown>>} Options */
@@ -22,5 +22,6 @@ export const param = {
  * @returns {Readonly<Record<string, Param>>}
  */
 export function paramReferences(declared) {
-  return Object.fromEntries(Object.keys(declared).map((name) => [name, new Param(name)]));
+  const references = Object.fromEntries(Object.keys(declared).map((name) => [name, new Param(name)]));
+  return onlyThese(references, "the pipeline has no parameter");
 }

@@ -37,13 +37,37 @@ export class Step {
   constructor(name, outputs) {
     this.name = name;
     /** @type {Readonly<Record<string, Output>>} */
-    this.outputs = Object.fromEntries(outputs.map((output) => [output, new Output(this, output)]));
+    this.outputs = onlyThese(
+      Object.fromEntries(outputs.map((output) => [output, new Output(this, output)])),
+      `the step "${name}" has no output`,
+    );
   }
 
   /** For conditions: `` when: `${train.state} == "failed"` `` */
   get state() {
     return `steps[${JSON.stringify(this.name)}].state`;
   }
+}
+
+/** Asked for by the language itself, of any object. */
+const ASKED_OF_ALL = ["then", "toJSON"];
+
+/**
+ * A name that is not there throws: as `undefined` it would silently be left out of what is wired.
+ *
+ * @template T
+ * @param {Readonly<Record<string, T>>} named
+ * @param {string} missing
+ * @returns {Readonly<Record<string, T>>}
+ */
+export function onlyThese(named, missing) {
+  return new Proxy(named, {
+    get(target, name) {
+      if (typeof name === "symbol" || name in target || ASKED_OF_ALL.includes(name)) return Reflect.get(target, name);
+      const names = Object.keys(target).join(", ");
+      throw new TypeError(`${missing} ${JSON.stringify(name)}: it has ${names === "" ? "none" : names}`);
+    },
+  });
 }
 
 /** A parameter of the run. In texts it is its template. */
