@@ -113,7 +113,10 @@ export type SettingsScope = z.infer<typeof SettingsScope>;
 const NAME = "[A-Za-z][A-Za-z0-9_-]{0,62}";
 const Subject = z
   .string()
-  .regex(new RegExp(`^${NAME}(?:/${NAME}/${NAME})?$`), "must be a type such as pickle, or pipeline/step/artifact");
+  .regex(
+    new RegExp(`^(?:${NAME}/${NAME}/${NAME}|[A-Za-z][A-Za-z0-9._-]{0,62})$`),
+    "must be a type such as pickle, or pipeline/step/artifact",
+  );
 
 /** `PUT /store/rules` */
 export const SetRuleRequest = z.strictObject({

@@ -88,8 +88,8 @@ export function parseStepMessage(line: string): ParsedMessage {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const path = issue!.path.join(".");
-    const where = path === "" ? "" : `${clip(path)}: `;
-    return ignored(`wrong ${type}`, `${what} is not like that: ${where}${issue!.message}`);
+    const why = issue!.message.replace(/^Invalid input: /, "");
+    return ignored(`wrong ${type}`, path === "" ? `${what} ${why}` : `in ${what}, ${clip(path)}: ${why}`);
   }
   const unknown = Object.keys(json).find((key) => !Object.hasOwn(schema.shape, key));
   if (unknown === undefined) return { message: parsed.data };

@@ -8,6 +8,7 @@ import { normalInside } from "../../std/relative-path.ts";
 import { readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
 import { itemFolder } from "../artifacts/item-folder.ts";
+import { nothingOf } from "../artifacts/nothing-of.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
@@ -54,8 +55,7 @@ async function getArtifact(context: CliContext, text: string, options: Options):
       `${console.noteStyle.yellow("warning:")} ${text} is not complete: ${what}; not all of its step succeeded.`,
     );
   }
-  if (items.length === 0)
-    throw usageError(`${text} has no item "${options.item ?? ""}".`, "`berth artifacts ls` names them.");
+  if (items.length === 0) throw nothingOf(options.item);
   const targets = chooseFolders(items, resolve(options.output), reference.name);
   const written: { artifact: string; item: string; path: string; size: number; digest: string }[] = [];
   for (const [item, folder] of targets) {

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { VersionRetention } from "../../protocol/retention.ts";
 import { readRetention } from "../api/store.ts";
+import { nothingOf } from "../artifacts/nothing-of.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
-import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
@@ -27,7 +27,7 @@ export function defineArtifactsRetention(parent: Command, context: CliContext): 
       const { api } = await connect(context, options);
       const items = await readRetention(api, { ...parseReference(artifact), item });
       if (options.json) return console.out(JSON.stringify(items, null, 2));
-      if (items.length === 0) throw usageError(`${artifact} has no such item.`, "`berth artifacts ls` names them.");
+      if (items.length === 0) throw nothingOf(item);
       const rows = items.map((one) => [plainText(one.item) || "-", plainText(one.rule.text), plainText(fate(one))]);
       for (const line of renderTable([{ title: "ITEM" }, { title: "RULE" }, { title: "GOES" }], rows))
         console.out(line);

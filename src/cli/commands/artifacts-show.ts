@@ -4,8 +4,8 @@ import { formatSize } from "../../std/format-size.ts";
 import { type ArtifactReference, artifactPath } from "../api/artifacts.ts";
 import { readLineage } from "../api/lineage.ts";
 import { artifactFacts, type DetailedItem, keptWords } from "../artifacts/artifact-facts.ts";
+import { nothingOf } from "../artifacts/nothing-of.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
-import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
@@ -41,8 +41,7 @@ async function showArtifact(context: CliContext, text: string, { item, json, ...
   const detail = await api.get(artifactPath(reference), ArtifactDetail, { query });
   if (json) return console.out(JSON.stringify(detail, null, 2));
   const [only, ...others] = detail.items;
-  if (only === undefined)
-    throw usageError(item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
+  if (only === undefined) throw nothingOf(item);
   const name = `${detail.pipeline}/${detail.step}/${detail.name}/${detail.version}`;
   console.out(console.style.bold(name) + (detail.complete ? "" : console.style.yellow("  not complete")));
   if (others.length > 0 || detail.next !== null) return listItems(context, detail);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { TAG_KEY_RULE, TagKey, TagValue } from "../../protocol/output-notes.ts";
-import { tagArtifact } from "../api/artifacts.ts";
+import { ArtifactDetail } from "../../protocol/resources.ts";
+import { artifactPath, tagArtifact } from "../api/artifacts.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
@@ -37,11 +38,14 @@ async function change(
 ): Promise<void> {
   const reference = parseReference(text);
   const { api } = await connect(context, options);
-  const { items, changed } = await tagArtifact(api, reference, item, tags);
+  // What was the newest version when it was asked for is the one that is changed, and named.
+  const { version } = await api.get(artifactPath(reference), ArtifactDetail, { query: { item, limit: 1 } });
+  const { items, changed } = await tagArtifact(api, { ...reference, version }, item, tags);
   if (options.json) return context.console.out(JSON.stringify({ items, changed }));
+  const name = `${reference.pipeline}/${reference.step}/${reference.name}/${version}`;
   const of = items === 1 ? "" : ` of ${items} items`;
   context.console.note(
-    changed === 0 ? `Nothing changed: it was so${of} before.` : `${text}: changed${shown(changed, items)}.`,
+    changed === 0 ? `${name}: nothing changed, it was so${of} before.` : `${name}: changed${shown(changed, items)}.`,
   );
 }
 

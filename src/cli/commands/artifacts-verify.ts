@@ -6,6 +6,7 @@ import { type ArtifactReference, readVersion } from "../api/artifacts.ts";
 import type { ApiClient } from "../api/client.ts";
 import { getProvenance, listProvenanceKeys } from "../api/provenance.ts";
 import { checkLocalFile, checkLocalFolder, checkStored, fetchManifest } from "../artifacts/check-bytes.ts";
+import { nothingOf } from "../artifacts/nothing-of.ts";
 import { parseReference } from "../artifacts/parse-reference.ts";
 import { isProven, type Report, verificationLines, verifyProvenance } from "../artifacts/verification.ts";
 import { usageError } from "../cli-error.ts";
@@ -92,8 +93,7 @@ function named({ pipeline, step, name, version }: ArtifactVersion): ArtifactRefe
 async function theItem(api: ApiClient, reference: ArtifactReference, item?: string): Promise<ArtifactVersion> {
   const { items } = await readVersion(api, reference, item);
   if (items.length === 1) return items[0]!;
-  if (items.length === 0)
-    throw usageError(item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
+  if (items.length === 0) throw nothingOf(item);
   throw usageError(`It has ${items.length} items, each with a provenance of its own.`, "Choose one with --item.");
 }
 

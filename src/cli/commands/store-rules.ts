@@ -22,7 +22,7 @@ export function defineStoreRules(parent: Command, context: CliContext): void {
     .action(async (options: Options) => {
       const items = await listRules((await connect(context, options)).api);
       if (options.json) return context.console.out(JSON.stringify(items, null, 2));
-      for (const line of renderTable(COLUMNS, [...items.map(cells), BUILT_IN])) context.console.out(line);
+      for (const line of renderTable(COLUMNS, table(items))) context.console.out(line);
     });
   withWhich(withServerOptions(rules.command("set [keep]")))
     .description("keep artifacts for a time such as 30d, or forever")
@@ -80,7 +80,16 @@ function referenceOf({ type, artifact, installation }: Which): RuleReference {
 type Rule = RulesOfProject["items"][number];
 
 const COLUMNS = [{ title: "OF" }, { title: "KEPT" }, { title: "SET BY" }];
+/** The most specific first, as it holds. */
+const SCOPES: readonly Rule["scope"][] = ["artifact", "type", "project", "installation"];
 const BUILT_IN = ["everything else", retentionText({ keepMs: DEFAULT_KEEP_MS, last: null }), "-"];
+
+/** What nothing else is said of comes last, unless something is said of all. */
+function table(rules: readonly Rule[]): string[][] {
+  const sorted = SCOPES.flatMap((scope) => rules.filter((rule) => rule.scope === scope));
+  const coversAll = rules.some(({ scope }) => scope === "project" || scope === "installation");
+  return [...sorted.map(cells), ...(coversAll ? [] : [BUILT_IN])];
+}
 
 function cells(rule: Rule): string[] {
   return [whatOf(rule), rule.rule.text, plainText(rule.changedBy)];

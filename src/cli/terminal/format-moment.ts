@@ -16,6 +16,7 @@ export function formatLocal(time: number | string): string {
 /** `in 12.3 s`, `in 2 m 05 s`, `in 1 h 03 m`, `in 9 d`; `now` for what is overdue. */
 export function formatUntil(milliseconds: number): string {
   if (milliseconds <= 0) return "now";
-  const days = Math.floor(milliseconds / 86_400_000);
-  return days >= 2 ? `in ${days} d` : `in ${formatDuration(milliseconds)}`;
+  const days = milliseconds / 86_400_000;
+  // What is kept for 14 days says so on its first day.
+  return days >= 2 ? `in ${Math.round(days)} d` : `in ${formatDuration(milliseconds)}`;
 }

@@ -64,7 +64,7 @@ async function downloadOf(
   const entry: ManifestEntry | undefined = entries.find((each) => each.path === path);
   if (entry?.kind !== "file") {
     throw new BerthError("not_found", `The folder has no file ${JSON.stringify(path)}.`, {
-      advice: "The content without ?path= lists what it has.",
+      advice: "Without a path, its content lists what it has.",
     });
   }
   return { digest: entry.digest, fileName: path.split("/").at(-1)!, contentType: "application/octet-stream" };

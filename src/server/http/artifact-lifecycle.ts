@@ -8,7 +8,7 @@ import { type ArtifactItem, listItems } from "../store/artifacts.ts";
 import { judgeVersions } from "../store/expiry.ts";
 import { runsNeeding } from "../store/needed-versions.ts";
 import { itemIds, pinVersions, setKeptUntil, unpinVersions } from "../store/version-marks.ts";
-import { ArtifactParams, ItemCursor, versionOf } from "./artifact-reference.ts";
+import { ArtifactParams, ItemCursor, nothingOf, versionOf } from "./artifact-reference.ts";
 import { nameOf } from "./callers.ts";
 import { requireContent } from "./gone-version.ts";
 import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
@@ -41,8 +41,7 @@ export function artifactLifecycleRoutes({ database }: Pick<Services, "database">
   const explainNothing = async (version: Awaited<ReturnType<typeof find>>) => {
     const [first] = await listItems(database.pool, version, { item: version.item ?? undefined, after: null, limit: 1 });
     if (first !== undefined) return requireContent(first);
-    const why = version.item === null ? "Nothing of it is committed." : `It has no item "${version.item}".`;
-    throw new BerthError("not_found", why);
+    throw nothingOf(version.item);
   };
   return [
     defineRoute({

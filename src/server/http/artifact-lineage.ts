@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { BerthError } from "../../protocol/errors.ts";
 import {
   LINEAGE_DEPTH_DEFAULT,
   LINEAGE_DEPTH_MAX,
@@ -13,7 +12,7 @@ import { traceLineage } from "../lineage/trace.ts";
 import type { Services } from "../services.ts";
 import { type ArtifactItem, listItems } from "../store/artifacts.ts";
 import { type MemberVersion, runsById, takersOf } from "../store/lineage.ts";
-import { ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { ArtifactParams, nothingOf, versionOf } from "./artifact-reference.ts";
 import { defineRoute, type Route } from "./route.ts";
 
 export function artifactLineageRoute({ database }: Services): Route {
@@ -40,10 +39,7 @@ export function artifactLineageRoute({ database }: Services): Route {
       // Half of the room: each item has a step run that made it.
       const limit = LINEAGE_MEMBERS_MAX / 2;
       const items = await listItems(pool, version, { item, after: null, limit: limit + 1 });
-      if (items.length === 0) {
-        const why = item === undefined ? "Nothing of it is committed." : `It has no item ${JSON.stringify(item)}.`;
-        throw new BerthError("not_found", why);
-      }
+      if (items.length === 0) throw nothingOf(item);
       const roots = items.slice(0, limit).map((root) => memberOf(params, root));
       const trace = await traceLineage(pool, { project, roots, direction, depth });
       const runIds = new Set([...trace.versions.values(), ...trace.stepRuns].map(({ run }) => run));

@@ -104,7 +104,7 @@ async function seen(
     const entry = entries.find((one) => one.path === path);
     if (entry?.kind !== "file") {
       throw new BerthError("not_found", `The folder has no file ${JSON.stringify(path)}.`, {
-        advice: "The preview without ?path= lists what it has.",
+        advice: "Without a path, its preview lists what it has.",
       });
     }
     const facts = { fileName: path.split("/").at(-1)!, contentType: "application/octet-stream" };

@@ -27,6 +27,15 @@ export async function versionOf(
     advice:
       version === null
         ? "`latest` is the newest version whose step has succeeded as a whole."
-        : "List them with GET /api/v1/artifacts.",
+        : "`berth artifacts ls` lists them, and so does GET /api/v1/artifacts.",
   });
 }
+
+/** Of a version that nothing was found of; `item` is the one that was asked for. */
+export function nothingOf(item: string | null | undefined): BerthError {
+  return item === undefined || item === null
+    ? new BerthError("not_found", "Nothing of it is committed.")
+    : new BerthError("not_found", `It has no item ${JSON.stringify(item)}.`, { advice: ITEMS_ADVICE });
+}
+
+const ITEMS_ADVICE = "`berth artifacts show`, without an item, lists what it has.";

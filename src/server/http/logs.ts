@@ -77,7 +77,9 @@ type IsOver = () => Promise<boolean>;
 /** How to find out whether what is followed has ended; refuses a step that the run does not have. */
 async function endOf({ database }: Services, project: string, run: string, step: string | undefined): Promise<IsOver> {
   if (step !== undefined && (await isStepOver(database.pool, run, step)) === null) {
-    throw new BerthError("not_found", `The run has no step or step run ${step}.`);
+    throw new BerthError("not_found", `The run has no step or step run ${step}.`, {
+      advice: "`berth run show` lists them, and so does GET /api/v1/runs/:run/steps.",
+    });
   }
   return async () => {
     const state = await runState(database.pool, project, run);

@@ -3,7 +3,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
 import { listItems } from "../store/artifacts.ts";
-import { type ArtifactParams, versionOf } from "./artifact-reference.ts";
+import { type ArtifactParams, nothingOf, versionOf } from "./artifact-reference.ts";
 
 /** Named in the error that asks to choose one. */
 const ITEMS_NAMED = 20;
@@ -18,11 +18,9 @@ export async function oneItem(
   const version = await versionOf(services.database.pool, project, params);
   const items = await listItems(services.database.pool, version, { item, after: null, limit: ITEMS_NAMED + 1 });
   if (items.length === 1) return items[0]!;
-  if (items.length === 0) {
-    throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
-  }
+  if (items.length === 0) throw nothingOf(item);
   throw new BerthError("invalid_request", "This version has several items.", {
-    advice: "Choose one with ?item=…",
+    advice: "Choose one: --item of the command line, ?item= of the API. `berth artifacts show` lists them.",
     details: { items: items.slice(0, ITEMS_NAMED).map((each) => each.item), more: items.length > ITEMS_NAMED },
   });
 }

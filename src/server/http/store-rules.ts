@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BerthError } from "../../protocol/errors.ts";
+import { ArtifactType } from "../../protocol/plan.ts";
 import { RulesOfProject, retentionText, SetRuleRequest, SettingsScope } from "../../protocol/retention.ts";
 import type { Services } from "../services.ts";
 import { deleteRule, listRules, noteRuleChange, putRule, type RuleKey } from "../store/retention-rules.ts";
@@ -37,6 +38,7 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
       errors: ["forbidden"],
       handler: async ({ body: { scope, subject = "", rule }, principal, project }) => {
         const key = keyOf(principal, project, scope, subject);
+        if (scope === "type") requireType(subject);
         const by = nameOf(principal);
         await database.transaction(async (client) => {
           await putRule(client, key, rule, by);
@@ -73,6 +75,14 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
       },
     }),
   ];
+}
+
+/** A rule for a type that no output can have would never hold. */
+function requireType(type: string): void {
+  if (ArtifactType.safeParse(type).success) return;
+  throw new BerthError("invalid_request", `There is no type ${type}.`, {
+    advice: `Types are ${ArtifactType.options[0].options.join(", ")}, and x-name for those of your own.`,
+  });
 }
 
 /** What the installation says is for whoever has all of it. */

@@ -15,7 +15,11 @@ export function workerRoutes(services: Services): Route[] {
   const { database, wakeups } = services;
   const show = async (project: string, worker: string): Promise<WorkerSummary> => {
     const row = await findWorker(database.pool, project, worker);
-    if (row === null) throw new BerthError("not_found", `There is no worker ${worker}.`);
+    if (row === null) {
+      throw new BerthError("not_found", `There is no worker ${worker}.`, {
+        advice: "`berth workers` lists them, and so does GET /api/v1/workers.",
+      });
+    }
     return shown(row);
   };
   const drain = async (project: string, worker: string, draining: boolean): Promise<WorkerSummary> => {

@@ -84,11 +84,13 @@ async function lockItems(
   );
   if (rows.length > ITEMS_MAX) {
     throw new BerthError("invalid_request", `The version has more than ${ITEMS_MAX} items.`, {
-      advice: "Name one of them with ?item=…",
+      advice: "Name one of them: --item of the command line, ?item= of the API.",
     });
   }
   if (rows.length > 0) return rows.map(({ id }) => id);
-  throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`);
+  throw new BerthError("not_found", item === undefined ? "Nothing of it is committed." : `It has no item "${item}".`, {
+    advice: "`berth artifacts show`, without an item, lists what it has.",
+  });
 }
 
 /** The newest change of each tag, in item and key order. */
