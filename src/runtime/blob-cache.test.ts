@@ -184,6 +184,17 @@ test("a sender that goes on for ever is cut off at the announced size", async ()
   await assert.rejects((await open()).sourceOf(endless).ensure("0".repeat(64), 10_000), { code: "digest_mismatch" });
 });
 
+test("a blob of which too large a size is said is fetched once, and refused", async () => {
+  const cache = await open();
+  const { fetchBlob, asked } = server("few bytes");
+  const digest = hash("sha256", "few bytes");
+  const signal = AbortSignal.timeout(10_000);
+  const refused = { code: "digest_mismatch", message: /has 9 bytes, not 10/ };
+  await assert.rejects(cache.sourceOf(fetchBlob).ensure(digest, 10, signal), refused);
+  assert.equal(asked.length, 1);
+  assert.equal(cache.find(digest, null), null);
+});
+
 test("one that gives up does not take the fetch from the others", async () => {
   const cache = await open();
   const go = Promise.withResolvers<void>();

@@ -37,7 +37,10 @@ export async function receiveBlob(
         isLeft = isLarge && attempt === 1 && !isFull(error);
         throw error;
       });
-      if (found.digest === blob.digest) return folder.settle(file, blob.digest);
+      if (found.digest === blob.digest) {
+        if (blob.size !== null && found.size !== blob.size) throw otherSize(blob, found);
+        return folder.settle(file, blob.digest);
+      }
       if (attempt === RECEIVE_ATTEMPTS_MAX) throw mismatch(blob, found);
     } finally {
       if (isLeft) folder.leavePartial(file, blob.digest);
@@ -71,6 +74,17 @@ async function receive(
 /** What was received of it only keeps the disk full. */
 function isFull(error: unknown): boolean {
   return errnoOf(error) === "ENOSPC" || errnoOf(error) === "EDQUOT";
+}
+
+/** The bytes are right, so that to fetch them again would never end. */
+function otherSize({ digest, size }: Blob, found: HashedBytes): BerthError {
+  return new BerthError(
+    "digest_mismatch",
+    `The blob ${digest} has ${found.size} bytes, not ${size} as was said of it`,
+    {
+      advice: "Whatever names the blob, such as the manifest of a folder, was not written by Berth or is damaged.",
+    },
+  );
 }
 
 function mismatch(blob: Blob, found: HashedBytes): BerthError {
