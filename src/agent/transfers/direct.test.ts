@@ -17,19 +17,18 @@ const MiB = 1024 * 1024;
 async function bucketWorld(
   t: TestContext,
   more: { readonly directExpiresMs?: number; readonly directEndpoint?: string } = {},
-): Promise<TransferWorld & { readonly store: TransferProxy }> {
+): Promise<TransferWorld & { readonly store: TransferProxy; readonly back: TransferProxy }> {
   const s3 = await sharedS3Server();
   Object.assign(process.env, s3.env);
   const store = await transferProxy(t, () => s3.endpoint);
+  // What the server itself says to the store.
+  const back = await transferProxy(t, () => s3.endpoint);
   const bucket = await s3.makeBucket();
   const direct = encodeURIComponent(more.directEndpoint ?? store.url);
-  const location = parseS3Location(
-    `s3://${bucket}/?endpoint=${s3.endpoint}&direct-endpoint=${direct}`,
-    "BERTH_OBJECTS",
-  );
+  const location = parseS3Location(`s3://${bucket}/?endpoint=${back.url}&direct-endpoint=${direct}`, "BERTH_OBJECTS");
   const objects = openS3Store(location, { setting: "BERTH_OBJECTS" });
   t.after(() => objects[Symbol.dispose]());
-  return { ...(await transferWorld(t, oneStore(objects), more)), store };
+  return { ...(await transferWorld(t, oneStore(objects), more)), store, back };
 }
 
 const isPart = ({ method, url }: IncomingMessage) => method === "PUT" && /partNumber=/.test(url!);
@@ -94,6 +93,29 @@ test("what a process that was killed had sent is not sent again by the next one"
   const again = world.store.requests.filter((request) => request.startsWith("PUT")).length;
   assert.ok(again < 4, `${again} parts of 4 were sent again`);
   assert.ok(readFileSync(await agent.fetch(blob)).equals(blob.bytes));
+});
+
+test("a completion whose answer is lost on its way from the store counts, directly and through the server", async (t) => {
+  const world = await bucketWorld(t);
+  const agent = await world.agent();
+  for (const way of ["direct", "server"]) {
+    if (way === "server") world.store.fault = () => ({ answer: 403 });
+    let lost = 0;
+    world.back.fault = ({ method, url }) => {
+      if (method !== "POST" || !/uploadId=/.test(url!)) return undefined;
+      lost += 1;
+      // Not every store answers the same completion twice.
+      return lost === 1 ? { cutAnswerAfter: 0 } : { answer: 404, body: "<Error><Code>NoSuchUpload</Code></Error>" };
+    };
+    const blob = world.file(20 * MiB);
+    await agent.send(blob);
+    assert.ok(lost > 1, "it was not asked for again");
+    assert.ok(await isStored(world, blob.digest));
+    world.back.fault = () => undefined;
+    assert.ok(readFileSync(await agent.fetch(blob)).equals(blob.bytes));
+  }
+  const { rows } = await world.server.services.database.pool.query("SELECT FROM uploads");
+  assert.equal(rows.length, 0);
 });
 
 test("two workers that send the same blob both succeed, and it is stored once", async (t) => {

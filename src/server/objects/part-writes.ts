@@ -1,6 +1,7 @@
 import { BerthError } from "../../protocol/errors.ts";
 import type { DirectTransfers, StoredPart } from "./direct-transfers.ts";
 import type { AppendedBytes, ResumableWrites } from "./resumable-writes.ts";
+import { unlessGone } from "./unless-gone.ts";
 import { wrongOffset } from "./wrong-offset.ts";
 
 const MiB = 1024 * 1024;
@@ -32,8 +33,13 @@ export function writesByParts(store: PartStore): ResumableWrites {
     },
     finish: async (key, reference) => {
       const parts = await listParts(store, key, reference);
-      if (parts === null) throw new BerthError("not_found", "There is no such unfinished upload any more.");
-      await store.completeParts(key, reference, parts);
+      const completed = async () => {
+        await store.completeParts(key, reference, parts!);
+        return true;
+      };
+      if (parts === null || !(await unlessGone(completed))) {
+        throw new BerthError("not_found", "There is no such unfinished upload any more.");
+      }
     },
     abort: async (key, reference) => await store.abortParts(key, reference),
   };
@@ -77,14 +83,9 @@ async function appendParts(
 
 /** Parts from the first to the last that follow each other; null when there is no such write. */
 async function listParts(store: PartStore, key: string, reference: string): Promise<StoredPart[] | null> {
-  try {
-    const parts = await store.listParts(key, reference);
-    const gap = parts.findIndex(({ number }, index) => number !== index + 1);
-    return gap === -1 ? parts : parts.slice(0, gap);
-  } catch (error) {
-    if (error instanceof BerthError && error.code === "gone") return null;
-    throw error;
-  }
+  const parts = await unlessGone(async () => await store.listParts(key, reference));
+  const gap = parts?.findIndex(({ number }, index) => number !== index + 1) ?? -1;
+  return gap === -1 ? parts : parts!.slice(0, gap);
 }
 
 function sizeOf(parts: readonly StoredPart[]): number {

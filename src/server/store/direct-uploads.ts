@@ -2,6 +2,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { PartToSend, UploadedPart } from "../../protocol/transfers.ts";
 import type { DirectRequest, DirectTransfers, StoredPart } from "../objects/direct-transfers.ts";
 import type { ObjectStore } from "../objects/object-store.ts";
+import { unlessGone } from "../objects/unless-gone.ts";
 import { unknownUpload } from "./upload-appends.ts";
 import type { UploadRow } from "./upload-rows.ts";
 
@@ -65,7 +66,10 @@ export async function completeDirect(
   if (reference !== null) {
     const stored = await listParts(direct, key, reference);
     // None: it was completed before, and the answer was lost.
-    if (stored !== null) await direct.completeParts(key, reference, checkedParts(upload, stored, sent));
+    if (stored !== null) {
+      const parts = checkedParts(upload, stored, sent);
+      await unlessGone(async () => await direct.completeParts(key, reference, parts));
+    }
   }
   const object = await store.stat(key);
   if (object === null && reference !== null) throw unknownUpload();
@@ -112,12 +116,7 @@ function missingParts(missing: readonly number[]): BerthError {
 }
 
 async function listParts(direct: DirectTransfers, key: string, reference: string): Promise<StoredPart[] | null> {
-  try {
-    return await direct.listParts(key, reference);
-  } catch (error) {
-    if (error instanceof BerthError && error.code === "gone") return null;
-    throw error;
-  }
+  return await unlessGone(async () => await direct.listParts(key, reference));
 }
 
 /** Most stores tag a part by its MD5; one that encrypts does not. */

@@ -205,8 +205,8 @@ export class Uploads {
     if (written !== null && written !== size) {
       throw wrongOffset(written);
     }
-    if (written !== null) await store.resumable.finish(objectKey, reference!);
-    else if ((await store.stat(objectKey))?.size !== size) throw unknownUpload();
+    const isMade = written !== null && (await this.#makeObject(store, objectKey, reference!));
+    if (!isMade && (await store.stat(objectKey))?.size !== size) throw unknownUpload();
     const digest = this.#hashes.digestOf(upload.id, upload.appends, size) ?? (await digestOf(store, objectKey));
     if (digest === upload.digest) return;
     await this.#drop(upload);
@@ -217,6 +217,17 @@ export class Uploads {
         advice: "Send the same file again; if this repeats, it changed since it was hashed.",
       },
     );
+  }
+
+  /** False where the store knows nothing of it (any more): another finish may have been faster, or its answer was lost. */
+  async #makeObject(store: ObjectStore, key: string, reference: string): Promise<boolean> {
+    try {
+      await store.resumable.finish(key, reference);
+      return true;
+    } catch (error) {
+      if (error instanceof BerthError && error.code === "not_found") return false;
+      throw error;
+    }
   }
 
   async #completeDirect(upload: UploadRow, parts: readonly PartToSend[]): Promise<void> {
@@ -233,8 +244,11 @@ export class Uploads {
   /** The commit: from here on the blob is there. */
   async #name({ id, project, digest, size, tier, objectKey }: UploadRow): Promise<void> {
     const counts = await this.#options.database.transaction(async (client) => {
-      if (!(await deleteUpload(client, id))) throw unknownUpload();
-      return await insertObjectBlob(client, project, digest, { size, tier, objectKey });
+      if (await deleteUpload(client, id))
+        return await insertObjectBlob(client, project, digest, { size, tier, objectKey });
+      // Another server was asked to finish the same, or to go on with it, and was faster: its object is the blob.
+      if ((await findBlob(client, project, digest)) === null) throw unknownUpload();
+      return true;
     });
     // Of several uploads of one blob the first counts.
     if (!counts) await this.#storeOf({ tier, objectKey }).delete(objectKey);
