@@ -41,8 +41,8 @@ export function blobBatchRoutes(services: Services): Route[] {
         const holder = { project, worker: workerOf(principal).worker, run, epoch };
         await requireLease(database.pool, holder);
         const batch = decodeBlobBatch(await buffer(request.body as Readable));
-        const blobBytes = batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
-        await endingAtQuota(services, holder, () => quotas.admit({ project, blobBytes }));
+        const sizes = new Map(batch.map(({ digest, bytes }) => [digest, bytes.length]));
+        await endingAtQuota(services, holder, () => quotas.admit({ project, blobs: sizes }));
         await blobs.putSmall(project, batch);
         return { stored: batch.length };
       },

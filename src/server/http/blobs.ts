@@ -115,7 +115,7 @@ export function blobRoutes(services: Services): Route[] {
   async function store(context: BlobContext) {
     const { project, params, request } = context;
     const size = announcedSize(request);
-    await quotas.admit({ project, blobBytes: size });
+    await quotas.admit({ project, blobs: new Map([[params.digest, size]]) });
     await blobs.put(project, params.digest, size, (request.body as Readable | undefined) ?? Readable.from([]));
     return { digest: params.digest, size };
   }

@@ -59,7 +59,9 @@ function agentRoutes(services: Parts): Route[] {
         const { body, project, params } = context;
         const sender = await held(context, params.run, body.epoch);
         const holder = { project, worker: sender.owner, run: params.run, epoch: body.epoch };
-        await endingAtQuota(services, holder, () => quotas.admit({ project, blobBytes: body.size }));
+        await endingAtQuota(services, holder, () =>
+          quotas.admit({ project, blobs: new Map([[body.digest, body.size]]) }),
+        );
         return await uploads.begin(sender, body);
       },
     }),
@@ -152,7 +154,8 @@ function peopleRoutes({ uploads, quotas }: Pick<Services, "uploads" | "quotas">)
       schemas: { body: BeginUpload.omit({ via: true }), response: UploadState },
       errors: ["payload_too_large", "quota_exceeded", "storage_full"],
       handler: async (context) => {
-        await quotas.admit({ project: context.project, blobBytes: context.body.size });
+        const { project, body } = context;
+        await quotas.admit({ project, blobs: new Map([[body.digest, body.size]]) });
         return await uploads.begin(senderOf(context), { ...context.body, via: "server" });
       },
     }),

@@ -12,17 +12,22 @@ export async function admitOutputs(
   holder: LeaseHolder,
   events: readonly AgentEvent[],
 ): Promise<void> {
-  const outputs = events.flatMap(({ body }) =>
-    body.type === "attempt.finished" ? body.outputs.map((output) => ({ ...output, stepRun: body.stepRun })) : [],
+  if (!events.some(({ body }) => body.type === "attempt.finished" && body.outputs.length > 0)) return;
+  if (!(await quotas.hasAny(holder.project))) return;
+  const { pipelineId, agentSeq } = await requireLease(database.pool, holder);
+  // What was recorded before, and is sent again because the answer was lost, counts already.
+  const outputs = events.flatMap(({ seq, body }) =>
+    seq > agentSeq && body.type === "attempt.finished"
+      ? body.outputs.map((output) => ({ ...output, stepRun: body.stepRun }))
+      : [],
   );
-  if (outputs.length === 0 || !(await quotas.hasAny(holder.project))) return;
-  const { pipelineId } = await requireLease(database.pool, holder);
   const pipeline = await pipelineNameOf(database.pool, pipelineId);
   for (const { name, stepRun, content, inline } of outputs) {
     // What was uploaded before was counted then.
-    const blobBytes = inline === undefined ? 0 : content.size;
-    const artifact = { pipeline, name: `The output "${name}" of ${stepRun}`, bytes: content.size };
-    await quotas.admit({ project: holder.project, blobBytes, artifact });
+    const blobs = new Map(inline === undefined ? [] : [[content.digest, content.size]]);
+    const key = `${holder.run} ${stepRun} ${name}`;
+    const artifact = { pipeline, key, name: `The output "${name}" of ${stepRun}`, bytes: content.size };
+    await quotas.admit({ project: holder.project, blobs, artifact });
   }
 }
 

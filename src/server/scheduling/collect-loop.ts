@@ -54,7 +54,12 @@ async function pass(services: Parts, signal: AbortSignal): Promise<void> {
   const { database, log } = services;
   const { done: _, ...collected } = await collect(services, { project: null, graceMs: BLOB_GRACE_MS, rest: 1, signal });
   if (collected.expired > 0 || collected.blobs > 0) log.info(collected, "removed what has expired, and unused blobs");
-  if (!signal.aborted) await sampleUsage(database);
+  if (!signal.aborted) {
+    // What is only for people to look at keeps nothing else from being done.
+    await sampleUsage(database).catch((error: unknown) => {
+      log.warn({ err: error }, "how much there is in the store could not be written down; it is tried again");
+    });
+  }
   if (signal.aborted || !(await isSweepDue(database.pool, SWEEP_INTERVAL_MS))) return;
   const options = { project: null, olderThanMs: NAMELESS_AFTER_MS, dryRun: false, signal };
   const swept = await sweepObjects(services, options);

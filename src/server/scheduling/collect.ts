@@ -139,16 +139,19 @@ async function deleteBatch(
   return deleted;
 }
 
-/** What stays because the store does not answer, no row names any more: it is found by sweepObjects. */
+/**
+ * What stays because the store does not answer, or is not configured, no row names any more: it is found by sweepObjects
+ * once it does.
+ */
 async function removeObject({ objects, log }: Parts, blob: DeletedBlob): Promise<void> {
-  const object = objectOf(objects, blob.project, blob.digest, blob);
-  if (object === null) return;
   try {
-    await object.store.delete(object.key);
+    const object = objectOf(objects, blob.project, blob.digest, blob);
+    await object?.store.delete(object.key);
   } catch (error) {
+    const { project, digest, objectKey: key } = blob;
     log.warn(
-      { err: error, key: object.key },
-      "an object that nothing refers to could not be removed; it is tried again",
+      { err: error, project, digest, key },
+      "an object that nothing refers to could not be removed; it is tried again once its store answers",
     );
   }
 }

@@ -1,7 +1,7 @@
 import { BerthError } from "../../protocol/errors.ts";
 import { formatSize } from "../../std/format-size.ts";
 import type { Database } from "../store/database.ts";
-import { listQuotas, type QuotaRow, usedBytes } from "../store/quotas.ts";
+import { heldOf, listQuotas, type QuotaRow, usedBytes } from "../store/quotas.ts";
 import { usageOfPipelines } from "../store/usage.ts";
 
 /** What other servers let in meanwhile is not seen for this long: a quota may be passed by that much. */
@@ -14,6 +14,8 @@ interface Account {
   readonly quota: QuotaRow;
   /** As counted, with what was let in since. */
   used: number;
+  /** What that is: what is sent, or reported, once more counts once. */
+  readonly letIn: Set<string>;
   countedAt: number;
 }
 
@@ -26,10 +28,15 @@ interface Known {
 /** Something that is to be stored. */
 export interface Admission {
   readonly project: string;
-  /** Of blobs that are to be stored. */
-  readonly blobBytes: number;
-  /** That refers to them, or to others; left out where it is not known yet. */
-  readonly artifact?: { readonly pipeline: string; readonly name: string; readonly bytes: number };
+  /** Sizes of the blobs that are to be stored, by digest; those that are there take no more room. */
+  readonly blobs: ReadonlyMap<string, number>;
+  /** That refers to them, or to others; left out where it is not known yet. The key tells it from any other. */
+  readonly artifact?: {
+    readonly pipeline: string;
+    readonly key: string;
+    readonly name: string;
+    readonly bytes: number;
+  };
 }
 
 /**
@@ -50,22 +57,28 @@ export class QuotaLedger {
   }
 
   /** Throws `quota_exceeded`; else what was let in counts. */
-  async admit({ project, blobBytes, artifact }: Admission): Promise<void> {
+  async admit({ project, blobs, artifact }: Admission): Promise<void> {
     const { accounts } = await this.#of(project);
-    const concerned = [...accounts.values()].filter(
-      ({ quota }) => quota.pipeline === null || quota.pipeline === artifact?.pipeline,
-    );
-    const bytesFor = ({ quota }: Account) => (quota.pipeline === null ? blobBytes : artifact!.bytes);
-    for (const account of concerned) {
-      const { maxArtifactBytes, maxBytes } = account.quota;
+    const added: { readonly account: Account; readonly items: ReadonlyMap<string, number> }[] = [];
+    for (const account of accounts.values()) {
+      const { pipeline, maxArtifactBytes, maxBytes } = account.quota;
+      if (pipeline !== null && pipeline !== artifact?.pipeline) continue;
       if (artifact !== undefined && maxArtifactBytes !== null && artifact.bytes > maxArtifactBytes) {
         throw tooLarge(account.quota, artifact.bytes, artifact.name);
       }
-      const bytes = bytesFor(account);
-      if (maxBytes === null || (await this.#hasRoom(project, account, maxBytes, bytes))) continue;
-      throw await this.#exceeded(project, account, bytes);
+      if (maxBytes === null) continue;
+      const wanted = pipeline === null ? blobs : new Map([[artifact!.key, artifact!.bytes]]);
+      let items = await this.#newTo(account, project, wanted);
+      if (!fits(account, maxBytes, items) && (await this.#countAgain(project, account))) {
+        items = await this.#newTo(account, project, wanted);
+      }
+      if (!fits(account, maxBytes, items)) throw await this.#exceeded(project, account, sum(items));
+      added.push({ account, items });
     }
-    for (const account of concerned) account.used += bytesFor(account);
+    for (const { account, items } of added) {
+      account.used += sum(items);
+      for (const key of items.keys()) account.letIn.add(key);
+    }
   }
 
   /** Reads the quotas of the project anew: they were changed. */
@@ -82,6 +95,7 @@ export class QuotaLedger {
         quota,
         used: quota.maxBytes === null ? 0 : await usedBytes(this.#database.pool, project, quota.pipeline),
         countedAt: performance.now(),
+        letIn: new Set(),
       });
     }
     const read = { readAt: performance.now(), accounts };
@@ -89,12 +103,26 @@ export class QuotaLedger {
     return read;
   }
 
-  async #hasRoom(project: string, account: Account, maxBytes: number, bytes: number): Promise<boolean> {
-    if (account.used + bytes <= maxBytes) return true;
+  /** Of what is wanted that which does not count already. */
+  async #newTo(
+    { quota, letIn }: Account,
+    project: string,
+    wanted: ReadonlyMap<string, number>,
+  ): Promise<ReadonlyMap<string, number>> {
+    const others = [...wanted].filter(([key]) => !letIn.has(key));
+    if (quota.pipeline !== null || others.length === 0) return new Map(others);
+    const keys = others.map(([digest]) => digest);
+    const held = await heldOf(this.#database.pool, project, keys);
+    return new Map(others.filter(([digest]) => !held.has(digest)));
+  }
+
+  /** Whether it was counted anew. */
+  async #countAgain(project: string, account: Account): Promise<boolean> {
     if (performance.now() - account.countedAt < COUNTED_AGAIN_MS) return false;
     account.used = await usedBytes(this.#database.pool, project, account.quota.pipeline);
+    account.letIn.clear();
     account.countedAt = performance.now();
-    return account.used + bytes <= maxBytes;
+    return true;
   }
 
   async #exceeded(project: string, { quota, used }: Account, bytes: number): Promise<BerthError> {
@@ -112,6 +140,16 @@ export class QuotaLedger {
       },
     );
   }
+}
+
+/** Where nothing is added, nothing is refused, whatever there is. */
+function fits({ used }: Account, maxBytes: number, items: ReadonlyMap<string, number>): boolean {
+  const bytes = sum(items);
+  return bytes === 0 || used + bytes <= maxBytes;
+}
+
+function sum(items: ReadonlyMap<string, number>): number {
+  return [...items.values()].reduce((total, bytes) => total + bytes, 0);
 }
 
 function ownerOf({ pipeline }: Pick<QuotaRow, "pipeline">): string {

@@ -69,7 +69,7 @@ test("a run that would pass a quota ends with a fault that says it, and is not t
   const held = await takeRun(worker);
   const holder = { project, worker: worker.id, run: held.assignment.run, epoch: held.assignment.epoch };
   await assert.rejects(
-    endingAtQuota(services, holder, () => services.quotas.admit({ project, blobBytes: 200 })),
+    endingAtQuota(services, holder, () => services.quotas.admit({ project, blobs: new Map([["f".repeat(64), 200]]) })),
     (error: BerthError) => error.code === "quota_exceeded",
   );
   assert.equal((await showRun(server, holder.run)).fault?.code, "quota-exceeded");

@@ -42,6 +42,15 @@ export async function deleteQuota(db: Queryable, project: string, pipeline: stri
   return rowCount === 1;
 }
 
+/** Those of these blobs that count already. */
+export async function heldOf(db: Queryable, project: string, digests: readonly string[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ digest: string }>(
+    "SELECT digest FROM blobs WHERE project_id = $1 AND digest = ANY ($2)",
+    [project, digests],
+  );
+  return new Set(rows.map(({ digest }) => digest));
+}
+
 /** What a quota is held against: the blobs of the project, or what the versions of a pipeline refer to. */
 export async function usedBytes(db: Queryable, project: string, pipeline: string | null): Promise<number> {
   const { rows } = await db.query<{ bytes: number }>(
