@@ -1,7 +1,5 @@
-import { buffer } from "node:stream/consumers";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { MEDIA_TYPE_PATTERN } from "../../protocol/output-notes.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
@@ -12,6 +10,7 @@ import { parseByteRange } from "./byte-range.ts";
 import { requireContent } from "./gone-version.ts";
 import { oneItem } from "./one-item.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { pickFromManifest } from "./stored-manifest.ts";
 
 /** Bytes to be sent, whichever way they were named. */
 interface Download {
@@ -38,17 +37,17 @@ export function artifactContentRoute(services: Services): Route {
     },
     streams: "application/octet-stream",
     errors: ["not_found", "gone", "range_not_satisfiable"],
-    handler: async ({ params, query: { item, path }, project, request, reply }) => {
+    handler: async ({ params, query: { item, path }, project, request, reply, signal }) => {
       const artifact = await oneItem(services, project, params, item);
       requireContent(artifact);
-      return send(services, project, await downloadOf(services, project, artifact, path), request, reply);
+      return send(services, project, await downloadOf(services, { project, signal }, artifact, path), request, reply);
     },
   });
 }
 
 async function downloadOf(
   { blobs }: Services,
-  project: string,
+  reading: { readonly project: string; readonly signal: AbortSignal },
   artifact: ArtifactVersion,
   path: string | undefined,
 ): Promise<Download> {
@@ -58,10 +57,9 @@ async function downloadOf(
     throw new BerthError("invalid_request", "The artifact is a file: it has no paths inside.");
   }
   if (path === undefined) return { digest, fileName: `${fileName}.manifest.json`, contentType: "application/json" };
-  const manifest = await blobs.open(project, digest);
-  if (manifest === null) throw gone(digest);
-  const { entries } = FolderManifest.parse(JSON.parse((await buffer(manifest.stream)).toString("utf8")));
-  const entry: ManifestEntry | undefined = entries.find((each) => each.path === path);
+  const entry = await pickFromManifest(blobs, { ...reading, digest }, (entries) =>
+    entries.find((each) => each.path === path),
+  );
   if (entry?.kind !== "file") {
     throw new BerthError("not_found", `The folder has no file ${JSON.stringify(path)}.`, {
       advice: "Without a path, its content lists what it has.",

@@ -96,3 +96,23 @@ test("bytes that are damaged in the store end the answer early, and are never se
   const answer = await get("?under=ab").catch((error: Error) => error);
   assert.ok(answer instanceof Error || !answer.body.includes("wrong"), "the damaged bytes were sent");
 });
+
+test("manifests are read one after another: of the largest, each takes some hundred megabytes", async (t) => {
+  const { server, get } = await folderOf(t, FILES);
+  const { blobs } = server.services;
+  const open = blobs.open.bind(blobs);
+  let [now, most] = [0, 0];
+  blobs.open = async (...args) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    now--;
+    return await open(...args);
+  };
+  const answers = await Promise.all(Array.from({ length: 8 }, () => get("?under=none")));
+  assert.deepEqual(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]));
+  assert.equal(most, 2);
+  const content = (path: string) =>
+    server.call("viewer", { url: `/artifacts/site/make/pages/latest/content?path=${encodeURIComponent(path)}` });
+  assert.equal((await content("ab/3")).body, "three");
+  assert.equal((await content("ab")).statusCode, 404);
+});

@@ -1,6 +1,5 @@
-import { buffer } from "node:stream/consumers";
 import { z } from "zod";
-import { FolderManifest, type ManifestEntry } from "../../protocol/artifacts.ts";
+import type { ManifestEntry } from "../../protocol/artifacts.ts";
 import { BATCHED_BLOB_MAX_BYTES, BLOB_BATCH_MAX_BYTES, BLOB_BATCH_MAX_COUNT } from "../../protocol/blob-batch.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
@@ -10,9 +9,12 @@ import { ArtifactParams } from "./artifact-reference.ts";
 import { requireContent } from "./gone-version.ts";
 import { oneItem } from "./one-item.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { pickFromManifest } from "./stored-manifest.ts";
 import { streamAnswer } from "./stream-answer.ts";
 
 type FileEntry = Extract<ManifestEntry, { kind: "file" }>;
+/** What is kept of each while the answer is sent, which may take as long as its reader likes. */
+type FileBytes = Pick<FileEntry, "size" | "digest">;
 
 /**
  * Many files of a folder artifact in one answer, which is nothing but their bytes, one after another in the order of the
@@ -37,15 +39,23 @@ export function artifactFilesRoute(services: Services): Route {
       }),
     },
     streams: "application/octet-stream",
-    handler: async ({ params, query: { item, under, skip }, project, reply }) => {
+    handler: async ({ params, query: { item, under, skip }, project, reply, signal }) => {
       const artifact = await oneItem(services, project, params, item);
       requireContent(artifact);
+      const wanted = (files: readonly FileEntry[]): FileBytes[] =>
+        files
+          .filter((file) => isUnder(file, under))
+          .slice(skip)
+          .map(({ size, digest }) => ({ size, digest }));
       const files =
-        artifact.kind === "file" ? [onlyFile(artifact)] : await filesOf(services.blobs, project, artifact.digest);
+        artifact.kind === "file"
+          ? wanted([onlyFile(artifact)])
+          : await pickFromManifest(services.blobs, { project, digest: artifact.digest, signal }, (entries) =>
+              wanted(entries.filter((entry) => entry.kind === "file")),
+            );
       reply.header("cache-control", "private, no-cache");
       reply.header("content-disposition", "attachment");
-      const bytes = bytesOf(services.blobs, project, files.filter((file) => isUnder(file, under)).slice(skip));
-      return streamAnswer(reply, "application/octet-stream", bytes);
+      return streamAnswer(reply, "application/octet-stream", bytesOf(services.blobs, project, files));
     },
   });
 }
@@ -59,14 +69,7 @@ function isUnder({ path }: FileEntry, under: string | undefined): boolean {
   return under === undefined || path === under || path.startsWith(`${under}/`);
 }
 
-async function filesOf(blobs: BlobStore, project: string, digest: string): Promise<FileEntry[]> {
-  const manifest = await blobs.open(project, digest);
-  if (manifest === null) throw new BerthError("gone", `The bytes of ${digest} are not in the store any more.`);
-  const { entries } = FolderManifest.parse(JSON.parse((await buffer(manifest.stream)).toString("utf8")));
-  return entries.filter((entry) => entry.kind === "file");
-}
-
-async function* bytesOf(blobs: BlobStore, project: string, files: readonly FileEntry[]): AsyncGenerator<Uint8Array> {
+async function* bytesOf(blobs: BlobStore, project: string, files: readonly FileBytes[]): AsyncGenerator<Uint8Array> {
   for (const group of groupsOf(files)) {
     const digests = [...new Set(group.map(({ digest }) => digest))];
     const small = digests.length > 1 ? await blobs.readSmall(project, digests, BLOB_BATCH_MAX_BYTES) : [];
@@ -86,8 +89,8 @@ async function* streamOf(blobs: BlobStore, project: string, digest: string): Asy
 }
 
 /** Consecutive files that are read together: as many small ones as fit, or one that is large. */
-function* groupsOf(files: readonly FileEntry[]): Generator<FileEntry[]> {
-  let group: FileEntry[] = [];
+function* groupsOf(files: readonly FileBytes[]): Generator<FileBytes[]> {
+  let group: FileBytes[] = [];
   let bytes = 0;
   for (const file of files) {
     const isFull = group.length === BLOB_BATCH_MAX_COUNT || bytes + file.size > BLOB_BATCH_MAX_BYTES;
