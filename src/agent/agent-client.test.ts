@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
-import net from "node:net";
+import http from "node:http";
+import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -13,6 +15,7 @@ import { loadIdentity } from "./identity.ts";
 import { registerAgent } from "./register.ts";
 import { retrying } from "./retry.ts";
 import { FakeServer, type FakeServerOptions } from "./testing/fake-server.ts";
+import { until } from "./testing/until.ts";
 
 const root = mkdtempSync(join(tmpdir(), "berth-client-"));
 after(() => rmSync(root, { recursive: true }));
@@ -103,4 +106,40 @@ test("a connection that goes silent is given up at the idle deadline", async () 
   await assert.rejects(sendRequest(pool, { method: "GET", url, headers: {}, deadlines }), /no byte within 0.1 s/);
   pool.destroy();
   silent.close();
+});
+
+test("transfers that go slowly, however many, keep no report waiting", async (t) => {
+  let transfers = 0;
+  const server = http.createServer((request, response) => {
+    if (request.url!.includes("/blobs/")) {
+      transfers += 1;
+      response.writeHead(200, { "content-length": 1_000_000 }).write("slow");
+    } else response.writeHead(200, { "content-type": "application/json" }).end('{"missing":[]}');
+    request.resume();
+  });
+  server.listen(0, "127.0.0.1");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { privateKey } = generateKeyPairSync("ed25519");
+  using client = new AgentClient({
+    server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...{ workerId: newId("worker"), bootId: newId("boot"), privateKey },
+  });
+  const stop = new AbortController();
+  const reading = Array.from({ length: 40 }, async () => {
+    const body = await client.getBlob("run", 1, "d", 0, stop.signal);
+    for await (const _ of body);
+  });
+  const ended = Promise.allSettled(reading);
+  await until("transfers take all the connections they get", () => transfers >= 24);
+  await client
+    .sendMessages("run", { epoch: 1, progress: [], metrics: [] }, AbortSignal.timeout(5_000))
+    .catch((error) => {
+      assert.notEqual(error.name, "TimeoutError", "it waited for a transfer");
+    });
+  stop.abort();
+  await ended;
 });

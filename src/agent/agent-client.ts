@@ -74,11 +74,14 @@ export class AgentClient implements Disposable {
   readonly #options: ClientOptions;
   readonly #base: URL;
   readonly #pool: http.Agent;
+  /** Of their own: many slow transfers must not keep reports, logs and polls waiting for a connection. */
+  readonly #transfers: http.Agent;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#base = new URL("api/v1/agent/", options.server.endsWith("/") ? options.server : `${options.server}/`);
     this.#pool = connectionPool(this.#base);
+    this.#transfers = connectionPool(this.#base);
   }
 
   boot(request: BootRequest, signal?: AbortSignal): Promise<BootResponse> {
@@ -237,6 +240,7 @@ export class AgentClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.#pool.destroy();
+    this.#transfers.destroy();
   }
 
   #json<T>(path: string, body: unknown, schema: z.ZodType<T>, deadlines: Deadlines, signal?: AbortSignal): Promise<T> {
@@ -277,7 +281,8 @@ export class AgentClient implements Disposable {
   }
 
   async #send(request: HttpRequest): Promise<HttpAnswer> {
-    const answer = await sendRequest(this.#pool, request).catch((error: unknown) => {
+    const isTransfer = request.deadlines === TRANSFER || request.deadlines === CHECK;
+    const answer = await sendRequest(isTransfer ? this.#transfers : this.#pool, request).catch((error: unknown) => {
       throw noAnswer(error);
     });
     this.clock.learn(answer.headers);

@@ -40,7 +40,7 @@ export interface HttpAnswer {
   readonly body: Readable;
 }
 
-/** Most connections to the server; long polls, uploads and reports share them. */
+/** Most connections of a pool. */
 const CONNECTIONS_MAX = 24;
 /** Idle connections kept for the next request; more would only be closed by proxies. */
 const IDLE_CONNECTIONS_MAX = 8;
