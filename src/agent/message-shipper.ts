@@ -12,6 +12,8 @@ import { retrying } from "./retry.ts";
 
 /** What steps say is read and reported this often; of progress that changed more than once meanwhile, the latest. */
 const INTERVAL_MS = 1_000;
+/** While no attempt is followed there is nothing to do; whoever has something wakes it. */
+const IDLE_MS = 60 * 60_000;
 /** Attempts that end within this are reported together. */
 const GATHER_MS = 50;
 /** Chunks that are read of one running step per round: a flood of messages waits in its file, not in memory. */
@@ -50,13 +52,15 @@ interface Tracked extends AttemptName {
 export class MessageShipper {
   readonly #options: MessageShipperOptions;
   readonly #tracked = new Map<string, Tracked>();
-  #wake = Promise.withResolvers<void>();
+  /** Somebody has something to read; where nobody waits for that, it counts for the next wait. */
+  #isWoken = false;
+  #waiting = new AbortController();
   /** What a step says is no reason to give up what it makes: where the server refuses it, nothing more is sent. */
   #over = false;
 
   constructor(options: MessageShipperOptions) {
     this.#options = options;
-    options.signal.addEventListener("abort", () => this.#wake.resolve(), { once: true });
+    options.signal.addEventListener("abort", () => this.#wake(), { once: true });
     void this.#run();
   }
 
@@ -69,7 +73,7 @@ export class MessageShipper {
     shipped.promise.catch(() => {});
     const nothing = { progress: null, metrics: [], count: 0, isRead: false, ended: false };
     this.#tracked.set(key, { stepRun, attempt, lines: new MessageLines(folder), ...nothing, shipped });
-    if (this.#tracked.size === 1) this.#wake.resolve();
+    if (this.#tracked.size === 1) this.#wake();
   }
 
   /** Says that nothing more will be written, and resolves when the server holds all of it. */
@@ -80,7 +84,7 @@ export class MessageShipper {
     tracked.isRead = false;
     // Most steps say nothing.
     if (tracked.lines.isAbsent) this.#finish(tracked);
-    else this.#wake.resolve();
+    else this.#wake();
     await tracked.shipped.promise;
   }
 
@@ -93,7 +97,7 @@ export class MessageShipper {
     const { signal, log } = this.#options;
     try {
       for (;;) {
-        while (this.#tracked.size === 0) await this.#woken();
+        while (this.#tracked.size === 0) await this.#wait(IDLE_MS);
         const startedAtMs = performance.now();
         for (const tracked of this.#tracked.values()) await this.#read(tracked);
         while (await this.#sendSome()) signal.throwIfAborted();
@@ -116,19 +120,22 @@ export class MessageShipper {
   async #pause(startedAtMs: number): Promise<void> {
     const { signal } = this.#options;
     if ([...this.#tracked.values()].some((tracked) => tracked.ended && !tracked.isRead)) return;
-    const rest = new AbortController();
-    const restMs = Math.max(GATHER_MS, startedAtMs + INTERVAL_MS - performance.now());
-    const timer = sleep(restMs, undefined, { signal: AbortSignal.any([signal, rest.signal]) }).catch(() => {});
-    await Promise.race([timer, this.#woken()]);
-    rest.abort();
-    signal.throwIfAborted();
+    await this.#wait(Math.max(GATHER_MS, startedAtMs + INTERVAL_MS - performance.now()));
     if (this.#tracked.size > 0) await sleep(GATHER_MS, undefined, { signal });
   }
 
-  async #woken(): Promise<void> {
-    await this.#wake.promise;
+  #wake(): void {
+    this.#isWoken = true;
+    this.#waiting.abort();
+  }
+
+  /** Until it is woken. A wait leaves nothing behind: there are as many of them as a run has seconds. */
+  async #wait(mostMs: number): Promise<void> {
+    this.#waiting = new AbortController();
+    const options = { signal: this.#waiting.signal, ref: this.#tracked.size > 0 };
+    if (!this.#isWoken) await sleep(mostMs, undefined, options).catch(() => {});
+    this.#isWoken = false;
     this.#options.signal.throwIfAborted();
-    this.#wake = Promise.withResolvers();
   }
 
   async #read(tracked: Tracked): Promise<void> {
