@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats, utimesSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  utimesSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Digest } from "../protocol/names.ts";
@@ -18,6 +28,10 @@ const BOOT_MARGIN_MS = 60_000;
 export const NOTES_SUFFIX = ".parts";
 /** In the name of a half-received file, in place of the process that writes to it. */
 const NOBODY = 0;
+/** In a container every process of an agent may have the same id, so an id alone does not say which wrote a file. */
+const THIS_PROCESS = randomBytes(6).toString("base64url");
+/** Half-received files that are kept for a next fetch; of one more, the oldest is removed. */
+const LEFT_MAX = 16;
 
 /**
  * Blobs as files: `blobs/ab/<digest>`, mode 0444, complete from the moment they have their name. Of the times, `mtime`
@@ -66,9 +80,11 @@ export class BlobFolder {
    */
   takePartial(digest: string): string {
     Digest.parse(digest);
-    const own = join(this.#incoming, `${digest}.${process.pid}-${randomBytes(9).toString("base64url")}`);
-    const left = readdirSync(this.#incoming).find((name) => isLeftOf(digest, name));
+    const random = randomBytes(9).toString("base64url");
+    const own = join(this.#incoming, `${digest}.${process.pid}-${THIS_PROCESS}${random}`);
+    const left = this.#left().find((name) => name.startsWith(`${digest}.`));
     if (left !== undefined) this.#moveIncoming(join(this.#incoming, left), own);
+    this.#removeOldest();
     return own;
   }
 
@@ -76,6 +92,25 @@ export class BlobFolder {
   leavePartial(file: string, digest: string): void {
     const nobodys = `${digest}.${NOBODY}-${randomBytes(9).toString("base64url")}`;
     this.#moveIncoming(file, join(this.#incoming, nobodys));
+    this.#removeOldest();
+  }
+
+  /** Names of half-received files that no process writes to any more. */
+  #left(): string[] {
+    return readdirSync(this.#incoming).filter(isLeft);
+  }
+
+  /** What nobody came back for must not fill the disk while this process lives. */
+  #removeOldest(): void {
+    const found = this.#left().map((name) => {
+      const path = join(this.#incoming, name);
+      return { path, movedAtMs: lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+    });
+    found.sort((one, other) => other.movedAtMs - one.movedAtMs);
+    for (const [index, { path, movedAtMs }] of found.entries()) {
+      if (index < LEFT_MAX && movedAtMs >= Date.now() - ABANDONED_AFTER_MS) continue;
+      for (const suffix of ["", NOTES_SUFFIX]) rmSync(path + suffix, { force: true });
+    }
   }
 
   /** With the notes that belong to it; fine where another process was faster. */
@@ -134,10 +169,12 @@ export class BlobFolder {
   }
 }
 
-/** Whether it is a half-received file of the digest that no process writes to any more. */
-function isLeftOf(digest: string, name: string): boolean {
-  const pid = new RegExp(`^${digest}\\.(\\d{1,10})-[A-Za-z0-9_-]+$`).exec(name)?.[1];
-  return pid !== undefined && (Number(pid) === NOBODY || !isAlive(Number(pid)));
+/** Whether it is a half-received file that no process writes to any more. */
+function isLeft(name: string): boolean {
+  const [, pid, random] = /^[0-9a-f]{64}\.(\d{1,10})-([A-Za-z0-9_-]+)$/.exec(name) ?? [];
+  if (pid === undefined) return false;
+  if (Number(pid) === process.pid) return !random!.startsWith(THIS_PROCESS);
+  return Number(pid) === NOBODY || !isAlive(Number(pid));
 }
 
 function isAlive(pid: number): boolean {
