@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
@@ -48,6 +48,8 @@ export interface TestServerOptions {
   readonly signer?: Signer | null;
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
+  /** Default: nothing is logged. */
+  readonly log?: Logger;
 }
 
 /** Every use of it fails with these words. */
@@ -71,7 +73,7 @@ export async function testServer(
 ): Promise<TestServer> {
   const url = options.url ?? (await testDatabase(t)).url;
   const installation = await migrate(url);
-  const log = pino({ level: "silent" });
+  const log = options.log ?? pino({ level: "silent" });
   const database = new Database({ url, poolSize: 5 });
   const wakeups = await openPostgresWakeups({ url, log });
   const objects = options.objects ?? NO_OBJECTS;

@@ -25,6 +25,8 @@ export interface TransferWorld {
   readonly folder: string;
   /** Warnings of the agent, as JSON lines. */
   readonly warnings: string[];
+  /** Whatever agent and server have logged, at the finest level. */
+  readonly logged: string[];
   agent(): Promise<TestAgent>;
   file(size?: number): LocalFile & { readonly bytes: Buffer };
 }
@@ -49,14 +51,22 @@ export async function transferWorld(
   const proxy = await transferProxy(t, () => `http://127.0.0.1:${port}`);
   // Who was cut off or refused may have left a connection that the server would wait for.
   t.after(() => server.app.server.closeAllConnections());
-  const server = await testServer(t, (services) => allRoutes(services, "test"), { objects, ...more });
+  const logged: string[] = [];
+  const server = await testServer(t, (services) => allRoutes(services, "test"), {
+    ...{ objects, ...more },
+    log: pino({ level: "trace", base: null }, { write: (line: string) => void logged.push(line) }),
+  });
   await server.app.listen({ port: 0, host: "127.0.0.1" });
   const { port } = server.app.server.address() as AddressInfo;
   const warnings: string[] = [];
-  const log = pino({ level: "warn", base: null }, { write: (line: string) => void warnings.push(line) });
+  const write = (line: string) => {
+    logged.push(line);
+    if ((JSON.parse(line) as { level: number }).level >= pino.levels.values.warn!) warnings.push(line);
+  };
+  const log = pino({ level: "trace", base: null }, { write });
   let files = 0;
   return {
-    ...{ server, proxy, folder, warnings },
+    ...{ server, proxy, folder, warnings, logged },
     agent: async () => {
       const worker = await testWorker(server);
       await submit(server);

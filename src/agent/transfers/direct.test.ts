@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -207,3 +207,55 @@ test("bytes that are not the blob's are never named: a damaged file, a store tha
   world.store.fault = (request) => (isRead(request) ? { changeAnswerAt: 1000 } : undefined);
   await assert.rejects(agent.fetch(blob, "changed"), { code: "digest_mismatch" });
 });
+
+test("signed requests and credentials are in no log, at no level, and in no file, also where everything fails", async (t) => {
+  const s3 = await sharedS3Server();
+  const world = await bucketWorld(t, { directExpiresMs: 1_000 });
+  const agent = await world.agent();
+  const signed: string[] = [];
+  let requests = 0;
+  const faults = [
+    { answer: 403, body: "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
+    "refuse",
+    { answer: 500 },
+    { cutRequestAfter: 3 * MiB },
+    { cutAnswerAfter: 3 * MiB },
+    { changeAnswerAt: 1000 },
+  ] as const;
+  world.store.fault = ({ url }) => {
+    signed.push(url!);
+    return requests % 2 === 0 ? faults[(requests++ / 2) % faults.length] : void requests++;
+  };
+  const blob = world.file(40 * MiB);
+  await agent.send(blob);
+  await agent.fetch(blob).catch(() => {});
+  world.store.fault = ({ url }) => {
+    signed.push(url!);
+    return "refuse";
+  };
+  const next = agent.again();
+  await next.fetch(blob, "two");
+  await next.send(world.file(20 * MiB));
+  await agent.client
+    .finishUpload(agent.lease.run, agent.lease.epoch, "upl_00000000000000000000000000", [], signal())
+    .catch(() => {});
+  const secrets = signed.map((url) => new URL(url, "http://store").searchParams.get("X-Amz-Signature"));
+  assert.ok(secrets.length > 5 && secrets.every((secret) => /^[0-9a-f]{64}$/.test(secret ?? "")));
+  const written = [...world.logged, ...textsBelow(world.folder)];
+  assert.ok(world.logged.length > 10, "nothing was logged");
+  for (const secret of [...secrets, "X-Amz-", "x-amz-", s3.env.AWS_SECRET_ACCESS_KEY!, s3.env.AWS_ACCESS_KEY_ID!]) {
+    const found = written.find((text) => text.includes(secret!));
+    assert.equal(found, undefined, `${secret}: ${found?.slice(0, 300)}`);
+  }
+});
+
+const signal = () => AbortSignal.timeout(10_000);
+
+/** All small files, such as notes of what is unfinished. */
+function textsBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => statSync(path).size < MiB)
+    .map((path) => readFileSync(path, "latin1"));
+}
