@@ -88,6 +88,8 @@ async function example(route: Route, world: World): Promise<Example> {
   const boot = { agentVersion: "1", apiVersion: 1, capabilities: TEST_CAPABILITIES, held: [] };
   const registration = { name: "newcomer", type: "local", publicKey: PUBLIC_KEY, agentVersion: "1" };
   const chunk = { stepRun: "make", attempt: 1, stream: "stdout", offset: 0, text: "hello\n" } as const;
+  const said = { stepRun: "make", attempt: 1, at: new Date().toISOString() };
+  const metric = { ...said, n: 0, name: "auc", value: 0.9, step: null };
   const image = { type: "image.ready", environment: "default", image: "busybox", digest: null, cached: true };
   const event = { seq: 3, at: new Date().toISOString(), body: { ...image, durationMs: 1 } };
   const examples: Record<string, Example> = {
@@ -144,6 +146,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
     "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
     "GET /artifacts/:pipeline/:step/:name/:version/provenance": { prepare: () => issueProvenance(world) },
+    "POST /artifacts/:pipeline/:step/:name/:version/tags": { body: { set: { team: "ml" } } },
     "POST /store/verify": { body: {} },
     "PUT /store/quotas": { body: { pipeline: null, maxBytes: null, maxArtifactBytes: null } },
     "DELETE /store/quotas": { prepare: () => ensureQuota(world) },
@@ -155,6 +158,9 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /agent/heartbeat": { body: { held: [] } },
     "POST /agent/poll": { body: { freeSlots: 0, held: [], knownCancels: [], waitMs: 0 } },
     "POST /agent/runs/:run/events": { body: { epoch, events: [event] } },
+    "POST /agent/runs/:run/messages": {
+      body: { epoch, progress: [{ ...said, done: 1, total: 2, message: null, position: 0 }], metrics: [metric] },
+    },
     "POST /agent/runs/:run/logs": { bytes: await logBody(epoch, [chunk]) },
   };
   const found = examples[keyOf(route)] ?? {};
@@ -314,9 +320,8 @@ interface Cell {
 }
 
 /** Those who are refused come first: the others may use up or change what the example names. */
-async function cellsOf(route: Route, world: World): Promise<Cell[]> {
+async function cellsOf(route: Route, world: World, given: Example): Promise<Cell[]> {
   const { server, other } = world;
-  const given = await example(route, world);
   const path = route.path.replace(/:([A-Za-z]+)/g, (_, name: string) => encodeURIComponent(given.params![name]!));
   const url = given.query === undefined ? path : `${path}?${given.query}`;
   const contentType = route.rawBody?.contentType ?? "application/json";
@@ -456,6 +461,50 @@ function check(cell: Cell, answer: LightMyRequestResponse, world: World): void {
   for (const id of secrets) assert.ok(!body.includes(id), `${cell.caller} was shown ${id} of another project`);
 }
 
+/** The worker itself, for a lease that is over: it is told so, and no row changes. */
+async function checkStaleEpoch(route: Route, world: World, { prepare, ...given }: Example): Promise<void> {
+  const { pool } = world.server.services.database;
+  const { run } = world.held.assignment;
+  await prepare?.();
+  await pool.query("UPDATE runs SET epoch = epoch + 1 WHERE id = $1", [run]);
+  const before = await rowsOf(world);
+  const answer = await callAs("the worker that holds the run", route, world, given);
+  assert.equal(answer.statusCode, 409, answer.body);
+  assert.equal(answer.json().error.code, "stale_epoch");
+  assert.deepEqual(await rowsOf(world), before, "an epoch that is over changed something");
+  await pool.query("UPDATE runs SET epoch = epoch - 1 WHERE id = $1", [run]);
+}
+
+/** Reading changes nothing; that an upload is asked for keeps it from being taken for abandoned. */
+async function checkReading(route: Route, world: World, { prepare, ...given }: Example): Promise<void> {
+  await prepare?.();
+  const before = await rowsOf(world);
+  const answer = await callAs("admin", route, world, given);
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.deepEqual(await rowsOf(world), before, "reading changed something");
+}
+
+async function callAs(caller: string, route: Route, world: World, given: Example): Promise<LightMyRequestResponse> {
+  return await (await cellsOf(route, world, given)).find((cell) => cell.caller === caller)!.call();
+}
+
+/** A digest of all rows of each table, but for the times at which tokens and uploads were last seen. */
+async function rowsOf({ server: { services } }: World): Promise<Record<string, string>> {
+  const { pool } = services.database;
+  const { rows } = await pool.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+  );
+  const digests: Record<string, string> = {};
+  for (const { name } of rows) {
+    const found = await pool.query<{ digest: string }>(
+      `SELECT md5(coalesce(string_agg(row, '' ORDER BY row), '')) AS digest FROM (
+         SELECT (to_jsonb(t) - 'last_used_at' - 'moved_at')::text AS row FROM "${name}" t) AS all_rows`,
+    );
+    digests[name] = found.rows[0]!.digest;
+  }
+  return digests;
+}
+
 test("every route lets in exactly whom its access rule names, and shows nobody another project", async (t) => {
   const routes = allRoutes({} as Services, "test");
   // Reading changes nothing, so those who read share a world.
@@ -464,10 +513,13 @@ test("every route lets in exactly whom its access rule names, and shows nobody a
   for (const route of routes) {
     await t.test(keyOf(route), async (ofRoute) => {
       const world = route.method === "GET" ? shared : await makeWorld(ofRoute);
-      for (const cell of await cellsOf(route, world)) {
+      const given = await example(route, world);
+      for (const cell of await cellsOf(route, world, given)) {
         check(cell, await cell.call(), world);
         cells++;
       }
+      if (route.path.startsWith("/agent/runs/:run")) await checkStaleEpoch(route, world, given);
+      if (route.method === "GET" && route.access.kind === "role") await checkReading(route, world, given);
     });
   }
   t.diagnostic(`${routes.length} routes, ${cells} cells`);
