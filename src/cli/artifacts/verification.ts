@@ -98,9 +98,11 @@ function proven({ subject, predicate }: ProvenanceStatement): string[] {
     ...(buildDefinition.resolvedDependencies.some(({ name }) => name === "image") ? ["an image"] : []),
   ];
   const text = (value: unknown) => plainText(String(value));
+  // All projects of an installation have one key, and the name of a version does not say whose it is.
+  const [project] = runDetails.metadata.invocationId.split("/runs/");
   return [
     "proven: whoever holds that key signed that these bytes are",
-    `  ${text(subject[0]!.name)}, an output of step ${text(step)} in ${text(run)} of ${text(runDetails.builder.id)},`,
+    `  ${text(subject[0]!.name)}, an output of step ${text(step)} in ${text(run)} of the project ${text(project)},`,
     `  made from ${from.join(", ")} by ${runDetails.metadata.finishedOn}; each is named there with its SHA-256.`,
   ];
 }
@@ -113,6 +115,7 @@ function notProven(keySource: Report["keySource"]): string[] {
   return [
     "not proven:",
     key,
+    "  - that the project named above is the one you mean: each may have a pipeline of that name, and the key is the same.",
     "  - that the worker did what it reported, and that the step's code is harmless.",
     "  - where the inputs came from: each version has a provenance of its own.",
   ];

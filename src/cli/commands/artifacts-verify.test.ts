@@ -55,7 +55,8 @@ test("a version is verified in the store, as a file, and without any server; wha
     stored.stdout,
     /✓ signature {2}by the key [0-9a-f]{64}\n✓ statement {2}about chain\/make\/text\/1\n✓ bytes/,
   );
-  assert.match(stored.stdout, /an output of step make in chain#1 of berth:\/\//);
+  assert.match(stored.stdout, /an output of step make in chain#1 of the project berth:\/\/[^/]+\/default,\n/);
+  assert.match(stored.stdout, /that the project named above is the one you mean/);
   assert.match(stored.stdout, /not proven:\n {2}- that the key is the right one: the same server named it/);
 
   const envelope = cli.file("env.json", (await cli.run("provenance", ARTIFACT)).stdout);
