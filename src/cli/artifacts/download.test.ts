@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -333,6 +334,15 @@ test("a large file that was interrupted goes on where it stopped; what is wrong 
     assert.equal(seen.at(-1), bytes.length);
     writeFileSync(join(target, partial!), "something else");
     assert.ok(readFileSync((await get()).path).equals(bytes));
+    // Its name can be foreseen: whoever may write to the folder can put there what leads elsewhere.
+    const elsewhere = join(folder, "elsewhere");
+    for (const lay of [symlinkSync, linkSync]) {
+      writeFileSync(elsewhere, "not to be written to");
+      lay(elsewhere, join(target, partial!));
+      assert.ok(readFileSync((await get()).path).equals(bytes));
+      assert.ok(lstatSync(join(target, "summary.txt")).isFile());
+      assert.equal(readFileSync(elsewhere, "utf8"), "not to be written to");
+    }
     assert.deepEqual(readdirSync(target), ["summary.txt"]);
   } finally {
     server.closeAllConnections();

@@ -1,4 +1,5 @@
-import { createWriteStream, rmSync, statSync } from "node:fs";
+import { constants, lstatSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
@@ -17,9 +18,13 @@ export interface FetchLargeOptions {
   readonly onProgress: (bytes: number) => void;
 }
 
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+const FILE_MODE = 0o644;
+
 /** Fetches a large file artifact behind what is there of it. False when its bytes are others than were stored. */
 export async function fetchLarge(artifact: ArtifactVersion, options: FetchLargeOptions): Promise<boolean> {
   const { partial, retrying } = options;
+  removeForeign(partial);
   const before = sizeOf(partial);
   await retrying(() => fetchRest(artifact, options));
   const { digest } = await hashFile(partial, artifact.size);
@@ -39,6 +44,12 @@ async function fetchRest(artifact: ArtifactVersion, { api, partial, onProgress }
   // A server that does not go on begins again.
   const start = response.status === 206 ? from : 0;
   let at = start;
+  if (start === 0) rmSync(partial, { force: true });
+  const flags = O_WRONLY | O_NOFOLLOW | (start === 0 ? O_CREAT | O_EXCL : 0);
+  const file = await open(partial, flags, FILE_MODE).catch((error: unknown) => {
+    abort.abort();
+    throw error;
+  });
   await pipeline(
     Readable.from(streamBody(response, abort.signal)),
     async function* (chunks: AsyncIterable<Uint8Array>) {
@@ -48,10 +59,20 @@ async function fetchRest(artifact: ArtifactVersion, { api, partial, onProgress }
         yield chunk;
       }
     },
-    createWriteStream(partial, start > 0 ? { flags: "r+", start } : { flags: "w", mode: 0o644 }),
+    file.createWriteStream({ start }),
   );
 }
 
+/**
+ * The name is one that others can foresee, and the folder may be one that they write to: a link would lead elsewhere, and
+ * what somebody else has open may change after it was hashed.
+ */
+function removeForeign(path: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || (stats.isFile() && stats.nlink === 1 && stats.uid === process.getuid?.())) return;
+  rmSync(path, { force: true });
+}
+
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
