@@ -63,17 +63,33 @@ export interface ArtifactFilter {
   readonly limit: number;
 }
 
+/**
+ * Ids of the newest versions of the artifacts that are named: of each the newest few, by an index, so that a name of which
+ * there are few is not looked for among all versions of all others. By the negative of the id, which only that index has
+ * in order: the primary key would be read from its end.
+ */
+const NEWEST_OF_NAME = `AND v.id = ANY (ARRAY(
+  SELECT newest.id FROM artifacts na JOIN pipelines np ON np.id = na.pipeline_id CROSS JOIN LATERAL (
+    SELECT nv.id FROM artifact_versions nv
+    WHERE nv.artifact_id = na.id AND ($6::bigint IS NULL OR -nv.id > -$6) AND ($8 OR nv.expired_at IS NULL)
+    ORDER BY -nv.id LIMIT $7) AS newest
+  WHERE na.project_id = $1 AND ($2::text IS NULL OR np.name = $2) AND ($3::text IS NULL OR na.step = $3)
+    AND ($4::text IS NULL OR na.name = $4)
+  ORDER BY newest.id DESC LIMIT $7))`;
+
 /** Newest first. */
 export async function listArtifactVersions(
   db: Queryable,
   project: string,
   { pipeline, step, name, run, tags, all, before, limit }: ArtifactFilter,
 ): Promise<ArtifactVersion[]> {
+  const isNamed = (pipeline ?? step ?? name) !== undefined;
+  const byName = isNamed && run === undefined && tags.length === 0 ? NEWEST_OF_NAME : "";
   const { rows } = await db.query<VersionRow>(
     `${VERSION} WHERE v.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR a.step = $3)
        AND ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR v.run_id = ANY (${makersOf("$5")}) AND EXISTS (SELECT FROM step_runs s
          WHERE s.run_id = $5 AND s.key = v.step_run AND COALESCE(s.taken_from_run, s.run_id) = v.run_id))
-       AND ($6::bigint IS NULL OR v.id < $6) AND ($8 OR v.expired_at IS NULL)${withTags(tags.length, 9)}
+       AND ($6::bigint IS NULL OR v.id < $6) AND ($8 OR v.expired_at IS NULL)${withTags(tags.length, 9)} ${byName}
      ORDER BY v.id DESC LIMIT $7`,
     [
       ...[project, pipeline ?? null, step ?? null, name ?? null, run ?? null, before, limit, all],

@@ -114,16 +114,15 @@ export async function workRuleChangeIn(
   const looked = await client.query<{ count: number; to: number | null }>(
     `WITH anew AS (
        SELECT v.id, v.expires_at, v.created_at, v.kept_until, rule.keep_ms
-       FROM (SELECT * FROM artifact_versions WHERE project_id = $1 AND id > $2 ORDER BY id LIMIT $3) AS v
+       FROM (SELECT * FROM artifact_versions WHERE project_id = $1 AND id > $2 AND expired_at IS NULL ORDER BY id LIMIT $3) AS v
          JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
-         CROSS JOIN LATERAL ${ruleInForce(RULE_OF_VERSION)} AS rule
-       WHERE v.expired_at IS NULL),
+         CROSS JOIN LATERAL ${ruleInForce(RULE_OF_VERSION)} AS rule),
      changed AS (
        UPDATE artifact_versions v SET expires_at = COALESCE(anew.kept_until, ${expiryBy("anew", "anew.created_at")})
        FROM anew WHERE v.id = anew.id AND v.expired_at IS NULL
          AND v.expires_at IS DISTINCT FROM COALESCE(anew.kept_until, ${expiryBy("anew", "anew.created_at")}))
      SELECT count(*)::int AS count, max(id) AS to
-     FROM (SELECT id FROM artifact_versions WHERE project_id = $1 AND id > $2 ORDER BY id LIMIT $3) AS looked`,
+     FROM (SELECT id FROM artifact_versions WHERE project_id = $1 AND id > $2 AND expired_at IS NULL ORDER BY id LIMIT $3) AS looked`,
     [change.project, change.from, limit],
   );
   const { count, to } = looked.rows[0]!;
