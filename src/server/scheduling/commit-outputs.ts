@@ -6,6 +6,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent } from "../../protocol/events.ts";
 import { matrixKey } from "../../protocol/names.ts";
 import {
+  type ArtifactName,
   artifactKey,
   artifactsInRun,
   type Committer,
@@ -71,12 +72,22 @@ async function readBlob(blobs: BlobStore, project: string, digest: string): Prom
   });
 }
 
-/** Makes outputs visible: versions named, blobs referred to, lineage written; or nothing at all of it. */
+export interface CommitContext {
+  readonly contracts: StepContracts;
+  readonly material: CommitMaterial;
+  /** Artifacts that have a version in this run although nothing of it is committed here. */
+  readonly taken: readonly ArtifactName[];
+}
+
+/**
+ * Makes outputs visible: versions named, blobs referred to, lineage written; or nothing at all of it. Blobs are locked
+ * before artifacts, and all artifacts at once, so that two runs never wait for each other in turn.
+ */
 export async function commitOutputs(
   client: Queryable,
   committer: Committer,
   commits: readonly Commit[],
-  { contracts, material }: { readonly contracts: StepContracts; readonly material: CommitMaterial },
+  { contracts, material, taken }: CommitContext,
 ): Promise<void> {
   const outputs = commits.flatMap((commit) =>
     commit.outputs.map((output) => ({ ...commit, output, blobs: filesOf(output, material) })),
@@ -86,7 +97,7 @@ export async function commitOutputs(
     const inline = [...material.inline].filter(([digest]) => digests.has(digest));
     await insertInlineBlobs(client, committer.project, new Map(inline));
     await checkBlobs(client, committer, outputs);
-    const names = outputs.map(({ output, stepRun }) => ({ step: stepRun.step, name: output.name }));
+    const names = [...outputs.map(({ output, stepRun }) => ({ step: stepRun.step, name: output.name })), ...taken];
     const distinct = [...new Map(names.map((name) => [artifactKey(name), name])).values()];
     const artifacts = new Map(
       (await artifactsInRun(client, committer, distinct)).map((artifact) => [artifactKey(artifact), artifact]),
@@ -105,6 +116,8 @@ export async function commitOutputs(
         ...declaredOf(contracts, stepRun.step, output.name),
       })),
     );
+  } else if (taken.length > 0) {
+    await artifactsInRun(client, committer, taken);
   }
   const lineage = commits.flatMap(({ stepRun, inputs }) =>
     inputs.map(({ name, stepRun: producer, artifact, digest }) => ({

@@ -4,7 +4,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
-import { artifactKey, artifactsInRun } from "../store/artifact-commit.ts";
+import { type ArtifactName, artifactKey } from "../store/artifact-commit.ts";
 import { endAttempts, insertAttempts } from "../store/attempts.ts";
 import { takeFromCache } from "../store/cache.ts";
 import type { Queryable } from "../store/database.ts";
@@ -124,12 +124,12 @@ async function writeChanges(
   expectAll(await updateStepRuns(client, run.id, changes.changedStepRuns), changes.changedStepRuns, "step runs");
   await insertAttempts(client, holder, changes.newAttempts);
   expectAll(await endAttempts(client, run.id, changes.endedAttempts), changes.endedAttempts, "attempts");
-  await takeCachedResults(client, run, holder, changes.cached);
+  const taken = await takeCachedResults(client, run, holder, changes.cached);
   await commitOutputs(
     client,
     { project, run: run.id, pipelineId: run.pipelineId, worker: holder.worker },
     changes.commits,
-    { contracts, material },
+    { contracts, material, taken },
   );
   if (changes.closedBatches.length > 0) {
     const open = await itemsNotSucceeded(client, run.id, changes.closedBatches);
@@ -145,20 +145,20 @@ async function writeChanges(
   await endLease(client, { run: run.id, epoch: run.epoch }, changes.runEnd.state);
 }
 
+/** Returns the artifacts of which a version of this run is made, or will be, that these results belong to. */
 async function takeCachedResults(
   client: Queryable,
   { id, pipelineId }: LeasedRun,
-  { project, worker }: LeaseHolder,
+  { project }: LeaseHolder,
   cached: Changes["cached"],
-): Promise<void> {
+): Promise<ArtifactName[]> {
   const hits = cached.map(({ stepRun, from }) => ({ stepRun: stepRun.key, from }));
   expectAll(await takeFromCache(client, { id, project, pipelineId }, hits), hits, "results from the cache");
   // Of a step with several step runs, those that run make a version of this run, and these belong to it.
   const names = cached
     .filter(({ stepRun }) => stepRun.item !== null || stepRun.matrix !== null)
     .flatMap(({ stepRun, outputs }) => outputs.map((name) => ({ step: stepRun.step, name })));
-  const distinct = [...new Map(names.map((name) => [artifactKey(name), name])).values()];
-  if (distinct.length > 0) await artifactsInRun(client, { project, run: id, pipelineId, worker }, distinct);
+  return [...new Map(names.map((name) => [artifactKey(name), name])).values()];
 }
 
 function tooEarly(what: string, open: readonly string[]): BerthError {
