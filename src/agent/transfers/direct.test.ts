@@ -118,6 +118,24 @@ test("a completion whose answer is lost on its way from the store counts, direct
   assert.equal(rows.length, 0);
 });
 
+test("an upload that is no more when a part is about to be sent is begun again", async (t) => {
+  const world = await bucketWorld(t);
+  const agent = await world.agent();
+  const { pool } = world.server.services.database;
+  let asked = 0;
+  world.proxy.fault = ({ url }) => {
+    if (/\/parts\?|\/parts$/.test(url!) && asked++ === 0) void pool.query("DELETE FROM uploads");
+    return asked === 1 ? { answer: 503 } : undefined;
+  };
+  const blob = world.file(20 * MiB);
+  await agent.send(blob);
+  assert.ok(await isStored(world, blob.digest));
+  assert.deepEqual(
+    world.warnings.filter((line) => line.includes("cannot use")),
+    [],
+  );
+});
+
 test("two workers that send the same blob both succeed, and it is stored once", async (t) => {
   const world = await bucketWorld(t);
   const [one, two] = [await world.agent(), await world.agent()];

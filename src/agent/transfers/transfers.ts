@@ -120,7 +120,7 @@ export class Transfers implements Disposable {
         permits: this.#parts,
         signal,
         request: (upload, part) => again(() => this.#client.partRequest(run, epoch, upload, part, signal)),
-      });
+      }).catch(beginAgain);
       await this.#client.finishUpload(run, epoch, begun.upload, parts, signal).catch(beginAgain);
       return { way: "stored" };
     }).catch((error: unknown) => {
@@ -155,6 +155,7 @@ export class Transfers implements Disposable {
 
 /** What the store has is not what was sent, or the upload is no more: to begin it again says what is to be sent. */
 function beginAgain(error: unknown): never {
-  const isElsewhere = error instanceof BerthError && (error.code === "sequence_gap" || error.code === "not_found");
+  const codes: readonly unknown[] = ["sequence_gap", "not_found", "conflict"];
+  const isElsewhere = error instanceof BerthError && codes.includes(error.code);
   throw isElsewhere ? new BerthError("unavailable", error.message, { cause: error }) : error;
 }
