@@ -33,8 +33,8 @@ export async function applySchedules(
   { pipeline: text, fileName, source = null }: ApplySchedulesRequest,
 ): Promise<AppliedSchedules> {
   const { plan, schedules } = compileFile(text, fileName);
-  if (source !== null) await requireSource(database.pool, project, source);
   return database.transaction(async (client) => {
+    if (source !== null) await requireSource(client, project, source);
     // Schedules before their pipeline, as whoever makes a run of one does.
     const before = new Map((await lockSchedules(client, project, plan.name)).map((known) => [known.name, known]));
     const { id: pipelineId, latestVersion, now } = await takePipeline(client, project, plan.name);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { collectNow } from "../../../test/setup/retention-fixture.ts";
 import { CHAIN, lockIsAwaited, runServer } from "../../../test/setup/run-fixture.ts";
 import {
   apply,
@@ -42,4 +44,24 @@ test("a schedule that stops its older run and a submission that stops the same o
   });
   await fired;
   assert.deepEqual(outcomes(await showSchedule(server)), ["started #1", "started #3"]);
+});
+
+test("the source of a schedule that is being applied is not collected before the schedule refers to it", async (t) => {
+  const server = await runServer(t);
+  const { services, project } = server;
+  await apply(server, nightly());
+  const bytes = Buffer.from("a source");
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  await services.blobs.put(project, digest, bytes.length, bytes);
+  const payload = { pipeline: nightly(), source: { digest, size: bytes.length } };
+  let applying: Promise<{ statusCode: number; body: string }> | undefined;
+  await services.database.transaction(async (client) => {
+    await client.query("SELECT FROM schedules FOR UPDATE");
+    applying = server.call("developer", { method: "POST", url: "/schedules/apply", payload });
+    await lockIsAwaited(server);
+    await collectNow(server);
+  });
+  const answer = await applying!;
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.deepEqual(await services.blobs.missing(project, [digest]), []);
 });
