@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hash, randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { runServer, started, submit, succeeded, takeRun } from "../../../test/setup/run-fixture.ts";
-import { testWorker } from "../../../test/setup/server.ts";
+import { type TestServerOptions, testWorker } from "../../../test/setup/server.ts";
 import type { Content, ManifestEntry } from "../../protocol/artifacts.ts";
 
 const PIPELINE = `
@@ -13,8 +13,8 @@ steps:
 `;
 
 /** A run whose step made a folder of these files. */
-async function folderOf(t: TestContext, files: Readonly<Record<string, Buffer>>) {
-  const server = await runServer(t);
+async function folderOf(t: TestContext, files: Readonly<Record<string, Buffer>>, options: TestServerOptions = {}) {
+  const server = await runServer(t, options);
   const worker = await testWorker(server);
   const run = await submit(server, { pipeline: PIPELINE });
   const entries: ManifestEntry[] = Object.entries(files).map(([path, bytes]) => {
@@ -115,4 +115,25 @@ test("manifests are read one after another: of the largest, each takes some hund
     server.call("viewer", { url: `/artifacts/site/make/pages/latest/content?path=${encodeURIComponent(path)}` });
   assert.equal((await content("ab/3")).body, "three");
   assert.equal((await content("ab")).statusCode, 404);
+});
+
+test("who waits for a manifest when the server stops is told to try again", async (t) => {
+  const stop = new AbortController();
+  const { server, get } = await folderOf(t, FILES, { stop: stop.signal });
+  const { blobs } = server.services;
+  const open = blobs.open.bind(blobs);
+  const stopped = Promise.withResolvers<void>();
+  let reading = 0;
+  blobs.open = async (...args) => {
+    if (++reading === 2) setTimeout(() => stop.abort(), 50);
+    await stopped.promise;
+    return await open(...args);
+  };
+  stop.signal.addEventListener("abort", () => setImmediate(stopped.resolve));
+  const answers = await Promise.all([get("?under=none"), get("?under=none"), get("?under=none")]);
+  const codes = answers.map(({ statusCode }) => statusCode);
+  assert.deepEqual(
+    codes.toSorted((a, b) => a - b),
+    [200, 200, 503],
+  );
 });

@@ -17,7 +17,10 @@ export async function pickFromManifest<T>(
   { project, digest, signal }: { readonly project: string; readonly digest: string; readonly signal: AbortSignal },
   pick: (entries: readonly ManifestEntry[]) => T,
 ): Promise<T> {
-  using _turn = await turns.acquire(signal);
+  using _turn = await turns.acquire(signal).catch((cause: unknown) => {
+    // The client is gone, or the server stops: another one, or this one later, does it.
+    throw new BerthError("unavailable", "The request was ended while it waited.", { cause, advice: "Try again." });
+  });
   const manifest = await blobs.open(project, digest);
   if (manifest === null) throw new BerthError("gone", `The bytes of ${digest} are not in the store any more.`);
   return pick(FolderManifest.parse(JSON.parse((await buffer(manifest.stream)).toString("utf8"))).entries);
