@@ -1,5 +1,6 @@
 """Loads the function, calls it, writes what it returns, and turns what goes wrong into an exit code."""
 
+import importlib
 import inspect
 import os
 import sys
@@ -34,7 +35,7 @@ def main() -> int:
         return 1
     except Exception as error:
         _print_own_traceback(error)
-        write_error_file("application", "".join(traceback.format_exception_only(type(error), error)).strip())
+        write_error_file("application", _message_of(error))
         return 1
 
 
@@ -57,8 +58,6 @@ async def _awaited(awaitable: Any) -> Any:
 
 
 def _load(invocation: Invocation) -> Any:
-    import importlib
-
     try:
         module = importlib.import_module(invocation.module)
     except ModuleNotFoundError as error:
@@ -80,9 +79,26 @@ def _load(invocation: Invocation) -> Any:
     return getattr(target, "__berth_step__", (target,))[0]
 
 
+def _message_of(error: BaseException) -> str:
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()
+    if not isinstance(error, ModuleNotFoundError):
+        return message
+    return (
+        f"{message} for {sys.executable}, which runs the step: list it in environment.python.packages; "
+        "without images, install it there, or put another Python first in the PATH of the step's env"
+    )
+
+
+def _is_machinery(file: str) -> bool:
+    return file == __file__ or file.startswith("<frozen importlib") or file == importlib.__file__
+
+
 def _print_own_traceback(error: BaseException) -> None:
-    """Without the frames of this file, which say nothing to the step's author."""
+    """Without the frames of this file and of the import of the step's module, which say nothing to its author."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+    while frames is not None and _is_machinery(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
+    if frames is None:
+        # It failed in there: better all of it than nothing.
+        frames = error.__traceback__
     traceback.print_exception(type(error), error, frames)

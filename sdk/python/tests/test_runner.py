@@ -187,7 +187,10 @@ class FailureTest(StepTest):
         process = self.run_step("import not_installed\ndef step(): pass")
         self.assertEqual(process.returncode, 1)
         self.assertIn("No module named 'not_installed'", process.stderr)
-        self.assertIn("steps.py", process.stderr)
+        self.assertRegex(process.stderr, '^Traceback .*\n  File ".*/steps.py", line 1, in <module>\n')
+        message = self.error_file()["message"]
+        self.assertIn(f"No module named 'not_installed' for {sys.executable}, which runs the step", message)
+        self.assertIn("environment.python.packages", message)
 
     def test_a_function_that_is_not_there_is_said_to_be_so(self):
         self.assert_refused(self.run_step("def stp(): pass"), "the module 'steps' has no 'step'")
