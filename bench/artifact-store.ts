@@ -2,32 +2,71 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startS3Server } from "../test/setup/s3-server.ts";
 import { elapsedMs, interleaved, spread } from "./measure.ts";
 import { Platform, stepsMs } from "./platform.ts";
-import { spawnOnce } from "./raw.ts";
+import { isInstalled, spawnOnce } from "./raw.ts";
 import type { Finding } from "./report.ts";
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
 /**
- * 1 GiB that a step has written, from there to committed in a store of folders: against `cp` and `sha256sum` of the same
- * file. The step itself only moves into place what lies ready, so that what counts is the platform's own work.
+ * 1 GiB that a step has written, from there to committed in the data store. The step itself only moves into place what
+ * lies ready, so that what counts is the platform's own work: hashed, transferred, checked, synced, named.
  */
-export async function artifactStore(rounds: number): Promise<Finding> {
+export async function folderStore(rounds: number): Promise<Finding> {
+  return await storing({}, rounds, {
+    title: "1 GiB into the data store (folder)",
+    tool: "`cp` and `sha256sum`",
+    atLeast: 0.8,
+    store: async (folder) => {
+      await spawnOnce(["cp", "source", "copy"], folder);
+      await spawnOnce(["sha256sum", "copy"], folder);
+    },
+  });
+}
+
+/** The same with a real S3 server on this machine, to which the agent sends by itself. */
+export async function s3Store(rounds: number): Promise<Finding> {
+  const title = "1 GiB into the data store (S3 on this machine)";
+  if (!(await isInstalled("rclone")))
+    return { title, table: [], ratios: [], notes: ["Not measured: there is no rclone."] };
+  await using s3 = await startS3Server();
+  const [own, raw] = [await s3.makeBucket(), await s3.makeBucket()];
+  const remote = `:s3,provider=Other,endpoint="${s3.endpoint}",region=${s3.region},force_path_style=true,env_auth=true`;
+  const copied = ["rclone", "copyto", "source", `${remote}:${raw}/source`] as const;
+  return await storing(
+    { ...s3.env, BERTH_OBJECTS: `s3://${own}?endpoint=${s3.endpoint}&region=${s3.region}` },
+    rounds,
+    {
+      title,
+      tool: "`rclone copyto`",
+      atLeast: 0.9,
+      store: (folder) => spawnOnce(copied, folder, { ...process.env, ...s3.env }),
+    },
+  );
+}
+
+interface Peer {
+  readonly title: string;
+  readonly tool: string;
+  readonly atLeast: number;
+  /** Brings the file `source` of this folder to where the tool keeps it. */
+  readonly store: (folder: string) => Promise<void>;
+}
+
+async function storing(env: Readonly<Record<string, string>>, rounds: number, peer: Peer): Promise<Finding> {
   const folder = mkdtempSync(join(tmpdir(), "berth-bench-store-"));
   try {
-    await using platform = await Platform.start();
+    await using platform = await Platform.start({ env });
     const source = new Source(folder);
     await source.make();
     const series = await interleaved(
       {
-        "cp and sha256sum": async () => {
+        peer: async () => {
           await source.change();
-          return await elapsedMs(async () => {
-            await spawnOnce(["cp", "source", "copy"], folder);
-            await spawnOnce(["sha256sum", "copy"], folder);
-          });
+          return await elapsedMs(() => peer.store(folder));
         },
         Berth: async () => {
           await source.ready();
@@ -37,15 +76,15 @@ export async function artifactStore(rounds: number): Promise<Finding> {
       rounds,
     );
     const median = (name: string) => spread(series.get(name)!.values).median;
-    const [raw, berth] = [median("cp and sha256sum"), median("Berth")];
+    const [raw, berth] = [median("peer"), median("Berth")];
     return {
-      title: "1 GiB into the data store (folder)",
+      title: peer.title,
       table: [
         ["what", "ms"],
-        ["`cp` and `sha256sum`", raw.toFixed(0)],
+        [peer.tool, raw.toFixed(0)],
         ["Berth: a run whose step hands over the file, until it is committed", berth.toFixed(0)],
       ],
-      ratios: [{ what: "speed of `cp` and `sha256sum` that Berth reaches", value: raw / berth, atLeast: 0.8 }],
+      ratios: [{ what: `speed of ${peer.tool} that Berth reaches`, value: raw / berth, atLeast: peer.atLeast }],
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

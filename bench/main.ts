@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { artifactHandOver } from "./artifact-hand-over.ts";
-import { artifactStore } from "./artifact-store.ts";
+import { folderStore, s3Store } from "./artifact-store.ts";
 import { cachedSteps } from "./cached-steps.ts";
 import { cancelled } from "./cancel.ts";
 import { claims } from "./claims.ts";
@@ -25,7 +25,8 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   docker: dockerSteps,
   process: processSteps,
   artifact: artifactHandOver,
-  store: artifactStore,
+  store: folderStore,
+  s3: s3Store,
   cached: cachedSteps,
   claims,
   expiry,

@@ -32,7 +32,12 @@ export class Platform implements AsyncDisposable {
 
   /** Starts one; `home` from an earlier one starts that again. */
   static async start(
-    options: { readonly home?: string; readonly agentSettings?: Record<string, unknown> } = {},
+    options: {
+      readonly home?: string;
+      readonly agentSettings?: Record<string, unknown>;
+      /** Settings of the server, such as another store. */
+      readonly env?: Readonly<Record<string, string>>;
+    } = {},
   ): Promise<Platform> {
     const home = options.home ?? mkdtempSync(join(tmpdir(), "berth-bench-"));
     mkdirSync(join(home, "local-agent"), { recursive: true });
@@ -40,7 +45,7 @@ export class Platform implements AsyncDisposable {
     const startedAt = performance.now();
     const child = spawn(join(ROOT, "berth"), ["up"], {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, BERTH_HOME: home, BERTH_LISTEN: `127.0.0.1:${await freePort()}` },
+      env: { ...process.env, BERTH_HOME: home, BERTH_LISTEN: `127.0.0.1:${await freePort()}`, ...options.env },
     });
     await saysItIsUp(child);
     const readyMs = performance.now() - startedAt;

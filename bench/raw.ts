@@ -14,9 +14,13 @@ export async function spawnRepeatedly(
   return performance.now() - startedAt;
 }
 
-export function spawnOnce([program, ...args]: readonly [string, ...string[]], cwd?: string): Promise<void> {
+export function spawnOnce(
+  [program, ...args]: readonly [string, ...string[]],
+  cwd?: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { stdio: "ignore", ...(cwd === undefined ? {} : { cwd }) });
+    const child = spawn(program, args, { stdio: "ignore", env, ...(cwd === undefined ? {} : { cwd }) });
     child.once("error", fail);
     child.once("exit", (code) => (code === 0 ? done() : fail(new Error(`${program} ${args.join(" ")}: exit ${code}`))));
   });
