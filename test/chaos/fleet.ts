@@ -49,6 +49,7 @@ export class Fleet implements AsyncDisposable {
   goneUntil = 0;
   timesGone = 0;
   readonly #folder: string;
+  readonly #client: Readonly<Record<string, string>>;
   readonly #owned: AsyncDisposableStack;
 
   static async start(options: FleetOptions): Promise<Fleet> {
@@ -82,22 +83,29 @@ export class Fleet implements AsyncDisposable {
       owned.defer(() => agent.stop());
       agents.push({ part: agent, network, cutUntil: 0 });
     }
-    return new Fleet(folder, postgres, { servers, agents }, new ChaosApi(urls, token), owned.move());
+    const client = { BERTH_SERVER: urls[0]!, BERTH_TOKEN: token };
+    return new Fleet({ folder, client }, postgres, { servers, agents }, new ChaosApi(urls, token), owned.move());
   }
 
   private constructor(
-    folder: string,
+    { folder, client }: { readonly folder: string; readonly client: Readonly<Record<string, string>> },
     postgres: EmbeddedPostgres,
     parts: { readonly servers: readonly Part[]; readonly agents: readonly FleetAgent[] },
     api: ChaosApi,
     owned: AsyncDisposableStack,
   ) {
     this.#folder = folder;
+    this.#client = client;
     this.#owned = owned;
     this.postgres = postgres;
     this.servers = parts.servers;
     this.agents = parts.agents;
     this.api = api;
+  }
+
+  /** Runs a command of the CLI as an administrator, from this folder; returns what it printed. */
+  cli(cwd: string, ...args: readonly string[]): string {
+    return berth({ ...environment(makeHome(this.#folder, "client")), ...this.#client }, args, cwd);
   }
 
   leftovers(): string[] {
@@ -150,13 +158,14 @@ function register(home: string, { name, url, token }: Registration): void {
   mkdirSync(join(home, "agent"), { recursive: true });
   writeFileSync(join(home, "agent", "config.json"), JSON.stringify({ diskFreeMinBytes: 0, graceMs: 1_000, slots: 3 }));
   const env = { ...environment(home), BERTH_SERVER: url, BERTH_TOKEN: token };
-  const made = berth(env, "token", "create", "--registration", "--json");
+  const made = berth(env, ["token", "create", "--registration", "--json"]);
   const registration = (JSON.parse(made) as { token: string }).token;
-  berth({ ...env, BERTH_REGISTRATION_TOKEN: registration }, "agent", "register", "--server", url, "--name", name);
+  const registering = { ...env, BERTH_REGISTRATION_TOKEN: registration };
+  berth(registering, ["agent", "register", "--server", url, "--name", name]);
 }
 
-function berth(env: Record<string, string>, ...args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { env, encoding: "utf8" });
+function berth(env: Record<string, string>, args: readonly string[], cwd?: string): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { env, encoding: "utf8", cwd });
   if (status !== 0) throw new Error(`berth ${args.join(" ")}: ${stderr}`);
   return stdout;
 }

@@ -8,8 +8,8 @@ export interface Sizes {
 export interface Made extends Sizes {
   /** 32 hexadecimal digits. */
   readonly key: string;
-  /** Whether the Python that the workers find has pandas. */
-  readonly frames: boolean;
+  /** Folder of a Python that has pandas, by which a frame is handed over as well; null where there is none. */
+  readonly pandas: string | null;
 }
 
 /** Between the steps that make and those that take. */
@@ -22,12 +22,12 @@ const FILES_PER_FOLDER = 1_000;
  * Each maker writes its bytes and, beside them, their digest as it took it itself; each taker, which may be on another
  * worker, takes the digest of what it was given, and ends with a business error where they differ.
  */
-export function transferPipeline({ bigBytes, files, key, frames }: Made): object {
+export function transferPipeline({ bigBytes, files, key, pandas }: Made): object {
   const random = (iv: string) => `openssl enc -aes-128-ctr -K ${key} -iv ${iv} </dev/zero 2>/dev/null`;
   const folders = Math.ceil(files / FILES_PER_FOLDER);
   return {
     name: "transfers",
-    environment: { image: "none" },
+    environment: { image: "none", source: "." },
     steps: {
       big: {
         run: `${random("00")} | head -c ${bigBytes} >"$BERTH_OUTPUT_BYTES"
@@ -45,7 +45,7 @@ ${digestOfTree("$BERTH_OUTPUT_TREE")} >"$BERTH_OUTPUT_DIGEST"`,
         outputs: { tree: { path: "tree", type: "folder" }, digest: { path: "digest", type: "file" } },
       },
       // Whoever runs again from here makes nothing anew, and reads everything.
-      [HAND_OVER_STEP]: { needs: ["big", "many", ...(frames ? ["frame"] : [])], run: "true" },
+      [HAND_OVER_STEP]: { needs: ["big", "many", ...(pandas === null ? [] : ["frame"])], run: "true" },
       "big-taken": {
         needs: [HAND_OVER_STEP],
         run: `${digestOfFile("$BERTH_INPUT_BYTES")} | cmp - "$BERTH_INPUT_DIGEST" || exit 65`,
@@ -57,18 +57,37 @@ ${digestOfTree("$BERTH_OUTPUT_TREE")} >"$BERTH_OUTPUT_DIGEST"`,
 ${digestOfTree("$BERTH_INPUT_TREE")} | cmp - "$BERTH_INPUT_DIGEST" || exit 65`,
         inputs: { tree: "many.tree", digest: "many.digest" },
       },
-      ...(frames ? frameSteps() : {}),
+      ...(pandas === null ? {} : frameSteps(pandas)),
     },
   };
 }
 
 /** A pandas frame, handed from function to function as parquet. */
-function frameSteps(): object {
+function frameSteps(python: string): object {
+  const env = { PATH: `${python}/bin:/usr/local/bin:/usr/bin:/bin` };
   return {
-    frame: { python: "frames:make", outputs: { frame: { type: "parquet" } } },
-    "frame-taken": { needs: [HAND_OVER_STEP], python: "frames:take", inputs: { frame: "frame.frame" } },
+    frame: { python: "frames:make", env, outputs: { frame: { type: "parquet" } } },
+    "frame-taken": { needs: [HAND_OVER_STEP], python: "frames:take", env, inputs: { frame: "frame.frame" } },
   };
 }
+
+/** The module that these steps call: what the frame holds follows from its size alone. */
+export const FRAMES_PY = `import berth
+import numpy as np
+import pandas as pd
+
+ROWS = 2_000_000
+
+
+def make() -> pd.DataFrame:
+    numbers = np.random.default_rng(7)
+    return pd.DataFrame({"id": np.arange(ROWS), "value": numbers.random(ROWS)})
+
+
+def take(frame: pd.DataFrame):
+    if not frame.equals(make()):
+        raise berth.BusinessError("the frame is not the one that was made")
+`;
 
 function digestOfFile(path: string): string {
   return `sha256sum <"${path}"`;

@@ -1,18 +1,22 @@
 import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArtifactVersion, RunDetail } from "../../src/protocol/resources.ts";
+import type { ArtifactVersion, Run, RunDetail } from "../../src/protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
+import type { VerifyStorePage } from "../../src/protocol/store-verify.ts";
 import { pick, type Random, seeded } from "../chaos/faults.ts";
 import { Fleet } from "../chaos/fleet.ts";
 import { noteOwner } from "../chaos/left-behind.ts";
-import { HAND_OVER_STEP, type Sizes, transferPipeline } from "./pipeline.ts";
+import { FRAMES_PY, HAND_OVER_STEP, type Sizes, transferPipeline } from "./pipeline.ts";
+import { ageStore, type StoreFiles, strayFiles } from "./store-state.ts";
+import type { TrialStore } from "./trial-store.ts";
 
-export interface TrialOptions extends Sizes {
+export interface TrialOptions extends Sizes, TrialStore {
   /** A folder that is not there yet, or empty; it keeps the logs of every part. */
   readonly folder: string;
-  /** What tells the servers which object store is theirs. */
-  readonly serverEnv: Readonly<Record<string, string>>;
-  readonly frames: boolean;
+  /** See Made. */
+  readonly pandas: string | null;
   readonly seed: number;
   /** From one kill to the next: enough for something to be moved in between. */
   readonly killIntervalMs: { readonly min: number; readonly max: number };
@@ -45,9 +49,12 @@ export async function transferTrial(options: TrialOptions): Promise<TrialResult>
   const random = seeded(options.seed);
   const problems: string[] = [];
 
-  const pipeline = JSON.stringify(transferPipeline({ ...options, key: randomBytes(16).toString("hex") }));
-  const body = { pipeline, backend: "process", requestKey: "transfers" };
-  const made = await fleet.api.post<RunDetail>(`/runs?${QUERY}`, body);
+  const work = join(folder, "work");
+  mkdirSync(work);
+  const pipeline = transferPipeline({ ...options, key: randomBytes(16).toString("hex") });
+  writeFileSync(join(work, "pipeline.json"), JSON.stringify(pipeline));
+  writeFileSync(join(work, "frames.py"), FRAMES_PY);
+  const made = JSON.parse(fleet.cli(work, "run", "pipeline.json", "--backend", "process", "--detach", "--json")) as Run;
   const killsWhileStoring = await killUntilEnded(made.id);
   const maker = await workerOf(made.id);
   await fleet.api.post(`/workers/${maker.id}/drain?${QUERY}`, {});
@@ -60,7 +67,7 @@ export async function transferTrial(options: TrialOptions): Promise<TrialResult>
   say(`read on ${reader.name}, with ${killsWhileFetching} kills`);
 
   const { items } = await fleet.api.get<{ items: ArtifactVersion[] }>(`/artifacts?${QUERY}&run=${again.id}&limit=100`);
-  problems.push(...(await storeProblems(fleet)), ...fleet.defects());
+  problems.push(...(await storeProblems(fleet, options.storeFiles)), ...fleet.defects());
   return { killsWhileStoring, killsWhileFetching, versions: items.length, problems };
 
   /** Kills by turns an agent and a server, until the run has come to its end all the same. */
@@ -95,6 +102,17 @@ export async function transferTrial(options: TrialOptions): Promise<TrialResult>
   }
 }
 
-async function storeProblems(_fleet: Fleet): Promise<string[]> {
-  return [];
+/** What of the store is not whole, and what a collection leaves behind that nothing refers to. */
+async function storeProblems(fleet: Fleet, files: StoreFiles): Promise<string[]> {
+  const problems: string[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const body = cursor === undefined ? {} : { cursor };
+    const page = await fleet.api.post<VerifyStorePage>(`/store/verify?${QUERY}`, body);
+    problems.push(...page.damaged.map(({ digest, fault }) => `blob ${digest} is ${fault}`));
+    if (page.next === null) break;
+    cursor = page.next;
+  }
+  await ageStore(files, fleet.postgres.url);
+  await fleet.api.post(`/store/collect?${QUERY}`, { dryRun: false, graceMs: 0 });
+  return [...problems, ...(await strayFiles(files, fleet.postgres.url))];
 }
