@@ -84,3 +84,17 @@ test("a folder that cannot be one, or is gone, is told by its name", async (t) =
   await assert.rejects(store.put("key", Readable.from([])), misconfigured);
   assert.equal(await store.stat("key"), null);
 });
+
+test("a write over several requests names the folder that is gone, and is no fault of the server's own", async (t) => {
+  const folder = join(await folderOf(t), "store");
+  const { resumable } = openFolderStore(folder);
+  const reference = await resumable.begin("p/key", 1);
+  const append = { size: 1, offset: 0, bytes: Readable.from([Buffer.from("x")]), onKept: () => {} };
+  await resumable.append("p/key", reference, append);
+  await rm(join(folder, "objects"), { recursive: true });
+  await writeFile(join(folder, "objects"), "");
+  const refused = { code: "store_misconfigured", message: new RegExp(folder) };
+  await assert.rejects(resumable.finish("p/key", reference), refused);
+  await rm(folder, { recursive: true });
+  await assert.rejects(resumable.begin("p/key", 1), refused);
+});

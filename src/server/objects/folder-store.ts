@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { folderError } from "./folder-errors.ts";
-import { folderWrites } from "./folder-writes.ts";
+import { type Doing, folderWrites } from "./folder-writes.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
 import { syncFolders } from "./sync-folders.ts";
 import { writePieces } from "./write-pieces.ts";
@@ -44,7 +44,7 @@ export function openFolderStore(folder: string): ObjectStore {
   return {
     place,
     direct: null,
-    resumable: folderWrites(join(folder, UNFINISHED), pathOf),
+    resumable: folderWrites(join(folder, UNFINISHED), pathOf, doing),
     check: async () => await doing("be used", async () => await checkFolder(folder)),
     put: async (key, bytes) => await putFile(join(folder, UNFINISHED, randomUUID()), pathOf(key), bytes, doing),
     open: async (key, range) => await doing("read an object", async () => await openFile(pathOf(key), range)),
@@ -55,8 +55,6 @@ export function openFolderStore(folder: string): ObjectStore {
       await doing("be tidied", async () => await collect(join(folder, UNFINISHED), olderThanMs)),
   };
 }
-
-type Doing = <T>(attempted: string, work: () => Promise<T>) => Promise<T>;
 
 async function checkFolder(folder: string): Promise<void> {
   await readdir(join(folder, OBJECTS));

@@ -11,8 +11,13 @@ import { wrongOffset } from "./wrong-offset.ts";
 const WRITE_BUFFER_BYTES = 1024 * 1024;
 const REFERENCE = /^[0-9a-f-]{36}$/;
 
+/** Does what was attempted, and names the folder where it fails. */
+export type Doing = <T>(attempted: string, work: () => Promise<T>) => Promise<T>;
+
+const STORE = "store an object";
+
 /** See ResumableWrites: a file among the unfinished ones that grows, and is renamed into place once it is synced. */
-export function folderWrites(unfinished: string, pathOf: (key: string) => string): ResumableWrites {
+export function folderWrites(unfinished: string, pathOf: (key: string) => string, doing: Doing): ResumableWrites {
   const fileOf = (reference: string): string => {
     // It becomes a path: nothing but what `begin` made may.
     if (!REFERENCE.test(reference)) throw new Error(`${JSON.stringify(reference)} is no write of this store`);
@@ -21,24 +26,26 @@ export function folderWrites(unfinished: string, pathOf: (key: string) => string
   return {
     begin: async () => {
       const reference = randomUUID();
-      await using _ = await open(fileOf(reference), "wx", 0o600);
+      await using _ = await doing(STORE, async () => await open(fileOf(reference), "wx", 0o600));
       return reference;
     },
-    written: async (_key, reference) => await sizeOf(fileOf(reference)),
+    written: async (_key, reference) => await doing(STORE, async () => await sizeOf(fileOf(reference))),
     append: async (_key, reference, append) => {
-      await using file = await openUnfinished(fileOf(reference));
+      await using file = await doing(STORE, async () => await openUnfinished(fileOf(reference)));
       const { size } = await file.stat();
       if (size !== append.offset) throw wrongOffset(size);
-      return await appendTo(file, append);
+      return await appendTo(file, append, doing);
     },
-    finish: async (key, reference) => {
-      await syncFile(fileOf(reference));
-      const parent = dirname(pathOf(key));
-      const made = await mkdir(parent, { recursive: true, mode: 0o700 });
-      await rename(fileOf(reference), pathOf(key));
-      await syncFolders(parent, made);
-    },
-    abort: async (_key, reference) => await rm(fileOf(reference), { force: true }),
+    finish: async (key, reference) =>
+      await doing("name an object", async () => {
+        await syncFile(fileOf(reference));
+        const parent = dirname(pathOf(key));
+        const made = await mkdir(parent, { recursive: true, mode: 0o700 });
+        await rename(fileOf(reference), pathOf(key));
+        await syncFolders(parent, made);
+      }),
+    abort: async (_key, reference) =>
+      await doing("delete an object", async () => await rm(fileOf(reference), { force: true })),
   };
 }
 
@@ -46,14 +53,16 @@ export function folderWrites(unfinished: string, pathOf: (key: string) => string
  * Each write counts as soon as it was done, so that the length of the file is always what is kept: a file is never cut,
  * which could take away what another server has appended meanwhile. While one write is under way the next is gathered.
  */
-async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedBytes): Promise<number> {
+async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedBytes, doing: Doing): Promise<number> {
   let end = offset;
-  const write = async (chunks: readonly Uint8Array[]) => {
-    for await (const kept of writePieces(file, chunks, end)) {
-      end += kept.length;
-      onKept(kept);
-    }
-  };
+  // What the stream fails with is passed on as it is; what the folder fails with is not the stream's.
+  const write = async (chunks: readonly Uint8Array[]) =>
+    await doing(STORE, async () => {
+      for await (const kept of writePieces(file, chunks, end)) {
+        end += kept.length;
+        onKept(kept);
+      }
+    });
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
   let writing = Promise.resolve();
