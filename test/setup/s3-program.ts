@@ -36,7 +36,9 @@ async function lock(file: string): Promise<Disposable> {
 async function build(folder: string, program: string): Promise<void> {
   const made = join(folder, "building");
   try {
-    const env = { ...process.env, GOBIN: made, GOFLAGS: "", CGO_ENABLED: "0" };
+    // Where Go's own installer puts it, which not every shell has on its path.
+    const PATH = `${process.env.PATH ?? ""}:/usr/local/go/bin`;
+    const env = { ...process.env, PATH, GOBIN: made, GOFLAGS: "", CGO_ENABLED: "0" };
     await run("go", ["install", `${MODULE}@${VERSION}`], { env, cwd: folder, timeout: BUILD_TIMEOUT_MS });
     renameSync(join(made, "versitygw"), program);
   } catch (error) {
