@@ -30,7 +30,9 @@ test("a server whose disk is full says so, and the upload goes on once there is 
   const agent = await world.agent();
   const blob = world.file(20 * MiB);
   const sending = agent.send(blob);
-  await until("the agent says why it waits", () => world.warnings.some((line) => /disk.*full|full.*disk|no space left/i.test(line)));
+  await until("the agent says why it waits", () =>
+    world.warnings.some((line) => /disk.*full|full.*disk|no space left/i.test(line)),
+  );
   assert.equal((await world.server.services.database.pool.query("SELECT FROM blobs")).rowCount, 0);
   const before = world.proxy.sentBytes;
   disk.resize(64 * MiB);
