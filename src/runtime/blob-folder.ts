@@ -28,8 +28,11 @@ const BOOT_MARGIN_MS = 60_000;
 export const NOTES_SUFFIX = ".parts";
 /** In the name of a half-received file, in place of the process that writes to it. */
 const NOBODY = 0;
-/** In a container every process of an agent may have the same id, so an id alone does not say which wrote a file. */
-const THIS_PROCESS = randomBytes(6).toString("base64url");
+/**
+ * When this process started. In a container every process of an agent may have the same id, so an id alone does not say
+ * which wrote a file.
+ */
+const THIS_PROCESS = `${Math.trunc(performance.timeOrigin * 1000).toString(36)}-`;
 /** Half-received files that are kept for a next fetch; of one more, the oldest is removed. */
 const LEFT_MAX = 16;
 
