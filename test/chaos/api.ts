@@ -24,14 +24,19 @@ export class ChaosApi {
     return this.#request("GET", path, { accept }).then((answer) => answer.text());
   }
 
-  post<T>(path: string, body: unknown): Promise<T> {
-    return this.#request("POST", path, { body }).then((answer) => answer.json() as Promise<T>);
+  /** `timeoutMs` is for what takes long where it works. */
+  post<T>(path: string, body: unknown, timeoutMs = ATTEMPT_TIMEOUT_MS): Promise<T> {
+    return this.#request("POST", path, { body, timeoutMs }).then((answer) => answer.json() as Promise<T>);
   }
 
   async #request(
     method: string,
     path: string,
-    { body, accept = "*/*" }: { readonly body?: unknown; readonly accept?: string } = {},
+    {
+      body,
+      accept = "*/*",
+      timeoutMs = ATTEMPT_TIMEOUT_MS,
+    }: { readonly body?: unknown; readonly accept?: string; readonly timeoutMs?: number } = {},
   ): Promise<Response> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
@@ -44,7 +49,7 @@ export class ChaosApi {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       }).then(readWhole, (error: Error) => error);
       if (answer instanceof Response && answer.ok) return answer;
       // A run that ended before its cancel came is an answer, not a failure.

@@ -36,6 +36,8 @@ export interface TrialResult {
 const QUERY = "project=default";
 const LOOK_INTERVAL_MS = 200;
 const RUN_TIMEOUT_MS = 20 * 60_000;
+/** One request may hash a whole blob, or look at every object. */
+const STORE_TIMEOUT_MS = 10 * 60_000;
 
 /**
  * One run makes a large file and a folder of many files; then the worker is drained, and another one runs the steps
@@ -107,12 +109,12 @@ async function storeProblems(fleet: Fleet, files: StoreFiles): Promise<string[]>
   const problems: string[] = [];
   for (let cursor: string | undefined; ; ) {
     const body = cursor === undefined ? {} : { cursor };
-    const page = await fleet.api.post<VerifyStorePage>(`/store/verify?${QUERY}`, body);
+    const page = await fleet.api.post<VerifyStorePage>(`/store/verify?${QUERY}`, body, STORE_TIMEOUT_MS);
     problems.push(...page.damaged.map(({ digest, fault }) => `blob ${digest} is ${fault}`));
     if (page.next === null) break;
     cursor = page.next;
   }
   await ageStore(files, fleet.postgres.url);
-  await fleet.api.post(`/store/collect?${QUERY}`, { dryRun: false, graceMs: 0 });
+  await fleet.api.post(`/store/collect?${QUERY}`, { dryRun: false, graceMs: 0 }, STORE_TIMEOUT_MS);
   return [...problems, ...(await strayFiles(files, fleet.postgres.url))];
 }
