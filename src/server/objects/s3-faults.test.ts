@@ -8,11 +8,11 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { PutBucketPolicyCommand, S3Client } from "@aws-sdk/client-s3";
-import { type FaultyProxy, faultyProxy } from "../../../test/setup/faulty-proxy.ts";
 import { freePort } from "../../../test/setup/free-port.ts";
 import { errorOf } from "../../../test/setup/run-fixture.ts";
 import { type S3Server, sharedS3Server } from "../../../test/setup/s3-server.ts";
 import { testServer } from "../../../test/setup/server.ts";
+import { type TransferProxy, transferProxy } from "../../../test/setup/transfer-proxy.ts";
 import { blobRoutes } from "../http/blobs.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { oneStore } from "./object-tiers.ts";
@@ -27,7 +27,7 @@ interface Faulty {
   readonly store: ObjectStore;
   /** Past the proxy. */
   readonly sound: ObjectStore;
-  readonly proxy: FaultyProxy;
+  readonly proxy: TransferProxy;
   readonly bucket: string;
 }
 
@@ -37,7 +37,7 @@ async function faulty(t: TestContext, timeouts: S3StoreOptions["timeouts"] = {})
   const server = await sharedS3Server();
   Object.assign(process.env, server.env);
   const bucket = await server.makeBucket();
-  const proxy = await faultyProxy(t, () => server.endpoint);
+  const proxy = await transferProxy(t, () => server.endpoint);
   return {
     store: openAt(t, `s3://${bucket}/p?endpoint=${proxy.url}`, timeouts),
     sound: openAt(t, `s3://${bucket}/p?endpoint=${server.endpoint}`),
@@ -231,8 +231,8 @@ test("the API says that the store is away, and works again when it is back; rows
 });
 
 /** What is no S3, but answers. */
-async function htmlServer(t: TestContext): Promise<FaultyProxy> {
-  const proxy = await faultyProxy(t, () => "");
+async function htmlServer(t: TestContext): Promise<TransferProxy> {
+  const proxy = await transferProxy(t, () => "");
   proxy.fault = () => ({ answer: 200, body: "<html><body>Welcome</body></html>" });
   return proxy;
 }
