@@ -29,6 +29,8 @@ if (matching.length === 0) {
 }
 
 const files = await withS3Server(matching);
+// Without a name, Node would look for tests by itself.
+if (files.length === 0) process.exit(2);
 await using docker = await ensureDocker();
 await using cluster = await startTestCluster();
 const before = containers();
