@@ -29,7 +29,7 @@ export async function makeVersions(server: BenchServer, many: ManyVersions): Pro
     );
     await make(
       `INSERT INTO workers (id, project_id, name, type, pool, labels, public_key, agent_version, capabilities)
-       VALUES ('many', $1, 'many', 'custom', 'none', '{}', 'many', 'bench', '{}')`,
+       VALUES ('wrk_00000000000000000000000000', $1, 'many', 'custom', 'none', '{}', 'many', 'bench', '{}')`,
     );
     await make(
       `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, pool, labels, state, created_by, finished_at)
@@ -70,7 +70,7 @@ export async function makeVersions(server: BenchServer, many: ManyVersions): Pro
     await make(
       `INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id, kind,
          digest, size, file_count, file_name, content_type, created_at, expires_at)
-       SELECT $1, artifacts.id, n, '', 'many-' || n, 's' || a, 1, 'out', 'many', 'file', ${digest}, 1024, 1, 'out',
+       SELECT $1, artifacts.id, n, '', 'many-' || n, 's' || a, 1, 'out', 'wrk_00000000000000000000000000', 'file', ${digest}, 1024, 1, 'out',
               'text/plain', now() - $4 * interval '1 day', now() - ($4 - 14) * interval '1 day'
        FROM generate_series(1, $3::int) AS a JOIN artifacts ON artifacts.pipeline_id = 'many' AND artifacts.step = 's' || a,
          generate_series(1, $2::int) AS n`,

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises
 import { dirname, join } from "node:path";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AppendedBytes, ResumableWrites } from "./resumable-writes.ts";
+import { EarlySync } from "./early-sync.ts";
 import { syncFolders } from "./sync-folders.ts";
 import { writePieces } from "./write-pieces.ts";
 import { wrongOffset } from "./wrong-offset.ts";
@@ -55,12 +56,14 @@ export function folderWrites(unfinished: string, pathOf: (key: string) => string
  */
 async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedBytes, doing: Doing): Promise<number> {
   let end = offset;
+  const early = new EarlySync(file);
   // What the stream fails with is passed on as it is; what the folder fails with is not the stream's.
   const write = async (chunks: readonly Uint8Array[]) =>
     await doing(STORE, async () => {
       for await (const kept of writePieces(file, chunks, end)) {
         end += kept.length;
         onKept(kept);
+        early.written(kept.length);
       }
     });
   let gathered: Uint8Array[] = [];
@@ -81,10 +84,12 @@ async function appendTo(file: FileHandle, { offset, bytes, onKept }: AppendedByt
   } catch (error) {
     // What arrived before the line was cut need not travel again; a full disk says so at the next append.
     await writing.then(() => write(gathered)).catch(() => {});
+    await early.settled().catch(() => {});
     throw error;
   }
   await writing;
   await write(gathered);
+  await doing(STORE, () => early.settled());
   return end;
 }
 

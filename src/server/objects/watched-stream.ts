@@ -1,5 +1,8 @@
 import { Readable } from "node:stream";
 
+/** Read ahead while the store writes: without it, network and disk would take turns. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
 export interface Watch {
   /** Bytes that are to come; undefined where the sender did not say. */
   readonly size: number | undefined;
@@ -18,6 +21,7 @@ export function watchedStream(source: Readable, { size, idleMs, failed }: Watch)
     idle = setTimeout(() => watched.destroy(failed(new Error(`nothing came for ${idleMs} ms`))), idleMs);
   };
   const watched = new Readable({
+    highWaterMark: READ_AHEAD_BYTES,
     read() {
       awaited();
       source.resume();
