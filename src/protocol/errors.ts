@@ -6,6 +6,8 @@ export const ERROR_STATUS = {
   invalid_body: 400,
   invalid_pipeline: 422,
   invalid_params: 422,
+  /** A step names a secret that is not there, or is not for its pipeline. */
+  secret_unavailable: 422,
   unauthenticated: 401,
   signature_expired: 401,
   forbidden: 403,
