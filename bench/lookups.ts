@@ -6,7 +6,7 @@ import type { Finding } from "./report.ts";
 
 const VERSIONS = { runs: 1_000, artifacts: 1_000, ageDays: 1, ownBlobs: false } as const;
 const LOOKUPS = 2_000;
-const WARM_UPS = 200;
+const WARM_UPS = 1_000;
 
 /** The time in which the database finds a version by its name, among a million. */
 export async function lookups(): Promise<Finding> {

@@ -18,7 +18,7 @@ export const LEASE_DURATION_MS = 60_000;
 /** How long the server may hold a poll open. */
 export const POLL_WAIT_MS = 25_000;
 /** Most events in one request, and most bytes of log in one request before compression. */
-export const EVENTS_PER_REQUEST = 500;
+export const EVENTS_PER_REQUEST = 1_000;
 export const LOG_BYTES_PER_REQUEST = 4 * 1024 * 1024;
 
 /** Ed25519 public key, the raw 32 bytes in base64url. */

@@ -95,10 +95,10 @@ export interface NewArtifactVersion {
   readonly rule: FileRule | null;
 }
 
-/** The pipeline is asked for once: the subquery depends on nothing. */
+/** Of an artifact in this commit; the pipeline is asked for once: the subquery depends on nothing. */
 const RULE = ruleInForce({
-  ...{ project: "$1", type: "v.type", retention: "v.rule" },
-  path: "(SELECT name FROM pipelines WHERE id = $5) || '/' || v.step || '/' || v.name",
+  ...{ project: "$1", type: "u.type", retention: "u.rule" },
+  path: "(SELECT name FROM pipelines WHERE id = $5) || '/' || u.step || '/' || u.name",
 });
 
 /** Makes the versions, with a row for each blob that a folder is made of. */
@@ -109,19 +109,26 @@ export async function insertArtifactVersions(
 ): Promise<void> {
   const rows = versions.map(({ artifact, content, notes: { schema, format }, item, stepRun, attempt, type, rule }) => ({
     ...{ ...content, schema, format, item, stepRun, attempt, type, rule },
-    ...{ artifact: artifact.id, version: artifact.version, step: artifact.step, name: artifact.name },
+    ...{ artifact: artifact.id, version: artifact.version, name: artifact.name },
   }));
+  // All items of an artifact are declared in one place, so what holds for it is looked up once.
+  const artifacts = [...new Map(versions.map((version) => [version.artifact.id, version])).values()];
+  const declared = artifacts.map(({ artifact: { id, step, name }, type, rule }) => ({ id, step, name, type, rule }));
   const inserted = await client.query<{ id: number; stepRun: string; name: string }>({
     name: "insert-artifact-versions",
-    text: `INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id,
+    text: `WITH ruled AS MATERIALIZED (
+       SELECT u.id, ${expiryBy("in_force", "now()")} AS expires_at
+       FROM json_to_recordset($6::json) AS u (id bigint, step text, name text, type text, rule jsonb)
+         CROSS JOIN LATERAL ${RULE} AS in_force)
+     INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id,
        kind, digest, size, file_count, file_name, content_type, schema, format, type, retention, expires_at)
      SELECT $1, v.artifact, v.version, v.item, $2, v."stepRun", v.attempt, v.name, $3, v.kind, v.digest, v.size,
-            v."fileCount", v."fileName", v."contentType", v.schema, v.format, v.type, v.rule, ${expiryBy("in_force", "now()")}
+            v."fileCount", v."fileName", v."contentType", v.schema, v.format, v.type, v.rule, ruled.expires_at
      FROM json_to_recordset($4::json) AS v (artifact bigint, version integer, item text, "stepRun" text,
-       attempt integer, step text, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
-       "contentType" text, schema json, format text, type text, rule jsonb) CROSS JOIN LATERAL ${RULE} AS in_force
+       attempt integer, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
+       "contentType" text, schema json, format text, type text, rule jsonb) JOIN ruled ON ruled.id = v.artifact
      RETURNING id, step_run AS "stepRun", name`,
-    values: [project, run, worker, jsonParameter(rows), pipelineId],
+    values: [project, run, worker, jsonParameter(rows), pipelineId, jsonParameter(declared)],
   });
   const folders = versions.filter(({ blobs }) => blobs.length > 0);
   const tagged = versions.filter(({ notes }) => notes.tags !== undefined);

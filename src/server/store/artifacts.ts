@@ -4,17 +4,20 @@ import type { Queryable } from "./database.ts";
 const TAGS_OF_VERSION = `COALESCE((SELECT json_object_agg(t.key, t.value ORDER BY t.key) FROM artifact_tags t
            WHERE t.artifact_version_id = v.id AND t.value IS NOT NULL), '{}')`;
 
-const VERSION = `
-  SELECT v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.kind, v.digest, v.size,
+const VERSION_COLUMNS = `
+         v.id, p.name AS pipeline, a.step, a.name, v.version, v.item, v.kind, v.digest, v.size,
          v.file_count AS "fileCount", v.file_name AS "fileName", v.content_type AS "contentType", v.format,
          ${TAGS_OF_VERSION} AS tags,
          json_build_object('id', r.id, 'number', r.number) AS run, v.step_run AS "stepRun", v.attempt,
          json_build_object('id', w.id, 'name', w.name) AS worker, v.created_at AS "createdAt",
          CASE WHEN v.pinned_at IS NULL AND v.expired_at IS NULL THEN v.expires_at END AS "expiresAt",
          v.pinned_at AS "pinnedAt", v.pinned_by AS "pinnedBy", v.pin_reason AS "pinReason",
-         v.expired_at AS "expiredAt", v.expired_by AS "expiredBy"
-  FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
+         v.expired_at AS "expiredAt", v.expired_by AS "expiredBy"`;
+
+const VERSION_TABLES = `artifact_versions v JOIN artifacts a ON a.id = v.artifact_id JOIN pipelines p ON p.id = a.pipeline_id
   JOIN runs r ON r.id = v.run_id JOIN workers w ON w.id = v.worker_id`;
+
+const VERSION = `SELECT ${VERSION_COLUMNS} FROM ${VERSION_TABLES}`;
 
 interface VersionRow extends Omit<ArtifactVersion, "createdAt" | "expiresAt" | "pinned" | "expired"> {
   readonly createdAt: Date;
@@ -155,11 +158,14 @@ function versionsInRuns(condition: string, howMany: string): string {
       WHERE s.run_id = versions.run AND s.step = $3 AND s.state <> 'succeeded') AS complete OFFSET 0) AS asked`;
 }
 
+/** A step run `s` that was taken over has what the run made in which it ran. */
+const IS_OF_STEP_RUN = "v.run_id = COALESCE(s.taken_from_run, s.run_id) AND v.step_run = s.key";
+
 /** Of what a run only took over, the makers' versions count. */
 const latestKept = (howMany: string) =>
   `SELECT versions.*, complete FROM ${versionsInRuns("ar.expired_at IS NULL", howMany)}
-   WHERE complete AND EXISTS (SELECT FROM artifact_versions v
-     WHERE v.run_id = ANY (${makersOf("versions.run")}) AND v.artifact_id = versions.artifact AND v.expired_at IS NULL OFFSET 0)
+   WHERE complete AND EXISTS (SELECT FROM step_runs s JOIN artifact_versions v ON ${IS_OF_STEP_RUN}
+     WHERE s.run_id = versions.run AND s.step = $3 AND v.name = $4 AND v.expired_at IS NULL OFFSET 0)
    LIMIT 1`;
 const LATEST_OF_FEW = latestKept(NEWEST_FEW);
 const LATEST_KEPT = latestKept(ALL);
@@ -190,16 +196,15 @@ export async function listItems(
   { artifact, run }: Pick<VersionInRun, "artifact" | "run">,
   { item, after, limit }: ItemFilter,
 ): Promise<ArtifactItem[]> {
-  const { rows } = await db.query<VersionRow & { position: number; itemNumber: number; schema: unknown }>(
-    `SELECT v.*, s.position, COALESCE(s.item, -1) AS "itemNumber",
-            (SELECT schema FROM artifact_versions made WHERE made.id = v.id) AS schema
-     FROM (${VERSION} WHERE v.artifact_id = $1 AND v.run_id = ANY (${makersOf("$2")})
-       AND ($3::text IS NULL OR v.item = $3)) AS v
-     JOIN step_runs s ON s.run_id = $2 AND s.key = v."stepRun" AND COALESCE(s.taken_from_run, s.run_id) = v.run->>'id'
-     WHERE $4::integer IS NULL OR (s.position, COALESCE(s.item, -1)) > ($4, $5::integer)
+  const { rows } = await db.query<VersionRow & { position: number; itemNumber: number; schema: unknown }>({
+    name: "list-items",
+    text: `SELECT ${VERSION_COLUMNS}, v.schema, s.position, COALESCE(s.item, -1) AS "itemNumber"
+     FROM ${VERSION_TABLES} JOIN step_runs s ON ${IS_OF_STEP_RUN}
+     WHERE a.id = $1 AND s.run_id = $2 AND s.step = a.step AND v.name = a.name AND ($3::text IS NULL OR v.item = $3)
+       AND (s.position, COALESCE(s.item, -1)) > (COALESCE($4::integer, -1), COALESCE($5::integer, -1))
      ORDER BY s.position, COALESCE(s.item, -1) LIMIT $6`,
-    [artifact, run, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
-  );
+    values: [artifact, run, item ?? null, after?.[0] ?? null, after?.[1] ?? null, limit],
+  });
   return rows.map(({ position, itemNumber, schema, ...row }) => ({
     ...toVersion(row),
     ...{ schema, place: [position, itemNumber] },
