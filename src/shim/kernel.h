@@ -6,7 +6,8 @@ typedef unsigned long ulong;
 
 #if defined(__x86_64__)
 enum {
-  SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_getpid = 39,
+  SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_getpid = 39, SYS_ioctl = 16, SYS_nanosleep = 35,
+  SYS_socket = 41, SYS_setuid = 105, SYS_setgid = 106, SYS_setgroups = 116,
   SYS_clone = 56, SYS_execve = 59, SYS_wait4 = 61, SYS_kill = 62, SYS_chdir = 80, SYS_umask = 95, SYS_getrusage = 98,
   SYS_setsid = 112, SYS_prctl = 157, SYS_getdents64 = 217, SYS_clock_gettime = 228, SYS_exit_group = 231,
   SYS_inotify_add_watch = 254, SYS_openat = 257, SYS_renameat = 264, SYS_faccessat = 269, SYS_ppoll = 271,
@@ -33,7 +34,8 @@ enum {
   SYS_openat = 56, SYS_close = 57, SYS_pipe2 = 59, SYS_getdents64 = 61, SYS_read = 63, SYS_write = 64,
   SYS_ppoll = 73, SYS_signalfd4 = 74, SYS_exit_group = 94, SYS_clock_gettime = 113, SYS_kill = 129,
   SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_setsid = 157, SYS_getrusage = 165, SYS_umask = 166,
-  SYS_prctl = 167, SYS_getpid = 172, SYS_clone = 220, SYS_execve = 221, SYS_wait4 = 260
+  SYS_prctl = 167, SYS_getpid = 172, SYS_ioctl = 29, SYS_nanosleep = 101, SYS_socket = 198, SYS_setuid = 146,
+  SYS_setgid = 144, SYS_setgroups = 159, SYS_clone = 220, SYS_execve = 221, SYS_wait4 = 260
 };
 enum { O_DIRECTORY = 040000, O_NOFOLLOW = 0100000 };
 
@@ -65,7 +67,7 @@ enum {
   O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000, O_APPEND = 02000,
   O_NONBLOCK = 04000, O_CLOEXEC = 02000000, AT_FDCWD = -100
 };
-enum { ENOENT = 2, EACCES = 13, EEXIST = 17, ENOTDIR = 20, ECHILD = 10, EINTR = 4, EPERM = 1 };
+enum { ENOENT = 2, EACCES = 13, EEXIST = 17, ENOTDIR = 20, ECHILD = 10, EINTR = 4, EPERM = 1, ENETUNREACH = 101 };
 enum {
   SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGCHLD = 17,
   SIGSTOP = 19, SIGNALS = 64

@@ -433,6 +433,7 @@ static _Noreturn void pause_until_told(void) {
   }
 }
 
+#include "fence.h"
 #include "launcher.h"
 
 __attribute__((used)) _Noreturn void shim_start(long *stack) {
@@ -445,8 +446,15 @@ __attribute__((used)) _Noreturn void shim_start(long *stack) {
   is_init = sys0(SYS_getpid) == 1;
   take_signals();
   if (argc == 2 && equal(argv[1], "--pause")) pause_until_told();
+  if (argc == 2 && equal(argv[1], "--hold")) {
+    fence();
+    pause_until_told();
+  }
   if (argc == 2 && equal(argv[1], "--launch")) launch_on_request();
-  if (argc < 4 || !equal(argv[2], "--")) give_up("usage: berth-shim CTL -- ARGV… | berth-shim --pause | berth-shim --launch");
+  int is_behind_fence = argc > 2 && equal(argv[1], "--fenced");
+  argc -= is_behind_fence;
+  argv += is_behind_fence;
+  if (argc < 4 || !equal(argv[2], "--")) give_up("usage: berth-shim [--fenced] CTL -- ARGV… | --hold | --pause | --launch");
   sys1(SYS_umask, 022);
   ctl = (int)sys4(SYS_openat, AT_FDCWD, argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (ctl < 0) give_up("cannot open the control folder");
@@ -455,6 +463,7 @@ __attribute__((used)) _Noreturn void shim_start(long *stack) {
   if (end_folder < 0) give_up("cannot write to the control folder");
   sys2(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
   hold();
+  if (is_behind_fence && !wait_for_fence()) finish_unstarted("setup", ENETUNREACH);
   start(argv + 3, envp);
   supervise();
   kill_rest();

@@ -5,7 +5,9 @@
  * that neither minds when the other, or the engine between them, comes and goes.
  *
  *     berth-shim CTL -- ARGV…      runs one attempt
- *     berth-shim --pause           does nothing until TERM: holds a namespace open for others
+ *     berth-shim --fenced CTL -- ARGV…   the same, but only behind the fence: see below
+ *     berth-shim --hold            sets the fence, and holds the network namespace open for others until TERM
+ *     berth-shim --pause           does nothing until TERM
  *     berth-shim --launch          starts shims on request: see launcher.ts
  *
  * 1. Waits until `CTL/go` exists; if it does already, there is no wait at all. While waiting the attempt is *held*.
@@ -25,6 +27,10 @@
  * 8. When the main child ended: kills everything left (as PID 1 `kill(-1)`, else its descendants), reaps until none is
  *    left, then writes `CTL/end/result.json` by write and rename. Only now the outputs are final.
  * 9. Exits like the child: its code, or 128 + signal. 125 where it could not do its job and left no record.
+ *
+ * The fence is a set of routes of the network namespace: to its own network, but for the gateway, and to link-local
+ * and metadata addresses there is no way. Who holds the namespace sets them with CAP_NET_ADMIN and then becomes nobody;
+ * the shim of a step waits for them, up to ten seconds, before user code runs: `failed: "setup"` with ENETUNREACH.
  *
  * The record is the positive evidence of how an attempt ended, and the only judge of a race between cancelling and
  * ending: what it says never changes. It is not synced: after a power cut the outputs beside it could not be trusted

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Run, RunDetail, StepRun, WorkerSummary } from "../../src/protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
@@ -14,6 +15,7 @@ import { BREACH, type Probe, type World } from "./probe.ts";
 /** Silence of an agent after which a platform would begin to doubt it: two heartbeats. */
 export const HEARTBEAT_GAP_MAX_MS = 10_000;
 const LOOK_INTERVAL_MS = 250;
+const ANSWER_TIMEOUT_MS = 10_000;
 const RUN_TIMEOUT_MS = 5 * 60_000;
 const METADATA_ADDRESS = "169.254.169.254";
 const CANARY = ["berth-canary-", "8f2c61d0b7"] as const;
@@ -125,13 +127,23 @@ async function worldOf(platform: ScenarioPlatform, port: number): Promise<World>
     () => readdirSync(agent, { recursive: true }).join("\n"),
   );
   const address = join(agent, find()!);
+  const victim = readFileSync(address, "utf8").trim();
+  // Or a probe that does not get through would show nothing.
+  const told = await answerOf(victim, port);
+  if (told !== CANARY.join("")) throw new Error(`the run beside answers this host with "${told}"`);
   return {
     AGENT_PID: String(platform.pidOf("agent")),
     VICTIM_FOLDER: dirname(dirname(address)),
-    VICTIM_ADDRESS: readFileSync(address, "utf8").trim(),
+    VICTIM_ADDRESS: victim,
     PORT: String(port),
     CANARY_HALVES: CANARY.join(" "),
   };
+}
+
+async function answerOf(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port, timeout: ANSWER_TIMEOUT_MS });
+  socket.once("timeout", () => socket.destroy(new Error(`no answer from ${host}:${port}`)));
+  return (await text(socket)).trim();
 }
 
 function judge(probe: Probe, step: StepRun, words: string): Verdict {

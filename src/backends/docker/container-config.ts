@@ -30,7 +30,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
   return {
     Image: spec.image,
     // The image's own entry point and command play no part: arguments are exact.
-    Entrypoint: [SHIM_INSIDE, CONTROL_INSIDE, "--"],
+    Entrypoint: [SHIM_INSIDE, ...(options.networkMode === "none" ? [] : ["--fenced"]), CONTROL_INSIDE, "--"],
     Cmd: spec.argv,
     Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders(), ...gpuVariables(spec) }).map(
       ([name, value]) => `${name}=${value}`,

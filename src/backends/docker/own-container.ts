@@ -10,6 +10,8 @@ export interface OwnContainer {
   readonly args: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly user: string;
+  /** Rights that the shim needs at its start, and gives up before it does anything else. */
+  readonly capabilities?: readonly string[];
   readonly networkMode: "bridge" | "none";
   readonly usernsMode: "" | "host";
   readonly mounts: readonly object[];
@@ -23,6 +25,7 @@ export function ownContainerConfig({
   args,
   labels,
   user,
+  capabilities = [],
   networkMode,
   usernsMode,
   mounts,
@@ -37,6 +40,7 @@ export function ownContainerConfig({
     StopSignal: "SIGTERM",
     HostConfig: {
       CapDrop: ["ALL"],
+      ...(capabilities.length === 0 ? {} : { CapAdd: capabilities }),
       SecurityOpt: ["no-new-privileges"],
       ReadonlyRootfs: true,
       IpcMode: "private",

@@ -7,8 +7,9 @@ import type { InspectedContainer } from "./engine-types.ts";
 import { isOwnNetwork, networkLabels } from "./labels.ts";
 import { ownContainerConfig } from "./own-container.ts";
 
-/** Nobody. */
-const HOLDER_USER = "65534:65534";
+/** Root with the rights to set routes and to become nobody, which is what the shim does with them. */
+const HOLDER_USER = "0:0";
+const HOLDER_CAPABILITIES = ["NET_ADMIN", "SETUID", "SETGID"];
 /** How long a holder that another process is making may take to be seen. */
 const RIVAL_TIMEOUT_MS = 10_000;
 const RIVAL_INTERVAL_MS = 20;
@@ -22,7 +23,8 @@ export interface ScopeNetworksOptions {
 
 /**
  * One network namespace per scope, made once and joined by all its attempts: making one is more than half of what a
- * container's start costs. A container that does nothing holds it open; it is found again by its name.
+ * container's start costs. A container that does nothing holds it open; it is found again by its name. Before that it
+ * fences the namespace: other runs and metadata addresses are out of reach (see ../../shim/shim.ts).
  */
 export class ScopeNetworks {
   readonly #engine: Engine;
@@ -93,9 +95,10 @@ export class ScopeNetworks {
   async #create(name: string, scope: string): Promise<string> {
     const config = ownContainerConfig({
       image: await this.#image(),
-      args: ["--pause"],
+      args: ["--hold"],
       labels: networkLabels(this.#installation, scope),
       user: HOLDER_USER,
+      capabilities: HOLDER_CAPABILITIES,
       networkMode: "bridge",
       // A namespace can be joined only from the same user namespace.
       usernsMode: this.#usernsMode,
