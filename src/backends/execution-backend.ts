@@ -179,6 +179,8 @@ export type ImageRequest =
       /** Text of the Dockerfile. */
       readonly dockerfile: string;
       readonly args: Readonly<Record<string, string>>;
+      /** The stage of the Dockerfile that is the image; left out for the last. */
+      readonly target?: string;
     };
 
 export type ImageResult =

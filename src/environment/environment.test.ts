@@ -109,6 +109,13 @@ test("an image's key depends on everything that goes in, and on nothing else", (
   assert.equal(new Set([key, ...others]).size, others.length + 1);
 });
 
+test("the stage is part of an own Dockerfile's key, and a Dockerfile without one has the key that it always had", () => {
+  const own = { kind: "dockerfile", dockerfile: "Dockerfile", context: ".", args: {}, env: {} } as const;
+  const keyOf = (target?: string) =>
+    imageKey({ environment: target === undefined ? own : { ...own, target }, dockerfile: "FROM x", files: [] });
+  assert.equal(new Set([keyOf(), keyOf("a"), keyOf("b")]).size, 3);
+});
+
 test("build arguments are part of an own Dockerfile's key", () => {
   const own = { kind: "dockerfile", dockerfile: "Dockerfile", context: ".", args: { A: "1" }, env: {} } as const;
   const key = imageKey({ environment: own, dockerfile: "FROM x", files: [] });

@@ -21,10 +21,12 @@ const RECIPE_VERSION = 1;
 
 /** SHA-256 over everything that goes into an image: the same key means that the image need not be built again. */
 export function imageKey({ environment, dockerfile, files }: ImageIngredients): string {
-  const args = environment.kind === "dockerfile" ? Object.entries(environment.args).toSorted(byName) : [];
+  const isOwn = environment.kind === "dockerfile";
+  const args = isOwn ? Object.entries(environment.args).toSorted(byName) : [];
+  const target = isOwn && environment.target !== undefined ? [environment.target] : [];
   const context = files.map(({ path, digest, mode }) => [path, digest, mode] as const).toSorted(byName);
   return createHash("sha256")
-    .update(JSON.stringify([RECIPE_VERSION, dockerfile, args, context]))
+    .update(JSON.stringify([RECIPE_VERSION, dockerfile, args, context, ...target]))
     .digest("hex");
 }
 

@@ -12,7 +12,7 @@ const DEFAULT = "default";
 const KEYS = {
   base: ["apt", "python", "node", "source", "env"],
   image: ["source", "env"],
-  dockerfile: ["context", "args", "env"],
+  dockerfile: ["context", "args", "target", "env"],
 } as const satisfies Record<string, readonly (keyof EnvironmentSpec)[]>;
 const KINDS = Object.keys(KEYS) as (keyof typeof KEYS)[];
 
@@ -115,7 +115,9 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
   const source = spec.source === undefined ? null : folder(spec.source);
   if (kind === "image") return { kind, image: spec.image!, source, env };
   if (kind === "dockerfile") {
-    return { kind, dockerfile: spec.dockerfile!, context: folder(spec.context ?? "."), args: spec.args ?? {}, env };
+    const context = folder(spec.context ?? ".");
+    const target = spec.target === undefined ? {} : { target: spec.target };
+    return { kind, dockerfile: spec.dockerfile!, context, args: spec.args ?? {}, ...target, env };
   }
   return {
     kind: "recipe",

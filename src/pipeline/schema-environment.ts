@@ -57,6 +57,11 @@ export const EnvironmentSpec = mapping({
   )
     .optional()
     .describe("Build arguments of your own Dockerfile."),
+  target: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/, "is no name of a stage")
+    .optional()
+    .describe("Stage of your own Dockerfile that is the image; the last by default."),
   env: Variables.optional().describe("Variables in this environment. Templates are not replaced here."),
 }).describe("How an image is made: a recipe (base), a ready image (image), or your own Dockerfile (dockerfile).");
 export type EnvironmentSpec = z.infer<typeof EnvironmentSpec>;

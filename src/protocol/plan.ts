@@ -43,6 +43,8 @@ export const Environment = z.discriminatedUnion("kind", [
     dockerfile: z.string(),
     context: z.string(),
     args: z.record(z.string(), z.string()),
+    /** The stage that is the image; left out for the last. */
+    target: z.string().optional(),
     env: z.record(z.string(), z.string()),
   }),
 ]);

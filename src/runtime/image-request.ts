@@ -66,7 +66,10 @@ async function buildRequest(
   const key = imageKey({ environment, dockerfile, files: entries });
   const context = join(contexts, key);
   await writeContext(root, entries, context);
-  return { kind: "build", tag: imageTag(pipeline, key), context, dockerfile, args: isOwn ? environment.args : {} };
+  const built = { kind: "build", tag: imageTag(pipeline, key), context, dockerfile } as const;
+  if (!isOwn) return { ...built, args: {} };
+  const { args, target } = environment;
+  return { ...built, args, ...(target !== undefined && { target }) };
 }
 
 /**

@@ -69,6 +69,8 @@ export interface PipelineFile {
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
     readonly args?: { readonly [name: string]: string };
+    /** Stage of your own Dockerfile that is the image; the last by default. */
+    readonly target?: string;
     /** Variables in this environment. Templates are not replaced here. */
     readonly env?: { readonly [name: string]: string | number | boolean };
   };
@@ -102,6 +104,8 @@ export interface PipelineFile {
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
     readonly args?: { readonly [name: string]: string };
+    /** Stage of your own Dockerfile that is the image; the last by default. */
+    readonly target?: string;
     /** Variables in this environment. Templates are not replaced here. */
     readonly env?: { readonly [name: string]: string | number | boolean };
   } };
@@ -185,6 +189,8 @@ export interface PipelineFile {
       readonly context?: string;
       /** Build arguments of your own Dockerfile. */
       readonly args?: { readonly [name: string]: string };
+      /** Stage of your own Dockerfile that is the image; the last by default. */
+      readonly target?: string;
       /** Variables in this environment. Templates are not replaced here. */
       readonly env?: { readonly [name: string]: string | number | boolean };
     };

@@ -1,6 +1,8 @@
 import { type Fault, fault } from "../../protocol/faults.ts";
 import type { ImageRequest } from "../execution-backend.ts";
 import { buildContext } from "./build-context.ts";
+import { buildHint } from "./build-hint.ts";
+import { BuildLeftovers } from "./build-leftovers.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError } from "./engine-error.ts";
 import { imageFaultCode } from "./image-fault.ts";
@@ -39,8 +41,10 @@ export async function buildImage(
     rm: true,
     forcerm: true,
     version: "1",
+    target: request.target,
   };
   const output = new BuildOutput();
+  let isBuilt = false;
   try {
     const answer = await engine.buildImage(tar, query, {}, signal);
     for await (const line of jsonLines<BuildLine>(answer)) {
@@ -51,12 +55,15 @@ export async function buildImage(
       output.add(text);
       onLog(Buffer.from(text));
     }
+    isBuilt = true;
     return null;
   } catch (error) {
     signal.throwIfAborted();
     // A Dockerfile that cannot be parsed is refused at once.
     if (error instanceof EngineError) return buildFault(error.message, output);
     throw error;
+  } finally {
+    if (!isBuilt) await output.leftovers.remove(engine);
   }
 }
 
@@ -83,21 +90,24 @@ function buildFault(words: string, output: BuildOutput): Fault {
       evidence,
     });
   }
-  return fault(
-    "image-build-failed",
-    `The image could not be built; it failed${where || ": the Dockerfile was refused."}`,
-    { evidence },
-  );
+  const hint = buildHint(evidence);
+  const failed = where === "" ? ": the Dockerfile was refused." : `${where}${hint === null ? "" : `: ${hint.what}.`}`;
+  return fault("image-build-failed", `The image could not be built; it failed${failed}`, {
+    evidence,
+    ...(hint !== null && { advice: hint.advice }),
+  });
 }
 
 /** Remembers which instruction is being worked on, and the last lines that it printed. */
 class BuildOutput {
   instruction: string | null = null;
   lastLines: string[] = [];
+  readonly leftovers = new BuildLeftovers();
 
   add(text: string): void {
     for (const line of text.split(/\r?\n/)) {
       if (line.trim() === "") continue;
+      this.leftovers.read(line);
       const step = /^Step \d+\/\d+ : (.*)$/.exec(line);
       if (step !== null) {
         this.instruction = step[1]!;

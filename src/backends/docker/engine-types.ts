@@ -56,7 +56,9 @@ export interface ListedContainer {
 
 export interface InspectedImage {
   readonly Id: string;
+  readonly RepoTags?: readonly string[] | null;
   readonly RepoDigests?: readonly string[] | null;
+  readonly Created: string;
   readonly Architecture: string;
   readonly Os: string;
 }

@@ -88,6 +88,11 @@ export class Engine implements Disposable {
     return this.#client.call("GET", `/images/${image}/json`);
   }
 
+  /** That image alone: what it was made from stays. Refused with 409 while something needs it. */
+  removeImage(image: string): Promise<void> {
+    return this.#client.call("DELETE", `/images/${image}`, { query: { noprune: true } });
+  }
+
   pullImage(image: string, registryAuth: string | null, signal: AbortSignal): Promise<Readable> {
     const headers = registryAuth === null ? {} : { "x-registry-auth": registryAuth };
     // Without a tag the API would pull every tag there is.

@@ -103,12 +103,18 @@ test("an image of another architecture is refused by name", async () => {
   assert.match(result.fault.message, new RegExp(FOREIGN_ARCHITECTURE));
 });
 
-async function build(rig: DockerRig, dockerfile: string, fill: (context: string) => void = () => {}, args = {}) {
+async function build(
+  rig: DockerRig,
+  dockerfile: string,
+  fill: (context: string) => void = () => {},
+  args = {},
+  more: { readonly target?: string } = {},
+) {
   const context = (await rig.lay("true")).spec.folder;
   fill(context);
   const tag = `berth-test/built:${process.pid}-${made.length}`;
   made.push(tag);
-  const request = { kind: "build", tag, context, dockerfile, args } as const;
+  const request = { kind: "build", tag, context, dockerfile, args, ...more } as const;
   return { ...(await prepare(rig.session, request)), request };
 }
 
@@ -156,6 +162,49 @@ test("a failing build names the failing line and keeps its output as evidence", 
   assert.match(result.fault.evidence ?? "", /returned a non-zero code: 9/);
   assert.doesNotMatch(result.fault.evidence ?? "", /^fine$/m);
   assert.match(log, /^Step 2.* RUN echo fine$/m);
+});
+
+test("a build that fails half-way leaves no image without a name and no container, and takes nothing from others", async () => {
+  await using rig = await DockerRig.open(image);
+  const mark = `${process.pid}-${Date.now()}`;
+  // Of this test alone: others build at the same time.
+  const unnamed = async () => {
+    const ids = (await docker("images", "--quiet", "--filter", "dangling=true")).split("\n").filter(Boolean);
+    const histories = await Promise.all(ids.map((id) => docker("history", "--no-trunc", id).catch(() => "")));
+    return histories.filter((history) => history.includes(mark));
+  };
+  const dockerfile = `FROM ${image}\nRUN echo ${mark} >/a\nENV B=1\nRUN echo ${mark} >/c\n`;
+  const failed = await build(rig, `${dockerfile}RUN exit 3\n`);
+  assert.equal(faultOf(failed), "image-build-failed");
+  assert.deepEqual(await unnamed(), []);
+  const good = await build(rig, dockerfile);
+  assert.ok(good.result.ok);
+  const failedLater = await build(rig, `${dockerfile}ENV D=1\nRUN exit 4\n`);
+  assert.equal(faultOf(failedLater), "image-build-failed");
+  assert.deepEqual(await unnamed(), []);
+  assert.equal(await docker("inspect", "--format", "{{.Id}}", good.request.tag), good.result.image);
+  const containers = await docker("ps", "--all", "--no-trunc", "--format", "{{.Command}}");
+  assert.doesNotMatch(containers, /exit [34]/);
+});
+
+test("a stage can be the image", async () => {
+  await using rig = await DockerRig.open(image);
+  const dockerfile = `FROM ${image} AS first\nENV STAGE=first\nFROM first\nRUN exit 1\n`;
+  const { result } = await build(rig, dockerfile, () => {}, {}, { target: "first" });
+  assert.ok(result.ok, JSON.stringify(result));
+  const laid = await rig.run('echo "$STAGE"', { image: result.image });
+  assert.equal(await rig.log(laid), "first\n");
+});
+
+test("a requirement that does not exist is named in the fault, with a way out", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result } = await build(
+    rig,
+    `FROM ${image}\nRUN echo 'ERROR: No matching distribution found for nosuch==9'; exit 1\n`,
+  );
+  assert.ok(!result.ok);
+  assert.match(result.fault.message, /there is no Python package nosuch==9/);
+  assert.match(result.fault.advice ?? "", /Check its name and version/);
 });
 
 test("a Dockerfile that cannot be parsed is a failed build with the builder's words", async () => {
