@@ -11,7 +11,8 @@ enum {
   SYS_clone = 56, SYS_execve = 59, SYS_wait4 = 61, SYS_kill = 62, SYS_chdir = 80, SYS_umask = 95, SYS_getrusage = 98,
   SYS_setsid = 112, SYS_prctl = 157, SYS_getdents64 = 217, SYS_clock_gettime = 228, SYS_exit_group = 231,
   SYS_inotify_add_watch = 254, SYS_openat = 257, SYS_renameat = 264, SYS_faccessat = 269, SYS_ppoll = 271,
-  SYS_mkdirat = 258, SYS_signalfd4 = 289, SYS_dup3 = 292, SYS_pipe2 = 293, SYS_inotify_init1 = 294
+  SYS_mkdirat = 258, SYS_signalfd4 = 289, SYS_dup3 = 292, SYS_pipe2 = 293, SYS_inotify_init1 = 294,
+  SYS_prlimit64 = 302
 };
 enum { O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000 };
 
@@ -34,7 +35,7 @@ enum {
   SYS_openat = 56, SYS_close = 57, SYS_pipe2 = 59, SYS_getdents64 = 61, SYS_read = 63, SYS_write = 64,
   SYS_ppoll = 73, SYS_signalfd4 = 74, SYS_exit_group = 94, SYS_clock_gettime = 113, SYS_kill = 129,
   SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_setsid = 157, SYS_getrusage = 165, SYS_umask = 166,
-  SYS_prctl = 167, SYS_getpid = 172, SYS_ioctl = 29, SYS_nanosleep = 101, SYS_socket = 198, SYS_setuid = 146,
+  SYS_prctl = 167, SYS_prlimit64 = 261, SYS_getpid = 172, SYS_ioctl = 29, SYS_nanosleep = 101, SYS_socket = 198, SYS_setuid = 146,
   SYS_setgid = 144, SYS_setgroups = 159, SYS_clone = 220, SYS_execve = 221, SYS_wait4 = 260
 };
 enum { O_DIRECTORY = 040000, O_NOFOLLOW = 0100000 };

@@ -13,7 +13,10 @@ enum {
   HOLD_POLL_WATCHED_MS = 250,
   /* A cancel normally comes with a TERM; this finds one that came without. */
   CANCEL_POLL_MS = 500,
-  REASON_MAX = 32
+  REASON_MAX = 32,
+  /* As many as most systems let a program ask for. */
+  RLIMIT_NOFILE = 7,
+  OPEN_FILES_MAX = 65536
 };
 
 /* What the record will say. Numbers below zero are written as null. */
@@ -257,11 +260,24 @@ static long exec_by_path(char **argv, char **envp) {
   }
 }
 
+/*
+ * In a container: an engine can give a program no more than it may have itself, and refuses to start what is asked to
+ * have more; lowering is always allowed.
+ */
+static void limit_open_files(void) {
+  ulong limit[2]; /* the soft and the hard one */
+  if (!is_init || sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, limit) < 0 || limit[1] <= OPEN_FILES_MAX) return;
+  limit[1] = OPEN_FILES_MAX;
+  if (limit[0] > limit[1]) limit[0] = limit[1];
+  sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, 0);
+}
+
 static _Noreturn void become_step(int out, int err, int report, char **argv, char **envp) {
   struct kernel_sigaction ordinary = {0, 0, 0, 0};
   ulong none = 0;
   long error;
   sys0(SYS_setsid);
+  limit_open_files();
   for (int number = 1; number <= SIGNALS; number++) {
     if (number != SIGKILL && number != SIGSTOP) sys4(SYS_rt_sigaction, number, &ordinary, 0, 8);
   }

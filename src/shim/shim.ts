@@ -15,7 +15,7 @@
  * 2. Creates `CTL/claim` exclusively. Where it exists already, another shim has run this attempt: exits with 125 and
  *    touches nothing. So user code starts at most once, however often a platform starts the shim.
  * 3. Opens `CTL/stdout` and `CTL/stderr` for appending (created if missing), for the step alone.
- * 4. Forks; the child becomes a session leader, gets stdin from /dev/null, stdout and stderr from 3., umask 022, default
+ * 4. Forks; the child becomes a session leader, gets stdin from /dev/null, stdout and stderr from 3., umask 022, in a container at most 65,536 open files, default
  *    signal handling, and execs ARGV by the PATH of its environment, never through a shell. A failing exec is told
  *    back through a close-on-exec pipe: `started: false`, `failed: "exec"` with the errno.
  * 5. Writes `CTL/end/started` (the child's pid, as text) once exec succeeded.

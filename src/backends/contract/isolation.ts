@@ -46,6 +46,22 @@ export const ISOLATION: ContractGroup = {
       },
     },
     {
+      title:
+        "a step leaves no core dump, opens so many files and no more, and its /tmp is memory that it can run programs in",
+      needs: [NEEDS.programs, NEEDS.fileSystemIsolation],
+      async run(rig) {
+        const { handle } = await rig.runShell(
+          "grep -E '^Max (core|open)' /proc/self/limits | tr -s ' '; grep ' /tmp ' /proc/mounts; " +
+            "printf '#!/bin/sh\necho ran\n' >/tmp/x && chmod +x /tmp/x && /tmp/x",
+        );
+        const [core, files, tmp, ran] = (await rig.log(handle)).toString().split("\n");
+        assert.match(core!, /^Max core file size 0 0 /);
+        assert.ok(Number(files!.split(" ").at(4)) <= 65_536, files);
+        assert.match(tmp!, /^tmpfs \/tmp tmpfs rw,nosuid,nodev,.*size=/);
+        assert.equal(ran, "ran");
+      },
+    },
+    {
       title: "the host's files are out of sight, those of the control folder too",
       needs: [NEEDS.programs, NEEDS.fileSystemIsolation],
       async run(rig) {

@@ -11,8 +11,10 @@ const SPEC: AttemptSpec = {
   limits: { cpus: null, memoryBytes: null, pids: 10 },
 };
 
+const HOST = { cpus: 4, memoryBytes: 1000 };
+
 function gpusOf(spec: AttemptSpec, gpuAccess: GpuAccess): { devices: unknown; variable: string[] } {
-  const options = { labels: {}, shim: "/shim", user: "1:1", networkMode: "none", usernsMode: "" } as const;
+  const options = { labels: {}, shim: "/shim", user: "1:1", networkMode: "none", usernsMode: "", host: HOST } as const;
   const { Env, HostConfig } = containerConfig(spec, { ...options, gpuAccess }) as {
     Env: string[];
     HostConfig: { DeviceRequests?: unknown };
@@ -40,4 +42,13 @@ test("other GPUs are another spec; no GPUs are the spec that it always was", () 
 test("an engine without support for GPUs is said to be so", () => {
   const why = startFault('could not select device driver "" with capabilities: [[gpu]]', "busybox");
   assert.deepEqual([why?.code, why?.class], ["spec-unsupported", "configuration"]);
+});
+
+test("a step that names no limits has those of the worker, with memory left for the agent, and no swap", () => {
+  const options = { labels: {}, shim: "/shim", user: "1:1", networkMode: "none", usernsMode: "", host: HOST } as const;
+  const { HostConfig } = containerConfig(SPEC, { ...options, gpuAccess: "devices" }) as {
+    HostConfig: { Memory: number; MemorySwap: number; NanoCpus: number; Tmpfs: Record<string, string> };
+  };
+  assert.deepEqual([HostConfig.Memory, HostConfig.MemorySwap, HostConfig.NanoCpus], [900, 900, 4e9]);
+  assert.match(HostConfig.Tmpfs["/tmp"]!, /size=450$/);
 });

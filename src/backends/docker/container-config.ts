@@ -10,6 +10,8 @@ export interface ContainerOptions {
   readonly networkMode: string;
   readonly usernsMode: "" | "host";
   readonly gpuAccess: GpuAccess;
+  /** What the engine's host has: the limits of a step that names none. */
+  readonly host: { readonly cpus: number; readonly memoryBytes: number };
 }
 
 /**
@@ -24,6 +26,11 @@ const CONTROL_INSIDE = "/.berth/ctl";
 
 /** Steps are killed before the engine, the agent and everything else of the host when memory runs out. */
 const OOM_SCORE_ADJUSTMENT = 500;
+
+/** Of the host's memory, what a step may use that names no limit: the rest is for the engine and the agent. */
+const MEMORY_SHARE_MAX = 0.9;
+/** Of a step's memory, which it counts as, what may lie in `/tmp`: as much as the kernel gives such a folder by itself. */
+const TMP_SHARE = 0.5;
 
 /** The body of `POST /containers/create` for one attempt. Pure. */
 export function containerConfig(spec: AttemptSpec, options: ContainerOptions): object {
@@ -43,7 +50,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
       ...hardening(),
-      ...limits(spec),
+      ...limits(spec, options),
       ...gpuDevices(spec, options),
       NetworkMode: options.networkMode,
       UsernsMode: options.usernsMode,
@@ -84,13 +91,17 @@ function hardening(): object {
   };
 }
 
-function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec): object {
+function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec, { host }: ContainerOptions): object {
+  const memory = memoryBytes ?? Math.floor(host.memoryBytes * MEMORY_SHARE_MAX);
   return {
     // One more for the shim, which is not the step's.
     PidsLimit: pids + 1,
-    ...(cpus === null ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+    NanoCpus: Math.round((cpus ?? host.cpus) * 1e9),
     // Memory and swap together: a step that exceeds its limit is killed instead of grinding the host's disk.
-    ...(memoryBytes === null ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+    ...{ Memory: memory, MemorySwap: memory },
+    // A core dump would hold the step's secrets.
+    Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
+    Tmpfs: { "/tmp": `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memory * TMP_SHARE)}` },
   };
 }
 

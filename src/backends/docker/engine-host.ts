@@ -4,7 +4,7 @@ import { EngineUnreachableError } from "./engine-error.ts";
 import { whyNotThisHost } from "./host-check.ts";
 import { Images } from "./images.ts";
 import { DOCKER_CAPABILITIES, type EngineLimits } from "./plan.ts";
-import { connect, type Platform } from "./platform.ts";
+import { connect, hostLimits, type Platform } from "./platform.ts";
 import { ScopeNetworks } from "./scope-networks.ts";
 import { ensureShimImage } from "./shim-image.ts";
 
@@ -62,9 +62,7 @@ export class EngineHost {
 
   /** What this host has to give; null until the engine answered once. */
   limits(): EngineLimits | null {
-    return this.#connected === null
-      ? null
-      : { cpus: this.#connected.info.NCPU, memoryBytes: this.#connected.info.MemTotal };
+    return this.#connected === null ? null : hostLimits(this.#connected);
   }
 
   async probe(signal?: AbortSignal): Promise<Probe> {

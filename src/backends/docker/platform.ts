@@ -16,6 +16,11 @@ export interface Platform {
   readonly shim: string;
 }
 
+/** What this host has to give. */
+export function hostLimits({ info }: Platform): { readonly cpus: number; readonly memoryBytes: number } {
+  return { cpus: info.NCPU, memoryBytes: info.MemTotal };
+}
+
 const NODE_ARCH: Readonly<Record<string, string>> = { amd64: "x64", arm64: "arm64" };
 
 export async function connect(engine: Engine, stateFolder: string, signal?: AbortSignal): Promise<Platform> {
