@@ -18,7 +18,8 @@ export class BenchServer implements AsyncDisposable {
   readonly project: string;
   /** Process ids of the server and of PostgreSQL. */
   readonly pids: { readonly server: number; readonly postgres: number };
-  readonly #token: string;
+  /** Of an administrator. */
+  readonly token: string;
   readonly #owned: AsyncDisposableStack;
 
   private constructor(
@@ -33,7 +34,7 @@ export class BenchServer implements AsyncDisposable {
     this.pids = pids;
     this.database = database;
     this.project = project;
-    this.#token = token;
+    this.token = token;
     this.#owned = owned;
   }
 
@@ -75,7 +76,7 @@ export class BenchServer implements AsyncDisposable {
   async post<T>(path: string, body: unknown): Promise<T> {
     const answer = await fetch(`${this.url}/api/v1${path}`, {
       method: "POST",
-      headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
       body: JSON.stringify(body),
     });
     if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
