@@ -7,6 +7,7 @@ import { cancelled } from "./cancel.ts";
 import { claims } from "./claims.ts";
 import { dockerSteps } from "./docker-steps.ts";
 import { expiry } from "./expiry.ts";
+import { hardenedContainers } from "./hardened.ts";
 import { lookups } from "./lookups.ts";
 import { pageWith } from "./page.ts";
 import { platformCost } from "./platform-cost.ts";
@@ -23,6 +24,7 @@ import { smallCommits } from "./small-commits.ts";
 const ROUNDS = 10;
 const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>> = {
   docker: dockerSteps,
+  hardened: hardenedContainers,
   process: processSteps,
   artifact: artifactHandOver,
   store: folderStore,
