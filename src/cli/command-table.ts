@@ -67,6 +67,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/triggers.ts"),
   },
   {
+    name: "secret",
+    summary: "keep secrets that steps may use",
+    load: () => import("./commands/secret.ts"),
+  },
+  {
     name: "workers",
     summary: "list workers; drain, undrain or remove one",
     load: () => import("./commands/workers.ts"),

@@ -15,6 +15,7 @@ const PREFIX = {
   schedule: "sch",
   trigger: "trg",
   upload: "upl",
+  secret: "sec",
 } as const;
 
 export type IdKind = keyof typeof PREFIX;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Digest, Name, Scalar } from "./names.ts";
 import { MediaType, TagKey } from "./output-notes.ts";
 import { RetentionRule } from "./retention.ts";
+import { SecretName } from "./secrets.ts";
 
 /**
  * A plan is what a pipeline file compiles to: every default filled in, every reference resolved, nothing left to
@@ -177,6 +178,10 @@ export const Condition = z.object({
 });
 export type Condition = z.infer<typeof Condition>;
 
+/** A secret that a step needs: a file of that name, or the value of an environment variable. */
+export const StepSecret = z.object({ name: SecretName, as: z.enum(["file", "env"]), variable: z.string() });
+export type StepSecret = z.infer<typeof StepSecret>;
+
 export const StepPlan = z.object({
   name: Name,
   /** Key into `environments`. */
@@ -188,6 +193,8 @@ export const StepPlan = z.object({
   batch: BatchPlan.nullable(),
   action: Action,
   env: z.record(z.string(), z.string()),
+  /** Left out for none. */
+  secrets: z.array(StepSecret).optional(),
   inputs: z.record(Name, InputPlan),
   outputs: z.record(Name, OutputPlan),
   resources: Resources,

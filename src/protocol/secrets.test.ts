@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PutSecretRequest, SECRET_VALUE_MAX_BYTES, SecretName } from "./secrets.ts";
+import { SECRET_VALUE_MAX_BYTES, SecretName, SetSecretRequest } from "./secrets.ts";
 
 test("a secret's value is 1 byte to 64 KiB of any bytes, in base64", () => {
-  const accepts = (bytes: Buffer) => PutSecretRequest.safeParse({ value: bytes.toString("base64") }).success;
+  const accepts = (bytes: Buffer) => SetSecretRequest.safeParse({ name: "A", value: bytes.toString("base64") }).success;
   assert.ok(accepts(Buffer.from([0])));
   assert.ok(accepts(Buffer.alloc(SECRET_VALUE_MAX_BYTES, 255)));
   assert.ok(!accepts(Buffer.alloc(SECRET_VALUE_MAX_BYTES + 1)));
   assert.ok(!accepts(Buffer.alloc(0)));
-  assert.ok(!PutSecretRequest.safeParse({ value: "not base64!" }).success);
+  assert.ok(!SetSecretRequest.safeParse({ name: "A", value: "not base64!" }).success);
 });
 
 test("a secret's name can be a file and an environment variable", () => {

@@ -63,11 +63,15 @@ export const SecretDetail = Secret.extend({ accesses: z.array(SecretAccess) });
 export type SecretDetail = z.infer<typeof SecretDetail>;
 
 /**
- * `PUT /secrets/:secret` makes a secret, or gives it a new value and removes the old one. Without `pipelines` a new secret
- * is for all of them, and one that is there stays as it is.
+ * `POST /secrets` makes a secret, or gives one that is there a new value and removes the old one. Without `pipelines` a new
+ * secret is for all of them, and one that is there stays for whom it was.
  */
-export const PutSecretRequest = z.strictObject({ value: SecretValue, pipelines: AllowedPipelines.optional() });
-export type PutSecretRequest = z.infer<typeof PutSecretRequest>;
+export const SetSecretRequest = z.strictObject({
+  name: SecretName,
+  value: SecretValue,
+  pipelines: AllowedPipelines.optional(),
+});
+export type SetSecretRequest = z.infer<typeof SetSecretRequest>;
 
 /** `POST /secrets/:secret/rotate`: a new version of a secret that is there; the old one is removed, or kept as the previous. */
 export const RotateSecretRequest = z.strictObject({ value: SecretValue, keepPrevious: z.boolean().default(false) });
@@ -95,3 +99,14 @@ export type StepSecretsResponse = z.infer<typeof StepSecretsResponse>;
 /** What is in the box, as JSON. */
 export const StepSecretValues = z.strictObject({ values: z.record(SecretName, z.base64()) });
 export type StepSecretValues = z.infer<typeof StepSecretValues>;
+
+/** `POST /secrets/rekey`: how many values of the project are encrypted anew, and what is left under keys that are older. */
+export const RekeyResponse = z.object({
+  /** Names the key that is the newest. */
+  key: z.string(),
+  values: z.int(),
+  triggers: z.int(),
+  /** Projects that have something under another key still: only at 0 may an old key be taken away. */
+  projectsLeft: z.int().nonnegative(),
+});
+export type RekeyResponse = z.infer<typeof RekeyResponse>;

@@ -16,8 +16,12 @@ export interface ServerConfig {
   /** BERTH_DATABASE_CONNECTIONS: most connections of this server; default 10. */
   readonly databaseConnections: number;
   readonly objects: ObjectsConfig;
-  /** BERTH_SECRET_KEY_FILE: 32 random bytes in base64, the same for all replicas; null: one in the home, or none. */
+  /** BERTH_SECRET_KEY_FILE: a key a line, 32 random bytes in base64, newest last; null: one in the home, or none. */
   readonly secretKeyFile: string | null;
+  /** BERTH_SECRET_KEYS: the same in place of a file; default none. */
+  readonly secretKeys: string | null;
+  /** BERTH_LOST_KEYS: names of keys that are lost for good, so that the server starts without; default none. */
+  readonly lostKeys: readonly string[];
   /** BERTH_PROVENANCE_KEY_FILE: private Ed25519 key in PEM, the same for all replicas; null: one in the home, or none. */
   readonly provenanceKeyFile: string | null;
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
@@ -66,7 +70,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     databaseUrl: databaseUrl(env),
     databaseConnections: wholeNumber(env, "BERTH_DATABASE_CONNECTIONS", 2, CONNECTIONS_MAX) ?? DEFAULT_CONNECTIONS,
     objects: objectsConfig(env, home),
-    secretKeyFile: pathOf(env, "BERTH_SECRET_KEY_FILE"),
+    ...secretKeys(env),
     provenanceKeyFile: pathOf(env, "BERTH_PROVENANCE_KEY_FILE"),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
@@ -78,10 +82,25 @@ export function isLoopback({ host }: ListenAddress): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+function secretKeys(env: Environment): Pick<ServerConfig, "secretKeyFile" | "secretKeys" | "lostKeys"> {
+  const secretKeyFile = pathOf(env, "BERTH_SECRET_KEY_FILE");
+  const keys = given(env, "BERTH_SECRET_KEYS");
+  if (secretKeyFile !== null && keys !== null) {
+    throw new BerthError("invalid_request", "BERTH_SECRET_KEY_FILE and BERTH_SECRET_KEYS are both set.", {
+      advice: "Keep all keys in one of them: one a line, the newest last.",
+    });
+  }
+  return { secretKeyFile, secretKeys: keys, lostKeys: words(given(env, "BERTH_LOST_KEYS")) };
+}
+
+function words(text: string | null): string[] {
+  return (text ?? "").split(/\s+/).filter((word) => word !== "");
+}
+
 function objectsConfig(env: Environment, home: string): ObjectsConfig {
   const place = given(env, "BERTH_OBJECTS") ?? join(home, "objects");
   const large = given(env, "BERTH_LARGE_OBJECTS");
-  const old = (given(env, "BERTH_OLD_OBJECTS") ?? "").split(/\s+/).filter((text) => text !== "");
+  const old = words(given(env, "BERTH_OLD_OBJECTS"));
   const objectMinBytes = byteSize(env, "BERTH_OBJECTS_FROM", OBJECT_MIN_BYTES) ?? OBJECT_TIER_MIN_BYTES;
   const largeMinBytes = byteSize(env, "BERTH_LARGE_OBJECTS_FROM", LARGE_MIN_BYTES) ?? LARGE_TIER_MIN_BYTES;
   if (largeMinBytes < objectMinBytes) {

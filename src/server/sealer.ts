@@ -4,42 +4,53 @@ import { BerthError } from "../protocol/errors.ts";
 import { writePrivate } from "./home.ts";
 
 /**
- * Keeps secrets in the database so that the database alone gives none away: AES-256-GCM under a key that is elsewhere.
- * `place` says which secret it is, such as `triggers/trg_…/secret`; what was sealed for one place opens at no other, so
- * that whoever can write rows cannot exchange them.
+ * Keeps secrets in the database so that the database alone gives none away: AES-256-GCM under a ring of keys that is
+ * elsewhere. The newest key seals, every one of them opens, so that a key is replaced without a moment in which nothing can
+ * be read. `place` says which secret it is, such as `triggers/trg_…/secret`; what was sealed for one place opens at no
+ * other, so that whoever can write rows cannot exchange them.
  */
 export interface Sealer {
-  seal(place: string, secret: string): Buffer;
-  /** Throws a BerthError where it was changed, moved, or sealed under another key. */
-  open(place: string, sealed: Buffer): string;
+  /** Names the newest key, in hexadecimal; null without one. It says nothing of the key itself. */
+  readonly newest: string | null;
+  seal(place: string, secret: Uint8Array | string): Buffer;
+  /** Throws a BerthError where it was changed, moved, or sealed under a key that is not in the ring. */
+  open(place: string, sealed: Buffer): Buffer;
+  /** Whether the ring has the key of this name. */
+  has(key: string): boolean;
 }
 
-const KEY_BYTES = 32;
+export const KEY_BYTES = 32;
 const KEY_ID_BYTES = 8;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** Of the form: version, key id, nonce, tag, ciphertext. */
 const VERSION = 1;
 
-export function createSealer(key: Buffer): Sealer {
-  if (key.length !== KEY_BYTES) throw new Error(`a key of ${key.length} bytes instead of ${KEY_BYTES}`);
-  const keyId = createHash("sha256").update("berth key id").update(key).digest().subarray(0, KEY_ID_BYTES);
+/** The last key is the newest. */
+export function createSealer(...ring: readonly Buffer[]): Sealer {
+  const keys = new Map(ring.map((key) => [keyName(key), key]));
+  const newest = [...keys.keys()].at(-1);
+  if (newest === undefined) throw new Error("a ring without a key");
   return {
+    newest,
+    has: (key) => keys.has(key),
     seal(place, secret) {
       const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(place));
-      const text = Buffer.concat([cipher.update(secret, "utf8"), cipher.final()]);
-      return Buffer.concat([Buffer.from([VERSION]), keyId, nonce, cipher.getAuthTag(), text]);
+      const cipher = createCipheriv("aes-256-gcm", keys.get(newest)!, nonce, { authTagLength: TAG_BYTES });
+      cipher.setAAD(Buffer.from(place));
+      const text = Buffer.concat([cipher.update(secret), cipher.final()]);
+      return Buffer.concat([Buffer.from([VERSION]), Buffer.from(newest, "hex"), nonce, cipher.getAuthTag(), text]);
     },
     open(place, sealed) {
       const [id, nonce, tag, text] = partsOf(sealed);
-      if (sealed[0] !== VERSION || !id.equals(keyId)) {
-        throw unreadable("it was sealed under another key", "All servers of an installation need the same key file.");
+      const key = sealed[0] === VERSION ? keys.get(id.toString("hex")) : undefined;
+      if (key === undefined) {
+        throw unreadable("it was sealed under another key", "All servers of an installation need the same keys.");
       }
       try {
         const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
         decipher.setAAD(Buffer.from(place)).setAuthTag(tag);
-        return Buffer.concat([decipher.update(text), decipher.final()]).toString("utf8");
+        return Buffer.concat([decipher.update(text), decipher.final()]);
       } catch (error) {
         throw unreadable("it was changed, or is not where it belongs", "Make a new one in its place.", error);
       }
@@ -47,8 +58,22 @@ export function createSealer(key: Buffer): Sealer {
   };
 }
 
+function keyName(key: Buffer): string {
+  if (key.length !== KEY_BYTES) throw new Error(`a key of ${key.length} bytes instead of ${KEY_BYTES}`);
+  return createHash("sha256")
+    .update("berth key id")
+    .update(key)
+    .digest("hex")
+    .slice(0, 2 * KEY_ID_BYTES);
+}
+
+/** SQL for the name of the key that `column` is sealed under. */
+export function keyNameOf(column: string): string {
+  return `encode(substring(${column} FROM 2 FOR ${KEY_ID_BYTES}), 'hex')`;
+}
+
 /** Of a server without a key: it can do all that needs no secret. */
-export const NO_SEALER: Sealer = { seal: noKey, open: noKey };
+export const NO_SEALER: Sealer = { newest: null, has: () => false, seal: noKey, open: noKey };
 
 function noKey(): never {
   throw new BerthError("conflict", "This server has no key to keep secrets with.", {
@@ -57,9 +82,23 @@ function noKey(): never {
   });
 }
 
-/** The sealer of a server that was given a key file. */
+/** The sealer of a server that was given a key file: one key a line, the newest last. */
 export function sealerOf(file: string): Sealer {
-  return createSealer(readKey(file));
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new BerthError("invalid_request", `The key file ${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+      advice: MAKE_ONE,
+    });
+  }
+  return createSealer(...readKeys(text, file));
+}
+
+/** The sealer of a server that was given its keys in `variable`: separated by blanks, the newest last. */
+export function sealerOfText(text: string, variable: string): Sealer {
+  return createSealer(...readKeys(text, variable));
 }
 
 /** The sealer of a server with a database of its own: its key is made when it is first needed, beside the database. */
@@ -74,20 +113,17 @@ export function ownSealer(file: string): Sealer {
   return sealerOf(file);
 }
 
-function readKey(file: string): Buffer {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8").trim();
-  } catch (error) {
-    throw new BerthError("invalid_request", `The key file ${file} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-      advice: "Make one, for all servers of the installation: openssl rand -base64 32",
-    });
-  }
-  const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex") : Buffer.from(text, "base64");
-  if (key.length === KEY_BYTES && /^[0-9A-Za-z+/=]+$/.test(text)) return key;
-  throw new BerthError("invalid_request", `${file} does not hold a key of ${KEY_BYTES} bytes in base64.`, {
-    advice: "Make one, for all servers of the installation: openssl rand -base64 32",
+const MAKE_ONE = "Make one, for all servers of the installation: openssl rand -base64 32";
+
+function readKeys(text: string, where: string): Buffer[] {
+  const words = text.split(/\s+/).filter((word) => word !== "");
+  const keys = words.map((word) =>
+    /^[0-9a-fA-F]{64}$/.test(word) ? Buffer.from(word, "hex") : Buffer.from(word, "base64"),
+  );
+  const isGood = keys.every((key, index) => key.length === KEY_BYTES && /^[0-9A-Za-z+/=]+$/.test(words[index]!));
+  if (isGood && keys.length > 0) return keys;
+  throw new BerthError("invalid_request", `${where} does not hold keys of ${KEY_BYTES} bytes in base64.`, {
+    advice: MAKE_ONE,
   });
 }
 

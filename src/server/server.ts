@@ -13,7 +13,8 @@ import { ownSigner, type Signer, signerOf } from "./provenance/signer.ts";
 import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
 import { QuotaLedger } from "./scheduling/quota-ledger.ts";
-import { NO_SEALER, ownSealer, type Sealer, sealerOf } from "./sealer.ts";
+import { requireKeys } from "./scheduling/require-keys.ts";
+import { NO_SEALER, ownSealer, type Sealer, sealerOf, sealerOfText } from "./sealer.ts";
 import type { Services } from "./services.ts";
 import { Database } from "./store/database.ts";
 import { migrate } from "./store/migrations.ts";
@@ -65,6 +66,7 @@ async function start(
   const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
   const objects = await openStores(config.objects, { database, installation, started });
   const sealer = openSealer(config, home);
+  await requireKeys(database.pool, sealer, config.lostKeys);
   const services: Services = {
     database,
     wakeups,
@@ -97,7 +99,8 @@ async function start(
 }
 
 /** A key is made only where no other server could need the same. */
-function openSealer({ secretKeyFile, databaseUrl }: ServerConfig, home: ServerHome): Sealer {
+function openSealer({ secretKeyFile, secretKeys, databaseUrl }: ServerConfig, home: ServerHome): Sealer {
+  if (secretKeys !== null) return sealerOfText(secretKeys, "BERTH_SECRET_KEYS");
   if (secretKeyFile !== null) return sealerOf(secretKeyFile);
   return databaseUrl === null ? ownSealer(home.secretKeyFile) : NO_SEALER;
 }

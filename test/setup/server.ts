@@ -10,7 +10,7 @@ import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
 import { createSigner, type Signer } from "../../src/server/provenance/signer.ts";
 import { QuotaLedger } from "../../src/server/scheduling/quota-ledger.ts";
-import { createSealer } from "../../src/server/sealer.ts";
+import { createSealer, type Sealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Database } from "../../src/server/store/database.ts";
@@ -48,6 +48,8 @@ export interface TestServerOptions {
   readonly signer?: Signer | null;
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
+  /** In place of one made of `secretKey`. */
+  readonly sealer?: Sealer;
   /** Default: nothing is logged. */
   readonly log?: Logger;
 }
@@ -84,7 +86,7 @@ export async function testServer(
     log,
     ...(options.directExpiresMs === undefined ? {} : { directExpiresMs: options.directExpiresMs }),
   });
-  const sealer = createSealer(options.secretKey ?? randomBytes(32));
+  const sealer = options.sealer ?? createSealer(options.secretKey ?? randomBytes(32));
   const signer =
     options.signer === undefined ? createSigner(generateKeyPairSync("ed25519").privateKey) : options.signer;
   if (signer !== null) await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });

@@ -27,7 +27,7 @@ export async function authenticateWebhook(request: FastifyRequest, services: Ser
   }
   if (hook === null) throw notSigned(REFUSED);
   const place = secretPlace(trigger as string);
-  const keys = [services.sealer.open(place, hook.secret), ...oldKeys(services, place, hook.oldSecret)];
+  const keys = [services.sealer.open(place, hook.secret).toString(), ...oldKeys(services, place, hook.oldSecret)];
   return {
     principal: { kind: "webhook", trigger: trigger as string, message },
     project: hook.project,
@@ -39,7 +39,7 @@ export async function authenticateWebhook(request: FastifyRequest, services: Ser
 function oldKeys({ sealer, log }: Services, place: string, sealed: Buffer | null): string[] {
   if (sealed === null) return [];
   try {
-    return [sealer.open(place, sealed)];
+    return [sealer.open(place, sealed).toString()];
   } catch (error) {
     log.warn({ err: error, place }, "the old secret of a trigger cannot be read; only its new one counts");
     return [];

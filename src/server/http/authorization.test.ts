@@ -28,10 +28,12 @@ import {
 import { createTrigger, webhookHeaders } from "../../../test/setup/trigger-fixture.ts";
 import { encodeBlobBatch } from "../../protocol/blob-batch.ts";
 import { newId } from "../../protocol/ids.ts";
+import { createBoxRecipient } from "../../protocol/sealed-box.ts";
 import type { TriggerWithSecret } from "../../protocol/triggers.ts";
 import type { DirectTransfers } from "../objects/direct-transfers.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
 import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
+import { setSecret } from "../scheduling/change-secrets.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { putQuota } from "../store/quotas.ts";
@@ -141,6 +143,13 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /triggers/:trigger/pause": { body: {} },
     "DELETE /triggers/:trigger": { prepare: () => ensureTrigger(world) },
     "POST /hooks/:trigger": { params: { trigger: world.trigger.id }, body: { ref: "main" } },
+    "POST /secrets": { body: { name: "ANOTHER", value: "dmFsdWU=" } },
+    "POST /secrets/:secret/rotate": { body: { value: "dmFsdWU=" } },
+    "PUT /secrets/:secret/pipelines": { body: { pipelines: ["chain"] } },
+    "DELETE /secrets/:secret": { prepare: () => ensureSecret(world) },
+    "POST /agent/runs/:run/secrets": {
+      body: { epoch, stepRun: "make", attempt: 1, recipient: createBoxRecipient().publicKey.toString("base64") },
+    },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
     "PUT /artifacts/:pipeline/:step/:name/:version/pin": { body: {} },
     "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
@@ -170,6 +179,7 @@ async function example(route: Route, world: World): Promise<Example> {
     pipeline: "chain",
     schedule: "nightly",
     trigger: "push",
+    secret: "TOKEN",
     upload: world.upload,
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
@@ -245,6 +255,11 @@ async function ensureRule({ server, other }: World): Promise<void> {
   }
 }
 
+async function ensureSecret({ server }: World): Promise<void> {
+  const keeper = { project: server.project, by: "test" };
+  await setSecret(server.services, keeper, { name: "TOKEN", value: "dmFsdWU=" });
+}
+
 async function ensureTrigger({ server }: World): Promise<void> {
   const { rowCount } = await server.services.database.pool.query("SELECT FROM triggers WHERE name = 'push'");
   if (rowCount === 0) await createTrigger(server, "push");
@@ -270,6 +285,7 @@ async function makeWorld(t: TestContext): Promise<World> {
   await apply(server, nightly());
   const trigger = await createTrigger(server, "push");
   const otherTrigger = await createTrigger(server, "pull");
+  await setSecret(services, { project, by: "test" }, { name: "TOKEN", value: "dmFsdWU=" });
   const holder = await testWorker(server, { name: "holder" });
   const first = await submit(server);
   const ended = await takeRun(holder);

@@ -6,6 +6,7 @@ import { agentHeartbeatRoute } from "./agent-heartbeat.ts";
 import { agentLogsRoute } from "./agent-logs.ts";
 import { agentMessagesRoute } from "./agent-messages.ts";
 import { agentPollRoute } from "./agent-poll.ts";
+import { agentSecretsRoute } from "./agent-secrets.ts";
 import { artifactPreviewRoute } from "./artifact-preview.ts";
 import { provenanceRoutes } from "./artifact-provenance.ts";
 import { artifactRoutes } from "./artifacts.ts";
@@ -19,6 +20,7 @@ import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
+import { secretRoutes } from "./secrets.ts";
 import { storeRulesRoutes } from "./store-rules.ts";
 import { storeUsageRoutes } from "./store-usage.ts";
 import { storeVerifyRoutes } from "./store-verify.ts";
@@ -42,6 +44,7 @@ export function runRoutes(services: Services): Route[] {
     ...cacheRoutes(services),
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
+    ...secretRoutes(services),
     hookRoute(services),
     agentBootRoute(services),
     agentHeartbeatRoute(services),
@@ -49,5 +52,6 @@ export function runRoutes(services: Services): Route[] {
     agentEventsRoute(services, new ContractCache()),
     agentLogsRoute(services),
     agentMessagesRoute(services),
+    agentSecretsRoute(services),
   ];
 }

@@ -18,6 +18,7 @@ import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
 import { compileFile } from "./compile-file.ts";
 import { announce, type Entered, enterGroup, type WrittenRun } from "./enter-group.ts";
+import { requireSecrets } from "./require-secrets.ts";
 import { requirePossible } from "./waiting.ts";
 
 export interface Submitter {
@@ -112,6 +113,7 @@ async function checkRequest(db: Queryable, { project }: Submitter, request: Crea
   if (!params.ok) {
     throw new BerthError("invalid_params", "The parameters do not fit the pipeline.", { problems: params.problems });
   }
+  await requireSecrets(db, project, definition.plan);
   const source = request.source ?? null;
   if (source !== null) await requireSource(db, project, source);
   return { ...definition, params: params.params, source, concurrency: concurrencyOf(definition.plan, params.params) };

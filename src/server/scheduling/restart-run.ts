@@ -31,6 +31,7 @@ import { insertStepRuns } from "../store/step-runs.ts";
 import { checkBytesRemain, checkVersionsRemain } from "./check-taken-over.ts";
 import { concurrencyOf, oncePerKey, requireSource, type Submitter } from "./create-run.ts";
 import { announce, enterGroup, type WrittenRun } from "./enter-group.ts";
+import { requireSecrets } from "./require-secrets.ts";
 import { requirePossible } from "./waiting.ts";
 
 /** Steps that an error lists. */
@@ -85,6 +86,7 @@ async function lookAtRun(
     ? await byLatest(db, project, before, made)
     : { run: before, plan: made, changed: new Map<string, string[]>() };
   checkRestart(run, plan, { from, withLatest, hasChanged: changed.size > 0 });
+  await requireSecrets(db, project, plan);
   const images = withLatest ? {} : await imagesOf(db, original);
   if (run.source !== null) await requireSourceAgain(db, project, run, run.source);
   // What runs after the others runs after these, too.

@@ -1,5 +1,6 @@
 import type { SourceRef } from "../../protocol/plan.ts";
 import type { Trigger, TriggerState } from "../../protocol/triggers.ts";
+import type { Sealer } from "../sealer.ts";
 import type { Queryable } from "./database.ts";
 import { DELIVERY, type DeliveryRow, toDelivery } from "./deliveries.ts";
 
@@ -182,4 +183,22 @@ function toTrigger({ pausedAt, pausedBy, pauseReason, last, ...row }: any): Trig
     lastDelivery: last === null ? null : toDelivery(last as DeliveryRow),
     changedAt: row.changedAt.toISOString(),
   };
+}
+
+/** Seals the secrets of a project's triggers under the newest key; how many triggers that were. */
+export async function resealTriggers(client: Queryable, sealer: Sealer, project: string): Promise<number> {
+  const { rows } = await client.query<{ id: string; secret: Buffer; oldSecret: Buffer | null }>(
+    `SELECT id, secret, CASE WHEN old_secret_until > now() THEN old_secret END AS "oldSecret" FROM triggers
+     WHERE project_id = $1 ORDER BY id FOR NO KEY UPDATE`,
+    [project],
+  );
+  for (const { id, secret, oldSecret } of rows) {
+    const anew = (sealed: Buffer) => sealer.seal(secretPlace(id), sealer.open(secretPlace(id), sealed));
+    await client.query("UPDATE triggers SET secret = $2, old_secret = $3 WHERE id = $1", [
+      id,
+      anew(secret),
+      oldSecret === null ? null : anew(oldSecret),
+    ]);
+  }
+  return rows.length;
 }

@@ -1,0 +1,94 @@
+import { BerthError } from "../../protocol/errors.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { RotateSecretRequest, SetSecretRequest } from "../../protocol/secrets.ts";
+import type { Services } from "../services.ts";
+import type { Queryable } from "../store/database.ts";
+import { currentKey, lockSecrets } from "../store/project-keys.ts";
+import {
+  deleteSecret,
+  insertSecret,
+  insertVersion,
+  type LockedSecret,
+  lockSecret,
+  setAllowedPipelines,
+} from "../store/secrets.ts";
+import { secretPlace } from "./secret-place.ts";
+
+type Parts = Pick<Services, "database" | "sealer">;
+
+/** Who changes secrets of which project. */
+export interface SecretKeeper {
+  readonly project: string;
+  readonly by: string;
+}
+
+/** Makes a secret, or replaces the value of one. */
+export async function setSecret(
+  { database, sealer }: Parts,
+  keeper: SecretKeeper,
+  { name, value, pipelines }: SetSecretRequest,
+): Promise<void> {
+  const { project, by } = keeper;
+  await database.transaction(async (client) => {
+    await lockSecrets(client, project);
+    const known = await lockSecret(client, project, name);
+    const secret = known ?? { id: newId("secret"), name, currentVersion: 0 };
+    if (known === null) await insertSecret(client, { ...secret, project, by, pipelines: pipelines ?? null });
+    else if (pipelines !== undefined) await setAllowedPipelines(client, known.id, pipelines);
+    await addVersion(client, sealer, keeper, secret, { value, keepPrevious: false });
+  });
+}
+
+/** A new value for a secret that is there. */
+export async function rotateSecret(
+  { database, sealer }: Parts,
+  keeper: SecretKeeper,
+  name: string,
+  request: RotateSecretRequest,
+): Promise<void> {
+  await database.transaction(async (client) => {
+    await lockSecrets(client, keeper.project);
+    await addVersion(client, sealer, keeper, await lockedOrNotFound(client, keeper.project, name), request);
+  });
+}
+
+export async function allowPipelines(
+  { database }: Parts,
+  { project }: SecretKeeper,
+  name: string,
+  pipelines: readonly string[] | null,
+): Promise<void> {
+  await database.transaction(async (client) => {
+    await setAllowedPipelines(client, (await lockedOrNotFound(client, project, name)).id, pipelines);
+  });
+}
+
+/** With all its versions. That it was given to steps stays written down. */
+export async function removeSecret({ database }: Parts, { project }: SecretKeeper, name: string): Promise<void> {
+  await database.transaction(async (client) => {
+    await deleteSecret(client, (await lockedOrNotFound(client, project, name)).id);
+  });
+}
+
+async function addVersion(
+  client: Queryable,
+  sealer: Parts["sealer"],
+  { project, by }: SecretKeeper,
+  { id, currentVersion }: LockedSecret,
+  { value, keepPrevious }: RotateSecretRequest,
+): Promise<void> {
+  const key = await currentKey(client, sealer, project);
+  const version = currentVersion + 1;
+  const sealed = key.sealer.seal(secretPlace(project, id, version), Buffer.from(value, "base64"));
+  await insertVersion(client, { project, secret: id, version, keyVersion: key.version, sealed, by }, { keepPrevious });
+}
+
+async function lockedOrNotFound(client: Queryable, project: string, name: string): Promise<LockedSecret> {
+  return (await lockSecret(client, project, name)) ?? noSecret(name);
+}
+
+export function noSecret(name: string): never {
+  throw new BerthError("not_found", `There is no secret ${name}.`, {
+    advice: `\`berth secret ls\` lists them; make it: berth secret set ${name}`,
+  });
+}

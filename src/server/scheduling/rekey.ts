@@ -1,0 +1,32 @@
+import { BerthError } from "../../protocol/errors.ts";
+import type { RekeyResponse } from "../../protocol/secrets.ts";
+import type { Services } from "../services.ts";
+import { lockSecrets, makeKey, projectsUnderOtherKeys, removeUnusedKeys } from "../store/project-keys.ts";
+import { resealVersion, sealedValues } from "../store/secrets.ts";
+import { resealTriggers } from "../store/triggers.ts";
+import { openValue, secretPlace } from "./secret-place.ts";
+
+/**
+ * Encrypts all secrets of a project anew: its values under a new key of the project, that key and the secrets of triggers
+ * under the newest key of the installation. All or nothing; steps get their values meanwhile.
+ */
+export async function rekey(
+  { database, sealer }: Pick<Services, "database" | "sealer">,
+  project: string,
+): Promise<RekeyResponse> {
+  const { newest } = sealer;
+  if (newest === null) throw new BerthError("conflict", "This server has no key to keep secrets with.");
+  const done = await database.transaction(async (client) => {
+    await lockSecrets(client, project);
+    const stored = await sealedValues(client, project, null);
+    const key = await makeKey(client, sealer, project);
+    for (const value of stored) {
+      const place = secretPlace(project, value.secret, value.version);
+      const sealed = key.sealer.seal(place, openValue(sealer, project, value));
+      await resealVersion(client, value, { keyVersion: key.version, sealed });
+    }
+    await removeUnusedKeys(client, project);
+    return { values: stored.length, triggers: await resealTriggers(client, sealer, project) };
+  });
+  return { key: newest, ...done, projectsLeft: await projectsUnderOtherKeys(database.pool, newest) };
+}

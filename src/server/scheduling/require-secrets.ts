@@ -1,0 +1,25 @@
+import { BerthError } from "../../protocol/errors.ts";
+import type { Plan } from "../../protocol/plan.ts";
+import type { Queryable } from "../store/database.ts";
+import { listSecretNames } from "../store/secrets.ts";
+import { howToAllow, isAllowed, unavailable } from "./give-secrets.ts";
+
+/** Refuses a run of which a step could not have a secret that it names, before anything is made. */
+export async function requireSecrets(db: Queryable, project: string, plan: Plan): Promise<void> {
+  const wanted = plan.steps.flatMap(({ name: step, secrets = [] }) =>
+    secrets.map(({ name }, index) => ({ name, path: `steps.${step}.secrets[${index}]` })),
+  );
+  if (wanted.length === 0) return;
+  const known = await listSecretNames(db, project, [...new Set(wanted.map(({ name }) => name))]);
+  const refused = wanted.filter(({ name }) => {
+    const secret = known.get(name);
+    return secret === undefined || !isAllowed(secret, plan.name);
+  });
+  if (refused.length === 0) return;
+  const problems = refused.map(({ name, path }) => ({ path, message: unavailable(name, known.get(name), plan.name) }));
+  const ways = new Set(refused.map(({ name }) => howToAllow(name, known.get(name), plan.name)));
+  throw new BerthError("secret_unavailable", "The pipeline names secrets that its runs cannot have.", {
+    problems,
+    advice: [...ways].join("; "),
+  });
+}
