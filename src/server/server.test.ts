@@ -311,3 +311,27 @@ test("servers that share a database keep no secrets without a key, and share tho
     await server.close();
   }
 });
+
+test("a server with another key than the secrets' own refuses to start and changes nothing; with the right one they are there", async (t) => {
+  const { url } = await testDatabase(t);
+  const home = await folderOf(t);
+  const [right, other] = [0, 1].map(() => randomBytes(32).toString("base64"));
+  const withKeys = (keys: string) => environment(home, { DATABASE_URL: url, BERTH_SECRET_KEYS: keys });
+  const headersOf = () => ({ authorization: `Bearer ${tokenOf(home)}`, "content-type": "application/json" });
+  const first = await start(t, withKeys(right!));
+  const body = JSON.stringify({ name: "TOKEN", value: "aHVudGVyMg==" });
+  const set = await fetch(`${first.url}/api/v1/secrets`, { method: "POST", body, headers: headersOf() });
+  assert.equal(set.status, 200, await set.text());
+  await first.close();
+
+  await assert.rejects(start(t, withKeys(other!)), { code: "conflict", message: /do not open the secrets/ });
+  const second = await start(t, withKeys(`${right} ${other}`));
+  const rekeyed = await fetch(`${second.url}/api/v1/secrets/rekey`, {
+    ...{ method: "POST", headers: { authorization: `Bearer ${tokenOf(home)}` } },
+  });
+  assert.equal(((await rekeyed.json()) as { values: number }).values, 1);
+  await second.close();
+  const third = await start(t, withKeys(other!));
+  const list = await fetch(`${third.url}/api/v1/secrets`, { headers: headersOf() });
+  assert.equal(((await list.json()) as { items: { name: string }[] }).items[0]?.name, "TOKEN");
+});
