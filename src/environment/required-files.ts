@@ -1,5 +1,7 @@
 import type { Environment, Plan } from "../protocol/plan.ts";
-import { nodeFiles } from "./dockerfile.ts";
+import { condaFiles } from "./conda-packages.ts";
+import { nodeFiles } from "./node-packages.ts";
+import { pythonFiles } from "./python-packages.ts";
 
 /** What an environment takes from the source folder to build its image. Paths are relative to that folder. */
 export interface RequiredFiles {
@@ -13,9 +15,10 @@ export interface RequiredFiles {
 export function requiredFiles(environment: Environment): RequiredFiles | null {
   if (environment.kind === "image") return null;
   if (environment.kind === "dockerfile") return { files: [environment.dockerfile], folder: environment.context };
-  const { python, node, source } = environment;
+  const { conda, python, node, source } = environment;
   const files = [
-    ...(python?.requirements == null ? [] : [python.requirements]),
+    ...condaFiles(conda),
+    ...pythonFiles(python),
     ...(node?.lockfile == null ? [] : nodeFiles(node.lockfile)),
   ];
   return { files, folder: source };

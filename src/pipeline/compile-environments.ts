@@ -10,7 +10,7 @@ const DEFAULT = "default";
 
 /** Which keys go with which kind of environment. */
 const KEYS = {
-  base: ["apt", "python", "node", "source", "env"],
+  base: ["apt", "conda", "python", "node", "source", "env"],
   image: ["source", "env"],
   dockerfile: ["context", "args", "target", "env"],
 } as const satisfies Record<string, readonly (keyof EnvironmentSpec)[]>;
@@ -129,17 +129,41 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
   };
 }
 
-function dependencies({ python, node }: EnvironmentSpec, path: Path, { problems, isDamaged }: Compilation) {
-  if (python && !python.requirements && !python.packages && !isDamaged(...path, "python")) {
-    problems.add([...path, "python"], 'needs "requirements" or "packages"');
+function dependencies({ conda, python, node }: EnvironmentSpec, path: Path, { problems, isDamaged }: Compilation) {
+  if (python && !python.requirements && !python.packages && !python.lockfile && !isDamaged(...path, "python")) {
+    problems.add([...path, "python"], 'needs "requirements", "lockfile" or "packages"');
   }
+  if (python?.lockfile && (python.requirements || python.packages)) {
+    problems.add([...path, "python", "lockfile"], 'stands alone: add other packages to it with "uv add"', "entry");
+  }
+  checkManager(node, [...path, "node", "manager"], problems);
   if (node && !node.lockfile && !node.packages && !isDamaged(...path, "node")) {
     problems.add([...path, "node"], 'needs "lockfile" or "packages"');
   }
   return {
-    python: python ? { requirements: python.requirements ?? null, packages: python.packages ?? [] } : null,
-    node: node ? { lockfile: node.lockfile ?? null, packages: node.packages ?? [] } : null,
+    python: python
+      ? {
+          requirements: python.requirements ?? null,
+          packages: python.packages ?? [],
+          ...(python.lockfile !== undefined && { lockfile: python.lockfile }),
+        }
+      : null,
+    node: node
+      ? {
+          lockfile: node.lockfile ?? null,
+          packages: node.packages ?? [],
+          ...(node.manager !== undefined && { manager: node.manager }),
+        }
+      : null,
+    ...(conda !== undefined && { conda: { file: conda.file } }),
   };
+}
+
+function checkManager(node: EnvironmentSpec["node"], path: Path, problems: Compilation["problems"]): void {
+  if (node?.manager === undefined) return;
+  const wanted = { pnpm: "pnpm-lock.yaml", yarn: "yarn.lock" }[node.manager.split("@")[0] as "pnpm" | "yarn"];
+  if (node.lockfile?.endsWith(wanted)) return;
+  problems.add(path, `${quote(node.manager)} goes with a ${wanted} as lockfile`, "entry");
 }
 
 function checkVariableTexts(env: Record<string, string>, path: Path, { problems }: Compilation): void {
@@ -164,7 +188,9 @@ function checkFiles(spec: EnvironmentSpec, path: Path, { problems, kindOf }: Com
   check("folder", spec.context, [...path, "context"]);
   check("file", spec.dockerfile, [...path, "dockerfile"]);
   check("file", spec.python?.requirements, [...path, "python", "requirements"]);
+  check("file", spec.python?.lockfile, [...path, "python", "lockfile"]);
   check("file", spec.node?.lockfile, [...path, "node", "lockfile"]);
+  check("file", spec.conda?.file, [...path, "conda", "file"]);
 }
 
 function folder(path: string): string {

@@ -358,12 +358,17 @@ test("environments refuse what does not go together, and what could reach beyond
   for (const name of ["--x", "../x", "git+ssh://x"]) {
     assert.match(environment(`{ base: a, node: { packages: ["${name}"] } }`), /is no package name/, name);
   }
-  assert.match(environment("{ base: a, python: {} }"), /needs "requirements" or "packages"/);
+  assert.match(environment("{ base: a, python: {} }"), /needs "requirements", "lockfile" or "packages"/);
   assert.match(
     environment("{ base: a, python: { requirements: ../r.txt } }"),
     /must be a path inside the source folder/,
   );
-  assert.match(environment("{ base: a, node: { lockfile: yarn.lock } }"), /must name a package-lock.json/);
+  assert.match(environment("{ base: a, node: { lockfile: bun.lock } }"), /must name a package-lock.json/);
+  assert.match(
+    environment("{ base: a, node: { lockfile: yarn.lock, manager: pnpm@9.1.0 } }"),
+    /goes with a pnpm-lock.yaml/,
+  );
+  assert.match(environment("{ base: a, python: { lockfile: uv.lock, packages: [a] } }"), /stands alone/);
   assert.match(environment("{ base: a, source: /etc }"), /must be a path inside the source folder/);
   assert.match(environment("{ image: a, env: { BERTH_X: y } }"), /names that start with BERTH_ are reserved/);
   assert.match(environment("{ image: a, env: { 1A: y } }"), /a variable's name holds/);

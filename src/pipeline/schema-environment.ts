@@ -31,21 +31,39 @@ export const EnvironmentSpec = mapping({
   apt: packages(AptPackage).optional().describe("Debian packages. With base only."),
   python: mapping({
     requirements: SourcePath.optional().describe("requirements.txt inside the source folder."),
+    lockfile: SourcePath.regex(/(^|\/)uv\.lock$/, "must name a uv.lock")
+      .optional()
+      .describe("uv.lock inside the source folder, with its pyproject.toml beside it: uv sync --locked."),
     packages: packages(PythonPackage).optional().describe("Packages by name, such as numpy>=2."),
   })
     .optional()
-    .describe("Python packages, installed by pip. With base only."),
+    .describe("Python packages, installed by pip or, from a uv.lock, by uv. With base only."),
   node: mapping({
     lockfile: SourcePath.regex(
-      /(^|\/)(package-lock|npm-shrinkwrap)\.json$/,
-      "must name a package-lock.json or npm-shrinkwrap.json",
+      /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|yarn\.lock)$/,
+      "must name a package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock",
     )
       .optional()
-      .describe("package-lock.json inside the source folder, with its package.json beside it: npm ci."),
+      .describe("Lock file of npm, pnpm or yarn inside the source folder, with its package.json beside it."),
+    manager: z
+      .string()
+      .regex(/^(pnpm|yarn)@[0-9]+\.[0-9]+\.[0-9]+$/, 'is no exact version, such as "pnpm@10.34.8"')
+      .optional()
+      .describe("Version of pnpm or yarn that installs; by default one that Berth knows."),
     packages: packages(NodePackage).optional().describe("Packages by name, such as zod@4."),
   })
     .optional()
-    .describe("Node packages, installed by npm. With base only."),
+    .describe("Node packages, installed by the manager of the lock file, or npm. With base only."),
+  conda: mapping({
+    file: SourcePath.regex(
+      /\.(ya?ml|lock)$/,
+      "must name an environment.yml, a lock file of conda-lock, or a pixi.lock",
+    ).describe(
+      "environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder.",
+    ),
+  })
+    .optional()
+    .describe("Conda packages; the base image brings micromamba, conda or pixi. With base only."),
   source: SourceFolder.optional().describe(
     "Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image.",
   ),

@@ -25,8 +25,24 @@ export const Environment = z.discriminatedUnion("kind", [
     kind: z.literal("recipe"),
     base: z.string(),
     apt: z.array(z.string()),
-    python: z.object({ requirements: z.string().nullable(), packages: z.array(z.string()) }).nullable(),
-    node: z.object({ lockfile: z.string().nullable(), packages: z.array(z.string()) }).nullable(),
+    python: z
+      .object({
+        requirements: z.string().nullable(),
+        packages: z.array(z.string()),
+        /** uv.lock; left out for none. */
+        lockfile: z.string().optional(),
+      })
+      .nullable(),
+    node: z
+      .object({
+        lockfile: z.string().nullable(),
+        packages: z.array(z.string()),
+        /** `pnpm@10.34.8`; left out for that of the lock file. */
+        manager: z.string().optional(),
+      })
+      .nullable(),
+    /** Left out for none. */
+    conda: z.object({ file: z.string() }).optional(),
     /** Folder inside the source that is copied to `/app`, the working directory; null copies nothing. */
     source: z.string().nullable(),
     env: z.record(z.string(), z.string()),

@@ -91,7 +91,12 @@ function withoutImages(environment: Environment): ImageNeed {
 function installs(environment: Environment): string | null {
   if (environment.kind === "dockerfile") return `the Dockerfile ${environment.dockerfile}`;
   if (environment.kind === "image") return null;
-  const { apt, python, node } = environment;
-  const asked = [apt.length > 0 && "apt", python !== null && "python", node !== null && "node"].filter(Boolean);
+  const { apt, conda, python, node } = environment;
+  const asked = [
+    apt.length > 0 && "apt",
+    conda !== undefined && "conda",
+    python !== null && "python",
+    node !== null && "node",
+  ].filter(Boolean);
   return asked.length === 0 ? null : `the environment's packages (${asked.join(", ")})`;
 }

@@ -49,19 +49,28 @@ export interface PipelineFile {
     readonly dockerfile?: string;
     /** Debian packages. With base only. */
     readonly apt?: readonly string[];
-    /** Python packages, installed by pip. With base only. */
+    /** Python packages, installed by pip or, from a uv.lock, by uv. With base only. */
     readonly python?: {
       /** requirements.txt inside the source folder. */
       readonly requirements?: string;
+      /** uv.lock inside the source folder, with its pyproject.toml beside it: uv sync --locked. */
+      readonly lockfile?: string;
       /** Packages by name, such as numpy>=2. */
       readonly packages?: readonly string[];
     };
-    /** Node packages, installed by npm. With base only. */
+    /** Node packages, installed by the manager of the lock file, or npm. With base only. */
     readonly node?: {
-      /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+      /** Lock file of npm, pnpm or yarn inside the source folder, with its package.json beside it. */
       readonly lockfile?: string;
+      /** Version of pnpm or yarn that installs; by default one that Berth knows. */
+      readonly manager?: string;
       /** Packages by name, such as zod@4. */
       readonly packages?: readonly string[];
+    };
+    /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
+    readonly conda?: {
+      /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
+      readonly file: string;
     };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
@@ -84,19 +93,28 @@ export interface PipelineFile {
     readonly dockerfile?: string;
     /** Debian packages. With base only. */
     readonly apt?: readonly string[];
-    /** Python packages, installed by pip. With base only. */
+    /** Python packages, installed by pip or, from a uv.lock, by uv. With base only. */
     readonly python?: {
       /** requirements.txt inside the source folder. */
       readonly requirements?: string;
+      /** uv.lock inside the source folder, with its pyproject.toml beside it: uv sync --locked. */
+      readonly lockfile?: string;
       /** Packages by name, such as numpy>=2. */
       readonly packages?: readonly string[];
     };
-    /** Node packages, installed by npm. With base only. */
+    /** Node packages, installed by the manager of the lock file, or npm. With base only. */
     readonly node?: {
-      /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+      /** Lock file of npm, pnpm or yarn inside the source folder, with its package.json beside it. */
       readonly lockfile?: string;
+      /** Version of pnpm or yarn that installs; by default one that Berth knows. */
+      readonly manager?: string;
       /** Packages by name, such as zod@4. */
       readonly packages?: readonly string[];
+    };
+    /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
+    readonly conda?: {
+      /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
+      readonly file: string;
     };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
@@ -169,19 +187,28 @@ export interface PipelineFile {
       readonly dockerfile?: string;
       /** Debian packages. With base only. */
       readonly apt?: readonly string[];
-      /** Python packages, installed by pip. With base only. */
+      /** Python packages, installed by pip or, from a uv.lock, by uv. With base only. */
       readonly python?: {
         /** requirements.txt inside the source folder. */
         readonly requirements?: string;
+        /** uv.lock inside the source folder, with its pyproject.toml beside it: uv sync --locked. */
+        readonly lockfile?: string;
         /** Packages by name, such as numpy>=2. */
         readonly packages?: readonly string[];
       };
-      /** Node packages, installed by npm. With base only. */
+      /** Node packages, installed by the manager of the lock file, or npm. With base only. */
       readonly node?: {
-        /** package-lock.json inside the source folder, with its package.json beside it: npm ci. */
+        /** Lock file of npm, pnpm or yarn inside the source folder, with its package.json beside it. */
         readonly lockfile?: string;
+        /** Version of pnpm or yarn that installs; by default one that Berth knows. */
+        readonly manager?: string;
         /** Packages by name, such as zod@4. */
         readonly packages?: readonly string[];
+      };
+      /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
+      readonly conda?: {
+        /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
+        readonly file: string;
       };
       /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
       readonly source?: string;

@@ -1,0 +1,63 @@
+import { copySource, shellWord } from "./dockerfile-words.ts";
+
+export interface PythonPackages {
+  readonly requirements: string | null;
+  readonly packages: readonly string[];
+  /** uv.lock, with its pyproject.toml beside it; left out for none. */
+  readonly lockfile?: string | undefined;
+}
+
+/**
+ * `python3 -m pip`, because Debian has neither `python` nor, always, `pip`. Debian's Python refuses packages beside its
+ * own (PEP 668); in an image that is what we are here for. As a variable it does not disturb a pip too old to know it.
+ */
+const PIP = [
+  "PIP_BREAK_SYSTEM_PACKAGES=1",
+  "PIP_DISABLE_PIP_VERSION_CHECK=1",
+  "PIP_ROOT_USER_ACTION=ignore",
+  "python3 -m pip install --no-cache-dir",
+].join(" ");
+
+/** Exact, so that a build is the same next year. */
+const UV = "uv==0.13.9";
+const UV_FOLDER = "/tmp/uv";
+const PROJECT = "/opt/berth/project";
+const VENV = "/opt/berth/venv";
+
+export function pythonPackages(python: PythonPackages | null): string[] {
+  if (python === null) return [];
+  const lines: string[] = [];
+  if (python.requirements !== null) {
+    const inside = "/opt/berth/requirements.txt";
+    lines.push(`COPY [${copySource(python.requirements)}, "${inside}"]`, `RUN ${PIP} --requirement ${inside}`);
+  }
+  if (python.lockfile !== undefined) lines.push(...locked(python.lockfile));
+  if (python.packages.length > 0) lines.push(`RUN ${PIP} ${python.packages.map(shellWord).join(" ")}`);
+  return lines;
+}
+
+/** The files that a Python part names. */
+export function pythonFiles(python: PythonPackages | null): string[] {
+  if (python === null) return [];
+  const { requirements, lockfile } = python;
+  return [...(requirements === null ? [] : [requirements]), ...(lockfile === undefined ? [] : projectFiles(lockfile))];
+}
+
+/**
+ * What the lock file names, in an environment of its own in front of the PATH, with the Python of the base; neither the
+ * project itself, whose code is not there yet, nor its development group. `--locked` fails where the file is stale.
+ */
+function locked(lockfile: string): string[] {
+  const settings = `UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=${VENV} UV_NO_CACHE=1`;
+  const install = `${PIP} --target ${UV_FOLDER} ${UV}`;
+  const sync = `${settings} ${UV_FOLDER}/bin/uv sync --locked --no-dev --no-install-project --no-progress`;
+  return [
+    `COPY [${projectFiles(lockfile).map(copySource).join(", ")}, "${PROJECT}/"]`,
+    `RUN ${install} && cd ${PROJECT} && ${sync} && rm -rf ${UV_FOLDER}`,
+    `ENV VIRTUAL_ENV=${VENV} PATH="${VENV}/bin:$PATH"`,
+  ];
+}
+
+function projectFiles(lockfile: string): string[] {
+  return [lockfile.replace(/[^/]*$/, "pyproject.toml"), lockfile];
+}
