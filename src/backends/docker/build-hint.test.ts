@@ -28,8 +28,10 @@ for (const [words, meaning] of WORDS) {
 }
 
 test("without network no package is said not to exist, whatever the installer says", () => {
-  const words = "Temporary failure in name resolution\nERROR: No matching distribution found for numpy";
-  assert.match(buildHint(words)?.what ?? "", /could not reach a registry/);
+  for (const cause of ["Temporary failure in name resolution", "certificate verify failed: self-signed certificate"]) {
+    const words = `${cause}\nERROR: No matching distribution found for numpy`;
+    assert.match(buildHint(words)?.what ?? "", /could not reach a registry/);
+  }
 });
 
 test("what is not known gets no hint", () => {

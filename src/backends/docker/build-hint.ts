@@ -6,7 +6,7 @@ export interface BuildHint {
 
 /** The network first: without it installers say as well that a package does not exist. */
 const NETWORK =
-  /temporary failure (in name resolution|resolving)|could not resolve host|network is unreachable|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ReadTimeoutError|failed to establish a new connection/i;
+  /temporary failure (in name resolution|resolving)|could not resolve host|network is unreachable|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ReadTimeoutError|failed to establish a new connection|certificate verify failed|self[- ]signed certificate/i;
 
 const CHECK_NAME = "Check its name and version, and that the index it comes from is the one that the build asks.";
 const LOCK_AGAIN = "Write the lock file again with the same version of the tool, and submit both files.";
