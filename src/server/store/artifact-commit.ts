@@ -107,8 +107,8 @@ export async function insertArtifactVersions(
   { project, run, pipelineId, worker }: Committer,
   versions: readonly NewArtifactVersion[],
 ): Promise<void> {
-  const rows = versions.map(({ artifact, content, notes: { schema, format }, item, stepRun, attempt, type, rule }) => ({
-    ...{ ...content, schema, format, item, stepRun, attempt, type, rule },
+  const rows = versions.map(({ artifact, content, notes, item, stepRun, attempt, type, rule }, place) => ({
+    ...{ ...content, schema: notes.schema, format: notes.format, item, stepRun, attempt, type, rule, place },
     ...{ artifact: artifact.id, version: artifact.version, name: artifact.name },
   }));
   // All items of an artifact are declared in one place, so what holds for it is looked up once.
@@ -126,8 +126,8 @@ export async function insertArtifactVersions(
             v."fileCount", v."fileName", v."contentType", v.schema, v.format, v.type, v.rule, ruled.expires_at
      FROM json_to_recordset($4::json) AS v (artifact bigint, version integer, item text, "stepRun" text,
        attempt integer, name text, kind text, digest text, size bigint, "fileCount" integer, "fileName" text,
-       "contentType" text, schema json, format text, type text, rule jsonb) JOIN ruled ON ruled.id = v.artifact
-     RETURNING id, step_run AS "stepRun", name`,
+       "contentType" text, schema json, format text, type text, rule jsonb, place integer) JOIN ruled ON ruled.id = v.artifact
+     ORDER BY v.place RETURNING id, step_run AS "stepRun", name`,
     values: [project, run, worker, jsonParameter(rows), pipelineId, jsonParameter(declared)],
   });
   const folders = versions.filter(({ blobs }) => blobs.length > 0);
