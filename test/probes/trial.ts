@@ -128,9 +128,16 @@ async function worldOf(platform: ScenarioPlatform, port: number): Promise<World>
   );
   const address = join(agent, find()!);
   const victim = readFileSync(address, "utf8").trim();
-  // Or a probe that does not get through would show nothing.
-  const told = await answerOf(victim, port);
-  if (told !== CANARY.join("")) throw new Error(`the run beside answers this host with "${told}"`);
+  // Or a probe that does not get through would show nothing. It tells its address before it listens.
+  let told = "";
+  await until(
+    "the run beside answers this host",
+    async () => {
+      told = await answerOf(victim, port).catch(String);
+      return told === CANARY.join("");
+    },
+    () => told,
+  );
   return {
     AGENT_PID: String(platform.pidOf("agent")),
     VICTIM_FOLDER: dirname(dirname(address)),

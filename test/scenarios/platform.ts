@@ -164,9 +164,13 @@ export class ScenarioPlatform implements AsyncDisposable {
   }
 }
 
-export async function until(what: string, condition: () => boolean, state: () => string = () => ""): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  state: () => string = () => "",
+): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) assert.fail(`still not: ${what}\n${state()}`);
     await sleep(LOOK_INTERVAL_MS);
   }
