@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
 import type { ExecutionBackend } from "./backends/execution-backend.ts";
 import { CliError } from "./cli/cli-error.ts";
 import type { CliContext, Programs } from "./cli/context.ts";
-import { homeFiles, readIfPresent } from "./cli/platform/home.ts";
+import { homeFiles, makeHome, readIfPresent } from "./cli/platform/home.ts";
 import { runCli } from "./cli/program.ts";
 import { createConsole } from "./cli/terminal/console.ts";
 
@@ -42,7 +42,7 @@ const programs: Programs = {
     const { collectCapabilities, diskSpace } = await import("./agent/capabilities.ts");
     const { agentConfig } = await import("./agent/config.ts");
     const { registerAgent } = await import("./agent/register.ts");
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    makeHome(home);
     const { freeBytes } = await diskSpace(home);
     // What it can really do is told at each boot; until then no run is given to it.
     const config = agentConfig(readSettings(join(home, "config.json")));

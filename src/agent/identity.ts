@@ -1,10 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BerthError } from "../protocol/errors.ts";
 import { idOf } from "../protocol/ids.ts";
 import { Name } from "../protocol/names.ts";
+import { makeFolder } from "../std/make-folder.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** What the server said when this worker was registered: `<agentHome>/agent.json`. */
@@ -28,7 +29,7 @@ const IDENTITY_FILE = "agent.json";
 
 /** The private key of this home: made on first use, readable by nobody else, never sent anywhere. */
 export function ensurePrivateKey(home: string): KeyObject {
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeFolder(home);
   const existing = readIfPresent(join(home, KEY_FILE));
   if (existing !== null) return createPrivateKey(existing);
   const { privateKey } = generateKeyPairSync("ed25519");

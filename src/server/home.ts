@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BerthError } from "../protocol/errors.ts";
 import { tryLock } from "../std/file-lock.ts";
+import { makeFolder } from "../std/make-folder.ts";
 
 /**
  * The private folder of one server, 0700:
@@ -32,7 +33,7 @@ export interface ServerFacts {
 
 /** Opens the folder for one server; a second one on the same folder is refused. */
 export function openHome(folder: string): ServerHome {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   chmodSync(folder, 0o700);
   const serverFile = join(folder, "server.json");
   const lock = tryLock(join(folder, "server.lock"));

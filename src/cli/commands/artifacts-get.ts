@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { goneWords } from "../../protocol/gone-version.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
+import { makeFolder } from "../../std/make-folder.ts";
 import { normalInside } from "../../std/relative-path.ts";
 import { readVersion } from "../api/artifacts.ts";
 import { downloadArtifact } from "../artifacts/download.ts";
@@ -59,7 +59,7 @@ async function getArtifact(context: CliContext, text: string, options: Options):
   const targets = chooseFolders(items, resolve(options.output), reference.name);
   const written: { artifact: string; item: string; path: string; size: number; digest: string }[] = [];
   for (const [item, folder] of targets) {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder, 0o777);
     using progress = new TransferProgress(console, plainText(item.fileName), item.size);
     const { path, size, leftOut } = await downloadArtifact(item, {
       ...{ api, folder, part, overwrite: options.force ?? false },

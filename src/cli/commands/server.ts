@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { BerthError } from "../../protocol/errors.ts";
 import type { CliContext } from "../context.ts";
-import { berthHome } from "../platform/home.ts";
+import { berthHome, makeHome } from "../platform/home.ts";
 import { watchRequests } from "../platform/request-activity.ts";
 import { serveUntilStopped, tellSupervisor } from "../platform/serve-until-stopped.ts";
 
@@ -20,7 +20,7 @@ Examples:
 async function runServer(context: CliContext): Promise<void> {
   watchRequests(() => tellSupervisor({ type: "activity" }));
   const server = await context.programs
-    .startServer({ env: context.env, home: berthHome(context.env) })
+    .startServer({ env: context.env, home: makeHome(berthHome(context.env)) })
     .catch((error: unknown) => {
       const advice = error instanceof BerthError && error.advice !== undefined ? [error.advice] : [];
       tellSupervisor({ type: "fatal", message: error instanceof Error ? error.message : String(error), advice });

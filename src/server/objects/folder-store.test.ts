@@ -98,3 +98,7 @@ test("a write over several requests names the folder that is gone, and is no fau
   await rm(folder, { recursive: true });
   await assert.rejects(resumable.begin("p/key", 1), refused);
 });
+
+test("a folder that cannot be made is told, below a file system without folders too", () => {
+  assert.throws(() => openFolderStore("/proc/berth"), { code: "store_misconfigured", message: /\/proc\/berth/ });
+});

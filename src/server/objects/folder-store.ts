@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { makeFolder } from "../../std/make-folder.ts";
 import { folderError } from "./folder-errors.ts";
 import { type Doing, folderWrites } from "./folder-writes.ts";
 import { type ByteRange, checkKey, type ObjectStat, type ObjectStore, type OpenObject } from "./object-store.ts";
@@ -33,7 +33,7 @@ export function openFolderStore(folder: string): ObjectStore {
     }
   };
   try {
-    for (const part of [OBJECTS, UNFINISHED]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+    for (const part of [OBJECTS, UNFINISHED]) makeFolder(join(folder, part));
   } catch (error) {
     throw folderError(error, place, "be made");
   }
