@@ -6,7 +6,7 @@ import { handOver } from "../src/backends/docker/attempts.ts";
 import { containerConfig } from "../src/backends/docker/container-config.ts";
 import { Engine } from "../src/backends/docker/engine.ts";
 import { engineAddress } from "../src/backends/docker/engine-address.ts";
-import { connect, hostLimits, type Platform } from "../src/backends/docker/platform.ts";
+import { connect, type Platform, stepDefaults } from "../src/backends/docker/platform.ts";
 import { removeContainer } from "../src/backends/docker/remove-container.ts";
 import type { AttemptSpec } from "../src/backends/execution-backend.ts";
 import { sayGo } from "../src/shim/control-folder.ts";
@@ -30,7 +30,7 @@ export async function hardenedContainers(rounds: number): Promise<Finding> {
   const folder = mkdtempSync(join(tmpdir(), "berth-bench-hardened-"));
   using engine = new Engine(engineAddress(docker.host, process.env));
   try {
-    const platform = await connect(engine, join(folder, "state"));
+    const platform = await connect({ engine, stateFolder: join(folder, "state") });
     const plain = ({ HostConfig: { Mounts, NetworkMode }, ...body }: Body) => ({
       ...body,
       HostConfig: { Mounts, NetworkMode },
@@ -102,7 +102,7 @@ function bodyOf(platform: Platform, image: string, folder: string): Body {
   };
   const { user, shim } = platform;
   return containerConfig(spec, {
-    ...{ labels: {}, shim, networkMode: "none", gpuAccess: "devices", host: hostLimits(platform) },
+    ...{ labels: {}, shim, networkMode: "none", gpuAccess: "devices", defaults: stepDefaults(platform) },
     ...{ user: user.user, usernsMode: user.usernsMode },
   }) as Body;
 }

@@ -88,6 +88,8 @@ export class OpenBackends implements AsyncDisposable {
     const { home, installation, config } = this.#options;
     const stateFolder = join(home, "backends", backend.name);
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
-    return backend.open({ installation, stateFolder, settings: config.backends[backend.name] ?? {} });
+    const { cpus, memoryBytes } = config;
+    const settings = config.backends[backend.name] ?? {};
+    return backend.open({ installation, stateFolder, settings, capacity: { cpus, memoryBytes } });
   }
 }

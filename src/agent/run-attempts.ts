@@ -15,6 +15,7 @@ import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
+import { NetworkShares } from "./network-shares.ts";
 import { finalStepState, type NextAttempt, nextAttempt, type RetryRules } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
@@ -64,6 +65,7 @@ export class RunAttempts {
   readonly #present = new Map<string, AttemptWork>();
   /** Those of them that were submitted: only they have logs. */
   readonly #submitted = new Set<string>();
+  readonly #shares = new NetworkShares();
   /** The run is over: its remains are waited for. */
   #hurry = false;
   readonly #releases = new Map<string, Promise<void>>();
@@ -115,6 +117,12 @@ export class RunAttempts {
     this.#present.set(this.#handleOf(work).name, work);
   }
 
+  /** The same for one that an earlier process let go. */
+  adoptRunning(work: AttemptWork): void {
+    this.adopt(work);
+    if (work.spec.network !== "none") this.#shares.enter(this.#handleOf(work).name, { isNew: false });
+  }
+
   /** The same for one that has ended: its logs may not all be with the server, then it is released. */
   adoptEnded(work: AttemptWork, result: AttemptResult): void {
     this.adopt(work);
@@ -141,13 +149,15 @@ export class RunAttempts {
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
     const hooks = { onPhase: () => {}, onSubmitted: () => this.#follow(handle) };
-    const result = await runAttempt(runtime, work, hooks, order.stop);
+    if (work.spec.network !== "none") this.#shares.enter(handle.name, { isNew: !resumed });
+    const result = ownFigures(await runAttempt(runtime, work, hooks, order.stop), this.#shares.isAlone(handle.name));
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
     const ended = this.#makeSureItEnded(handle, result);
     await (next.again
       ? ended
       : ended.catch((err: unknown) => log.warn({ err, ref: work.ref }, "a lost attempt could not be stopped")));
+    this.#shares.leave(handle.name);
     void this.release(work);
     return { result, next };
   }
@@ -286,6 +296,13 @@ function needsOf({ work, consumed, causes }: ReportOrder, result: AttemptResult)
   return { stepRun: work.ref.stepRun, reads: [...reads, ...(causes?.() ?? [])], outputs };
 }
 
+/** Without the figures of a network that others used as well. */
+function ownFigures(result: AttemptResult, isAlone: boolean): AttemptResult {
+  if (isAlone) return result;
+  const { receivedBytes: _received, sentBytes: _sent, ...stats } = result.outcome.stats;
+  return { ...result, outcome: { ...result.outcome, stats } };
+}
+
 /** What the attempt can be made of again later, beside what the server knows of its run. */
 function madeOf({ spec, timeoutMs, imageDigest, runEnd }: AttemptWork) {
   const image = spec.image === null ? null : { id: spec.image, digest: imageDigest ?? spec.image };
@@ -299,7 +316,6 @@ function finishedEvent(
   again: Extract<AgentEventBody, { type: "attempt.finished" }>["retry"] | null,
 ): AgentEventBody {
   const { stepRun, attempt } = work.ref;
-  const { cpuMs, memoryPeakBytes } = outcome.stats;
   return {
     type: "attempt.finished",
     stepRun,
@@ -311,7 +327,7 @@ function finishedEvent(
     signal: outcome.signal,
     fault: outcome.fault,
     phases,
-    usage: { ...(cpuMs === undefined ? {} : { cpuMs }), ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }) },
+    usage: outcome.stats,
     outputs: Object.entries(outputs).map(([name, content]) => ({ name, content, ...notes?.[name] })),
     inputs: [...consumed],
     warnings: [...outcome.warnings],

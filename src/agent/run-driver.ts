@@ -188,7 +188,7 @@ export class RunDriver implements HeldRun {
     for (const { work, intended, result, released } of [...this.#history.attempts.values()].flat()) {
       if (released) continue;
       if (result !== null) attempts.adoptEnded(work, result);
-      else if (intended) attempts.adopt(work);
+      else if (intended) attempts.adoptRunning(work);
       else attempts.adoptPrepared(work);
     }
     return attempts;

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import type { Usage } from "../protocol/attempt-usage.ts";
 import type { Fault } from "../protocol/faults.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface BackendOptions {
   readonly installation: string;
   /** A private folder of the agent for whatever the backend must keep; survives restarts. */
   readonly stateFolder: string;
+  /** What all steps together may use: the limits of one that names none. Left out for all that the host has. */
+  readonly capacity?: { readonly cpus: number; readonly memoryBytes: number } | undefined;
   /** Settings of this backend from the agent's configuration, validated by the backend. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -94,7 +97,7 @@ export interface BackendSession extends AsyncDisposable {
    */
   cancel(handle: Handle, options: CancelOptions): Promise<"requested" | "already-terminal" | "fenced-only">;
 
-  /** CPU and memory so far; attempts that are gone are left out. */
+  /** What attempts have used so far; those that are over are left out. Cheap enough to be asked each second. */
   stats(handles: readonly Handle[]): Promise<Map<string, Stats>>;
 
   /**
@@ -217,10 +220,14 @@ export interface Outcome {
   readonly warnings: readonly string[];
 }
 
-export interface Stats {
-  readonly cpuMs?: number;
+/** Figures from an attempt's start until now, or until its end; what the platform does not tell is left out. */
+export interface Stats extends Readonly<Omit<Usage, "receivedBytes" | "sentBytes">> {
+  /** Only while it runs: what counts against its limit now, and its processes and threads. */
   readonly memoryBytes?: number;
-  readonly memoryPeakBytes?: number;
+  readonly pids?: number;
+  /** What went through its network meanwhile; also by others, where the network is its scope's. */
+  readonly receivedBytes?: number;
+  readonly sentBytes?: number;
 }
 
 export interface LogOptions {

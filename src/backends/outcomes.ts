@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { fault } from "../protocol/faults.ts";
+import { type Fault, fault } from "../protocol/faults.ts";
 import type { CancelOptions, Outcome, Stats } from "./execution-backend.ts";
 
 /** How an attempt's main process ended, as the platform or the record tells it: facts, no judgement. */
@@ -7,12 +7,14 @@ export interface Ending {
   /** Null when a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** The memory limit killed the main process, by positive evidence of the platform. */
-  readonly oom: boolean;
+  /** Processes that the memory limit killed, by positive evidence of the platform. */
+  readonly oomKills: number;
   /** Something other than Berth asked the object to stop before it ended. */
   readonly stoppedFromOutside?: boolean;
   readonly stats: Stats;
   readonly warnings: readonly string[];
+  /** What the limits did: the evidence of a failure, and else warnings. */
+  readonly limitsHit?: readonly string[];
 }
 
 /**
@@ -20,21 +22,34 @@ export interface Ending {
  * persisted before the end: then the end is ours, whatever exit code the step's TERM handler chose.
  */
 export function endedOutcome(ending: Ending, stop: CancelOptions["reason"] | null): Outcome {
-  const { exitCode, signal, stats, warnings } = ending;
-  const facts = { exitCode, signal, stats, warnings };
+  const { exitCode, signal, stats, limitsHit = [] } = ending;
+  const facts = { exitCode, signal, stats, warnings: [...ending.warnings, ...limitsHit] };
   if (stop !== null) return { ...stoppedOutcome(stop), ...facts };
   // A TERM handler may well exit with 0 in the middle of its work: that is no evidence of success.
   if (ending.stoppedFromOutside === true) return { state: "failed", fault: STOPPED_FROM_OUTSIDE, ...facts };
   if (exitCode === 0) return { state: "succeeded", fault: null, ...facts };
-  return { state: "failed", fault: endedFault(ending), ...facts };
+  return { state: "failed", fault: endedFault(ending), ...facts, warnings: ending.warnings };
 }
 
 const STOPPED_FROM_OUTSIDE = fault("deleted-externally", "The step was told to stop by something other than Berth.");
 
-function endedFault({ exitCode, signal, oom }: Ending) {
-  if (oom) return fault("oom", "The step was killed because it used more memory than its limit.");
-  if (signal !== null) return fault("killed-by-signal", `The step was ended by ${signal}, which Berth did not send.`);
-  return fault("exit-nonzero", `The step exited with code ${exitCode}.`);
+function endedFault(ending: Ending): Fault {
+  const { exitCode, signal, limitsHit = [] } = ending;
+  const evidence = limitsHit.length === 0 ? {} : { evidence: limitsHit.join("\n") };
+  if (ending.oomKills > 0) return fault("oom", oomMessage(ending), evidence);
+  if (signal !== null) {
+    return fault("killed-by-signal", `The step was ended by ${signal}, which Berth did not send.`, evidence);
+  }
+  return fault("exit-nonzero", `The step exited with code ${exitCode}.`, evidence);
+}
+
+/** A shell reports a child's KILL as 137: with the limit's own count beside it, that is the main process in effect. */
+function oomMessage({ exitCode, signal }: Ending): string {
+  if (signal === "SIGKILL" || exitCode === 128 + constants.signals.SIGKILL) {
+    return "The step was killed because it used more memory than its limit.";
+  }
+  const end = signal === null ? `exited with code ${exitCode}` : `was ended by ${signal}`;
+  return `A process of the step was killed because of the memory limit, and then the step ${end}.`;
 }
 
 const NO_FACTS = { exitCode: null, signal: null, stats: {}, warnings: [] } as const;

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { ShimRecord } from "../shim/shim.ts";
 import type { CancelOptions, Observation, Outcome, Stats } from "./execution-backend.ts";
+import { knownFigures } from "./known-figures.ts";
 import { endedOutcome, neverStartedOutcome, signalName, stoppedOutcome } from "./outcomes.ts";
 
 /** What a shim's record says, as the terminal observation of its attempt; `argv0` is for the message of a failed exec. */
@@ -11,19 +12,31 @@ export function recordObservation(record: ShimRecord, argv0: () => string | null
 }
 
 function ended(record: ShimRecord): Outcome {
-  const oomKills = record.oomKills ?? 0;
-  // A shell reports a child's KILL as 137: with the limit's own count beside it, that is the main process in effect.
-  const killed = record.signal === constants.signals.SIGKILL || record.exit === 128 + constants.signals.SIGKILL;
-  const oom = oomKills > 0 && killed;
   const ending = {
     exitCode: record.exit,
     signal: record.signal === null ? null : signalName(record.signal),
-    oom,
+    oomKills: record.oomKills ?? 0,
     stoppedFromOutside: record.stopped,
     stats: statsOf(record),
-    warnings: oomKills > 0 && !oom ? [`The memory limit killed ${oomKills} child processes of the step.`] : [],
+    warnings: [],
+    limitsHit: limitsHit(record),
   };
   return endedOutcome(ending, stopReason(record));
+}
+
+function limitsHit({ oomKills, pidsRefused }: ShimRecord): string[] {
+  const killed = oomKills ?? 0;
+  const refused = pidsRefused ?? 0;
+  return [
+    ...(killed > 0 ? [`The memory limit killed ${count(killed, "process", "processes")} of the step.`] : []),
+    ...(refused > 0
+      ? [`The step's limit of processes was reached: ${count(refused, "new one was", "new ones were")} refused.`]
+      : []),
+  ];
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }
 
 function neverStarted(record: ShimRecord, argv0: () => string | null): Outcome {
@@ -66,6 +79,16 @@ function stopReason({ cancel }: ShimRecord): CancelOptions["reason"] | null {
   return STOP_REASONS.includes(cancel) ? (cancel as CancelOptions["reason"]) : "user";
 }
 
-function statsOf({ cpuUs, maxRssKib, memoryPeakBytes }: ShimRecord): Stats {
-  return { cpuMs: cpuUs / 1000, memoryPeakBytes: memoryPeakBytes ?? maxRssKib * 1024 };
+function statsOf(record: ShimRecord): Stats {
+  const { cpuUs, userUs, systemUs, maxRssKib, memoryPeakBytes } = record;
+  return knownFigures({
+    cpuMs: cpuUs / 1000,
+    cpuUserMs: userUs == null ? null : userUs / 1000,
+    cpuSystemMs: systemUs == null ? null : systemUs / 1000,
+    memoryPeakBytes: memoryPeakBytes ?? maxRssKib * 1024,
+    readBytes: record.readBytes,
+    writtenBytes: record.writtenBytes,
+    receivedBytes: record.receivedBytes,
+    sentBytes: record.sentBytes,
+  });
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConsumedInput, Content, ProducedOutput } from "./artifacts.ts";
+import { Usage } from "./attempt-usage.ts";
 import { CacheRecord } from "./cache.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
@@ -16,12 +17,6 @@ export const Phases = z.object({
   outputs: z.number().nonnegative().optional(),
 });
 export type Phases = z.infer<typeof Phases>;
-
-export const Usage = z.object({
-  cpuMs: z.number().nonnegative().optional(),
-  memoryPeakBytes: z.number().nonnegative().optional(),
-});
-export type Usage = z.infer<typeof Usage>;
 
 /** What an attempt runs in: what its backend knows the image by, and what it is known by everywhere. */
 export const AttemptImage = z.object({ id: z.string().max(1000), digest: z.string().max(1000) });

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { CacheState, Gpu } from "./agent-api.ts";
+import { Usage } from "./attempt-usage.ts";
 import { Problem } from "./errors.ts";
-import { AttemptImage, EndSoFar, Phases, RunEvent, Usage } from "./events.ts";
+import { AttemptImage, EndSoFar, Phases, RunEvent } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Progress } from "./messages.ts";

@@ -3,7 +3,15 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { makeControlFolder, readCancel, readStarted, sayGo, wasToldToGo, writeCancel } from "./control-folder.ts";
+import {
+  makeControlFolder,
+  readCancel,
+  readStartCounters,
+  readStarted,
+  sayGo,
+  wasToldToGo,
+  writeCancel,
+} from "./control-folder.ts";
 import { parseRecord, readRecord } from "./read-record.ts";
 import { CTL } from "./shim.ts";
 
@@ -53,6 +61,17 @@ test("what is not a pid is not taken for one", () => {
   assert.equal(readStarted(ctl), 17);
 });
 
+test("the counters at the start are read, those that are not known as null", () => {
+  assert.equal(readStartCounters(ctl), null);
+  for (const text of ["17\n", "17\n1 2\n", "17\n-1 4 5\n"]) {
+    writeFileSync(join(ctl, CTL.started), text);
+    assert.equal(readStartCounters(ctl), null, text);
+  }
+  writeFileSync(join(ctl, CTL.started), "17\n51000 null 340\n");
+  assert.equal(readStarted(ctl), 17);
+  assert.deepEqual(readStartCounters(ctl), { cpuUs: 51_000, receivedBytes: null, sentBytes: 340 });
+});
+
 const RECORD = {
   ...{ started: true, exit: 0, signal: null, failed: null, errno: 0, cancel: null, stopped: false },
   ...{ oomKills: null, memoryPeakBytes: null, cpuUs: 1, maxRssKib: 1 },
@@ -61,6 +80,8 @@ const RECORD = {
 test("a record is read back, and what is none is no evidence", () => {
   assert.equal(readRecord(ctl), null);
   assert.deepEqual(parseRecord(JSON.stringify(RECORD)), RECORD);
+  const withFigures = { ...RECORD, userUs: 1, readBytes: null };
+  assert.deepEqual(parseRecord(JSON.stringify(withFigures)), withFigures);
   const broken = [
     "",
     "{",
@@ -72,6 +93,7 @@ test("a record is read back, and what is none is no evidence", () => {
     JSON.stringify({ ...RECORD, started: false }),
     JSON.stringify({ ...RECORD, exit: -1 }),
     JSON.stringify({ ...RECORD, exit: 1.5 }),
+    JSON.stringify({ ...RECORD, writtenBytes: -1 }),
     JSON.stringify({ ...RECORD, failed: "other" }),
     JSON.stringify({ ...RECORD, cpuUs: "1" }),
   ];

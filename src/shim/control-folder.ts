@@ -53,6 +53,21 @@ export function readStarted(ctl: string): number | null {
   return Number.isSafeInteger(pid) && pid > 0 ? pid : null;
 }
 
+/** What counters of a container stood at when user code began, each null where it is not known. */
+export interface StartCounters {
+  readonly cpuUs: number | null;
+  readonly receivedBytes: number | null;
+  readonly sentBytes: number | null;
+}
+
+/** Null until user code runs. */
+export function readStartCounters(ctl: string): StartCounters | null {
+  const counters = /^\d+\n(\d+|null) (\d+|null) (\d+|null)\n/.exec(readControlFile(join(ctl, CTL.started)) ?? "");
+  if (counters === null) return null;
+  const [cpuUs, receivedBytes, sentBytes] = counters.slice(1).map((text) => (text === "null" ? null : Number(text)));
+  return { cpuUs: cpuUs!, receivedBytes: receivedBytes!, sentBytes: sentBytes! };
+}
+
 /**
  * Persists the intent to stop the attempt; from here on the shim ends it by itself, and no shim starts it. The first
  * reason stays, and of several graces the shortest counts. Returns what is in force now.

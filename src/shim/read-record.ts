@@ -25,12 +25,21 @@ export function parseRecord(text: string): ShimRecord | null {
     (value.failed === null || value.failed === "exec" || value.failed === "setup") &&
     (value.cancel === null || typeof value.cancel === "string") &&
     [value.errno, value.cpuUs, value.maxRssKib].every(isCount) &&
-    [value.exit, value.signal, value.oomKills, value.memoryPeakBytes].every(
-      (number) => number === null || isCount(number),
-    ) &&
+    [value.exit, value.signal, value.oomKills, value.memoryPeakBytes].every(isCountOrNull) &&
+    LATER_FIGURES.every((name) => value[name] === undefined || isCountOrNull(value[name])) &&
     // A started attempt ended in exactly one way; one that never started has no exit code.
     (value.started ? (value.exit === null) !== (value.signal === null) : value.exit === null);
   return valid ? (value as ShimRecord) : null;
+}
+
+/** Left out by the shims of earlier versions. */
+const LATER_FIGURES = [
+  ...(["userUs", "systemUs", "readBytes", "writtenBytes", "pidsRefused"] as const),
+  ...(["receivedBytes", "sentBytes"] as const),
+];
+
+function isCountOrNull(value: unknown): boolean {
+  return value === null || isCount(value);
 }
 
 function isCount(value: unknown): value is number {

@@ -22,7 +22,7 @@ enum {
 /* What the record will say. Numbers below zero are written as null. */
 struct record {
   int started;
-  long exit, signal, error, oom_kills, memory_peak, cpu_us;
+  long exit, signal, error;
   const char *failed;
   int cancelled, stopped;
 };
@@ -34,7 +34,7 @@ static int is_init;    /* PID 1 of a namespace of its own */
 static int watch = -1; /* inotify, while it is of use */
 static long main_child;
 static char cancel_reason[REASON_MAX + 1];
-static struct record record = {0, -1, -1, 0, -1, -1, -1, 0, 0, 0};
+static struct record record = {0, -1, -1, 0, 0, 0, 0};
 
 /* ---- files and time ---- */
 
@@ -83,38 +83,9 @@ static _Noreturn void give_up(const char *what) {
   quit(EXIT_SHIM_FAILED);
 }
 
+#include "figures.h"
+
 /* ---- the record ---- */
-
-/* The number behind a name at the start of a line. */
-static long read_field(const char *path, const char *name) {
-  char text[1024], *line = text;
-  if (read_text(AT_FDCWD, path, text, sizeof text) < 0) return -1;
-  while (*line) {
-    if (starts_with(line, name)) return parse_number(line + length(name));
-    while (*line && *line != '\n') line++;
-    if (*line) line++;
-  }
-  return -1;
-}
-
-static long read_number(const char *path) {
-  char text[32];
-  return read_text(AT_FDCWD, path, text, sizeof text) <= 0 || *text < '0' || *text > '9' ? -1 : parse_number(text);
-}
-
-/*
- * Of the whole container, by cgroup version 1 or 2. The mounted cgroup is this very container's only as PID 1. What the
- * step's processes used is in rusage too, but without those that nobody waited for.
- */
-static void read_cgroup(void) {
-  if (!is_init) return;
-  record.oom_kills = read_field("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill ");
-  record.memory_peak = read_number("/sys/fs/cgroup/memory/memory.max_usage_in_bytes");
-  long cpu_ns = read_number("/sys/fs/cgroup/cpuacct/cpuacct.usage");
-  record.cpu_us = cpu_ns < 0 ? read_field("/sys/fs/cgroup/cpu.stat", "usage_usec ") : cpu_ns / 1000;
-  if (record.oom_kills < 0) record.oom_kills = read_field("/sys/fs/cgroup/memory.events", "oom_kill ");
-  if (record.memory_peak < 0) record.memory_peak = read_number("/sys/fs/cgroup/memory.peak");
-}
 
 static const char *boolean(int value) { return value ? "true" : "false"; }
 
@@ -123,12 +94,8 @@ static char *append_quoted(char *end, const char *text) {
 }
 
 static void write_record(void) {
-  static char text[640];
-  struct rusage usage = {{0, 0}, {0, 0}, 0, {0}};
+  static char text[1024];
   char *end = text;
-  sys2(SYS_getrusage, RUSAGE_CHILDREN, &usage);
-  long cpu_us = (usage.user.sec + usage.system.sec) * 1000000 + usage.user.usec + usage.system.usec;
-  read_cgroup();
   end = append(append(end, "{\"started\":"), boolean(record.started));
   end = append_number(append(end, ",\"exit\":"), record.exit);
   end = append_number(append(end, ",\"signal\":"), record.signal);
@@ -136,11 +103,7 @@ static void write_record(void) {
   end = append_number(append(end, ",\"errno\":"), record.error);
   end = append_quoted(append(end, ",\"cancel\":"), record.cancelled ? cancel_reason : 0);
   end = append(append(end, ",\"stopped\":"), boolean(record.stopped));
-  end = append_number(append(end, ",\"oomKills\":"), record.oom_kills);
-  end = append_number(append(end, ",\"memoryPeakBytes\":"), record.memory_peak);
-  end = append_number(append(end, ",\"cpuUs\":"), record.cpu_us > cpu_us ? record.cpu_us : cpu_us);
-  end = append_number(append(end, ",\"maxRssKib\":"), usage.max_rss_kib);
-  end = append(end, "}\n");
+  end = append(append_figures(end), "}\n");
   tell("result.json.tmp", text, (ulong)(end - text));
   sys4(SYS_renameat, end_folder, "result.json.tmp", end_folder, "result.json");
 }
@@ -302,6 +265,7 @@ static int open_log(const char *name) {
 
 static void start(char **argv, char **envp) {
   int out = open_log("stdout"), err = open_log("stderr"), ends[2], told[2];
+  before = read_counters();
   long error = sys2(SYS_pipe2, ends, O_CLOEXEC);
   if (error < 0) finish_unstarted("setup", -error);
   main_child = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -318,8 +282,11 @@ static void start(char **argv, char **envp) {
     finish_unstarted(told[0] == 'S' ? "setup" : "exec", told[1]);
   }
   record.started = 1;
-  char pid[24], *end = append(append_number(pid, main_child), "\n");
-  tell("started", pid, (ulong)(end - pid));
+  char text[100], *end = append(append_number(text, main_child), "\n");
+  end = append_number(end, before.cpu);
+  end = append_number(append(end, " "), before.received);
+  end = append(append_number(append(end, " "), before.sent), "\n");
+  tell("started", text, (ulong)(end - text));
 }
 
 /* ---- running ---- */

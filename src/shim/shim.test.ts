@@ -287,11 +287,25 @@ for (const place of places) {
       assert.equal(log("stdout"), "reaped\n");
     });
 
+    test("the record counts what processes wrote that had to reach a disk, those that nobody waited for as well", async () => {
+      sayGo(ctl);
+      const write = `dd if=/dev/zero of=${ctl}/big bs=64k count=32 conv=fsync`;
+      const record = await recordOf(
+        run(place, [
+          "sh",
+          "-c",
+          `(${write} 2>/dev/null; echo >${ctl}/done) & until [ -e ${ctl}/done ]; do sleep 0.01; done`,
+        ]),
+      );
+      assert.ok(record.writtenBytes! >= 32 * 64 * 1024, `${record.writtenBytes} bytes`);
+    });
+
     test("the record counts the CPU time of the step's processes", async () => {
       sayGo(ctl);
       const record = await recordOf(run(place, ["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"]));
       assert.ok(record.cpuUs > 10_000, `${record.cpuUs} µs`);
       assert.ok(record.maxRssKib > 100, `${record.maxRssKib} KiB`);
+      assert.ok(record.userUs! > 0 && record.systemUs! >= 0, `${record.userUs} and ${record.systemUs} µs`);
     });
   });
 }

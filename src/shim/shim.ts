@@ -18,7 +18,8 @@
  * 4. Forks; the child becomes a session leader, gets stdin from /dev/null, stdout and stderr from 3., umask 022, in a container at most 65,536 open files, default
  *    signal handling, and execs ARGV by the PATH of its environment, never through a shell. A failing exec is told
  *    back through a close-on-exec pipe: `started: false`, `failed: "exec"` with the errno.
- * 5. Writes `CTL/end/started` (the child's pid, as text) once exec succeeded.
+ * 5. Writes `CTL/end/started` once exec succeeded: the child's pid, and on the next line what counters of the
+ *    container stood at: its CPU time in µs, bytes received and bytes sent, each `null` where it is not known.
  * 6. Reaps every child (it is PID 1, or made itself a subreaper). Hands TERM, INT, HUP, QUIT, USR1 and USR2 on: TERM
  *    to everything when it is PID 1, otherwise to the child's process group.
  * 7. Cancelling is writing `CTL/cancel` ("<graceMs> <reason>"): the shim itself sends TERM, and KILL after the grace,
@@ -56,10 +57,21 @@ export interface ShimRecord {
   readonly oomKills: number | null;
   /** Highest memory use of the container; null where it is not known. */
   readonly memoryPeakBytes: number | null;
-  /** User and system time: of the whole container, else of all reaped children. */
+  /** User and system time since user code began: of the whole container, else of all reaped children. */
   readonly cpuUs: number;
   /** Largest resident set of any one of them. */
   readonly maxRssKib: number;
+  /** The rest is left out by the shims of earlier versions, and null where the kernel does not tell it. */
+  readonly userUs?: number | null;
+  readonly systemUs?: number | null;
+  /** What its processes read from disks, and what they wrote that had to reach them. */
+  readonly readBytes?: number | null;
+  readonly writtenBytes?: number | null;
+  /** How often one more process or thread was refused because of the limit. */
+  readonly pidsRefused?: number | null;
+  /** What went through the network of the container since the start: by whoever shares it. */
+  readonly receivedBytes?: number | null;
+  readonly sentBytes?: number | null;
 }
 
 /**

@@ -20,7 +20,7 @@ import { containerConfig, type GpuAccess } from "./container-config.ts";
 import { EngineError, isStatus } from "./engine-error.ts";
 import type { InspectedContainer } from "./engine-types.ts";
 import { attemptLabels, readAttemptLabels } from "./labels.ts";
-import { hostLimits, type Platform } from "./platform.ts";
+import { type Platform, stepDefaults } from "./platform.ts";
 import type { ScopeNetworks } from "./scope-networks.ts";
 import { isNetworkGone, startFault } from "./start-fault.ts";
 import { StartSlots } from "./start-slots.ts";
@@ -159,7 +159,7 @@ export class Attempts {
       user: platform.user.user,
       usernsMode: platform.user.usernsMode,
       gpuAccess: this.#options.gpuAccess,
-      host: hostLimits(platform),
+      defaults: stepDefaults(platform),
       networkMode: making.holder === null ? "none" : `container:${making.holder}`,
     });
     for (let tries = 0; ; tries++) {

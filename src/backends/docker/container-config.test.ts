@@ -11,10 +11,17 @@ const SPEC: AttemptSpec = {
   limits: { cpus: null, memoryBytes: null, pids: 10 },
 };
 
-const HOST = { cpus: 4, memoryBytes: 1000 };
+const DEFAULTS = { cpus: 4, memoryBytes: 900 };
 
 function gpusOf(spec: AttemptSpec, gpuAccess: GpuAccess): { devices: unknown; variable: string[] } {
-  const options = { labels: {}, shim: "/shim", user: "1:1", networkMode: "none", usernsMode: "", host: HOST } as const;
+  const options = {
+    labels: {},
+    shim: "/shim",
+    user: "1:1",
+    networkMode: "none",
+    usernsMode: "",
+    defaults: DEFAULTS,
+  } as const;
   const { Env, HostConfig } = containerConfig(spec, { ...options, gpuAccess }) as {
     Env: string[];
     HostConfig: { DeviceRequests?: unknown };
@@ -44,8 +51,15 @@ test("an engine without support for GPUs is said to be so", () => {
   assert.deepEqual([why?.code, why?.class], ["spec-unsupported", "configuration"]);
 });
 
-test("a step that names no limits has those of the worker, with memory left for the agent, and no swap", () => {
-  const options = { labels: {}, shim: "/shim", user: "1:1", networkMode: "none", usernsMode: "", host: HOST } as const;
+test("a step that names no limits has those of the worker, and no swap", () => {
+  const options = {
+    labels: {},
+    shim: "/shim",
+    user: "1:1",
+    networkMode: "none",
+    usernsMode: "",
+    defaults: DEFAULTS,
+  } as const;
   const { HostConfig } = containerConfig(SPEC, { ...options, gpuAccess: "devices" }) as {
     HostConfig: { Memory: number; MemorySwap: number; NanoCpus: number; Tmpfs: Record<string, string> };
   };

@@ -1,4 +1,5 @@
 import type { AttemptSpec } from "../execution-backend.ts";
+import type { StepDefaults } from "./platform.ts";
 
 export interface ContainerOptions {
   readonly labels: Readonly<Record<string, string>>;
@@ -10,8 +11,8 @@ export interface ContainerOptions {
   readonly networkMode: string;
   readonly usernsMode: "" | "host";
   readonly gpuAccess: GpuAccess;
-  /** What the engine's host has: the limits of a step that names none. */
-  readonly host: { readonly cpus: number; readonly memoryBytes: number };
+  /** The limits of a step that names none. */
+  readonly defaults: StepDefaults;
 }
 
 /**
@@ -27,8 +28,6 @@ const CONTROL_INSIDE = "/.berth/ctl";
 /** Steps are killed before the engine, the agent and everything else of the host when memory runs out. */
 const OOM_SCORE_ADJUSTMENT = 500;
 
-/** Of the host's memory, what a step may use that names no limit: the rest is for the engine and the agent. */
-const MEMORY_SHARE_MAX = 0.9;
 /** Of a step's memory, which it counts as, what may lie in `/tmp`: as much as the kernel gives such a folder by itself. */
 const TMP_SHARE = 0.5;
 
@@ -91,12 +90,12 @@ function hardening(): object {
   };
 }
 
-function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec, { host }: ContainerOptions): object {
-  const memory = memoryBytes ?? Math.floor(host.memoryBytes * MEMORY_SHARE_MAX);
+function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec, { defaults }: ContainerOptions): object {
+  const memory = memoryBytes ?? defaults.memoryBytes;
   return {
     // One more for the shim, which is not the step's.
     PidsLimit: pids + 1,
-    NanoCpus: Math.round((cpus ?? host.cpus) * 1e9),
+    NanoCpus: Math.round((cpus ?? defaults.cpus) * 1e9),
     // Memory and swap together: a step that exceeds its limit is killed instead of grinding the host's disk.
     ...{ Memory: memory, MemorySwap: memory },
     // A core dump would hold the step's secrets.

@@ -19,12 +19,13 @@ export const dockerBackend: ExecutionBackend = {
   name: "docker",
 
   /** Works while the engine is away: `probe` says so, and every call tries again. */
-  async open({ installation, stateFolder, settings }: BackendOptions): Promise<BackendSession> {
+  async open({ installation, stateFolder, settings, capacity }: BackendOptions): Promise<BackendSession> {
     const { host, gpus: gpuAccess = "devices" } = readSettings(settings);
     const address = addressOf(host);
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
     const engine = new Engine(address);
-    return new DockerSession({ name: "docker", installation, stateFolder, engine, address: address.text, gpuAccess });
+    const parts = { name: "docker", installation, stateFolder, engine, address: address.text, gpuAccess };
+    return new DockerSession({ ...parts, capacity });
   },
 };
 

@@ -7,6 +7,7 @@ import {
   type AttemptRef,
   type AttemptSpec,
   BackendError,
+  type BackendOptions,
   type BackendSession,
   type CancelOptions,
   type Handle,
@@ -24,7 +25,7 @@ import { objectName } from "../object-name.ts";
 import { AttemptNotes } from "./attempt-notes.ts";
 import { Attempts } from "./attempts.ts";
 import type { GpuAccess } from "./container-config.ts";
-import { readContainerStats } from "./container-stats.ts";
+import { ContainerFigures } from "./container-figures.ts";
 import { EndWatches } from "./end-watches.ts";
 import type { Engine } from "./engine.ts";
 import { isStatus, toBackendError } from "./engine-error.ts";
@@ -47,6 +48,7 @@ export interface DockerSessionOptions {
   readonly engine: Engine;
   /** The engine's address, for people. */
   readonly address: string;
+  readonly capacity?: BackendOptions["capacity"];
   /** Default: `devices`. */
   readonly gpuAccess?: GpuAccess;
 }
@@ -58,6 +60,7 @@ export class DockerSession implements BackendSession {
   readonly #notes: AttemptNotes;
   readonly #attempts: Attempts;
   readonly #observer: Observer;
+  readonly #figures: ContainerFigures;
   readonly #turns = new Turns();
   readonly #listeners = new Set<(name: string) => void>();
   readonly #watches = new EndWatches((name) => this.#hint(name));
@@ -76,7 +79,9 @@ export class DockerSession implements BackendSession {
       return this.#host.networks();
     };
     this.#attempts = new Attempts({ installation, notes, gpuAccess, platform: () => this.#host.platform(), networks });
-    this.#observer = new Observer({ installation, notes, engine: async () => (await this.#host.platform()).engine });
+    const engine = async () => (await this.#host.platform()).engine;
+    this.#observer = new Observer({ installation, notes, engine });
+    this.#figures = new ContainerFigures(engine);
   }
 
   probe(signal?: AbortSignal): Promise<Probe> {
@@ -147,19 +152,7 @@ export class DockerSession implements BackendSession {
   }
 
   async stats(handles: readonly Handle[]): Promise<Map<string, Stats>> {
-    const stats = new Map<string, Stats>();
-    await this.#trying("read statistics", async () => {
-      const { engine } = await this.#host.platform();
-      await Promise.all(
-        handles.map(async ({ name, folder }) => {
-          if (readRecord(join(folder, "ctl")) !== null) return;
-          const pid = await engine.inspectContainer(name).then(({ State }) => State.Pid, ignoreMissing);
-          const figures = pid ? readContainerStats(pid) : null;
-          if (figures !== null) stats.set(name, figures);
-        }),
-      );
-    });
-    return stats;
+    return this.#trying("read statistics", () => this.#figures.read(handles));
   }
 
   release(handle: Handle, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
@@ -170,6 +163,7 @@ export class DockerSession implements BackendSession {
         this.#notes.remove(handle.name);
       });
       this.#attempts.forget(handle.name);
+      this.#figures.forget(handle.name);
       this.#watches.remove(handle.name);
     });
   }

@@ -1,4 +1,4 @@
-import type { Probe } from "../execution-backend.ts";
+import type { BackendOptions, Probe } from "../execution-backend.ts";
 import type { Engine } from "./engine.ts";
 import { EngineUnreachableError } from "./engine-error.ts";
 import { whyNotThisHost } from "./host-check.ts";
@@ -16,6 +16,7 @@ export interface EngineHostOptions {
   readonly stateFolder: string;
   readonly engine: Engine;
   readonly address: string;
+  readonly capacity?: BackendOptions["capacity"];
 }
 
 /** What is made once per session, when the engine first answers: an agent may be up before its engine. */
@@ -33,7 +34,7 @@ export class EngineHost {
   }
 
   platform(): Promise<Platform> {
-    this.#platform ??= connect(this.#options.engine, this.#options.stateFolder).then(
+    this.#platform ??= connect(this.#options).then(
       (platform) => {
         this.#connected = platform;
         return platform;

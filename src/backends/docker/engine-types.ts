@@ -25,6 +25,19 @@ export interface EngineInfo {
   readonly CpuCfsQuota: boolean;
 }
 
+/** What Berth reads of a container's statistics: cgroup version 1 tells more of it than version 2. */
+export interface EngineStats {
+  readonly cpu_stats: {
+    /** In nanoseconds. */
+    readonly cpu_usage: { readonly total_usage: number };
+  };
+  readonly memory_stats: { readonly usage?: number; readonly max_usage?: number };
+  readonly pids_stats: { readonly current?: number };
+  readonly blkio_stats: {
+    readonly io_service_bytes_recursive?: readonly { readonly op: string; readonly value: number }[] | null;
+  };
+}
+
 /** What Berth reads of an inspected container. */
 export interface InspectedContainer {
   readonly Id: string;

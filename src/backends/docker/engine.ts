@@ -2,7 +2,14 @@ import type { Duplex, Readable } from "node:stream";
 import type { EngineAddress } from "./engine-address.ts";
 import { EngineClient, type EngineRequest } from "./engine-client.ts";
 import { EngineError } from "./engine-error.ts";
-import type { EngineInfo, EngineVersion, InspectedContainer, InspectedImage, ListedContainer } from "./engine-types.ts";
+import type {
+  EngineInfo,
+  EngineStats,
+  EngineVersion,
+  InspectedContainer,
+  InspectedImage,
+  ListedContainer,
+} from "./engine-types.ts";
 
 /** The versions that this code was written for and tried with; in between, the newest that the engine knows. */
 const API_OLDEST = "1.41";
@@ -80,7 +87,7 @@ export class Engine implements Disposable {
     return this.#client.call("GET", "/containers/json", { query: { all: true, filters: { label: labels } } });
   }
 
-  statsOfContainer(name: string): Promise<unknown> {
+  statsOfContainer(name: string): Promise<EngineStats> {
     return this.#client.call("GET", `/containers/${name}/stats`, { query: { stream: false, "one-shot": true } });
   }
 

@@ -7,7 +7,7 @@ import { containerConfig, type GpuAccess } from "./container-config.ts";
 import { demultiplex } from "./demultiplex.ts";
 import type { Engine } from "./engine.ts";
 import { attemptLabels } from "./labels.ts";
-import { hostLimits, type Platform } from "./platform.ts";
+import { type Platform, stepDefaults } from "./platform.ts";
 import { removeContainer } from "./remove-container.ts";
 import type { ScopeNetworks } from "./scope-networks.ts";
 
@@ -59,7 +59,7 @@ function atTerminal({ installation, platform, gpuAccess, ref, spec, terminal }: 
   const networkMode = holder === null ? "none" : `container:${holder}`;
   const config = containerConfig(spec, {
     ...{ labels, shim, networkMode, gpuAccess, user: user.user, usernsMode: user.usernsMode },
-    host: hostLimits(platform),
+    defaults: stepDefaults(platform),
   }) as { readonly HostConfig: object };
   return {
     ...config,

@@ -62,7 +62,7 @@ function endedWithoutRecord({ cancel, claimed }: ControlFacts, state: State): Ou
   const ending = {
     exitCode: state.ExitCode,
     signal: null,
-    oom: state.OOMKilled,
+    oomKills: state.OOMKilled ? 1 : 0,
     stats: {},
     warnings: ["The step left no record; its end is what the engine says."],
   };

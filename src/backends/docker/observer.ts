@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import { join } from "node:path";
 import { readCancel, readStarted, wasClaimed, wasToldToGo } from "../../shim/control-folder.ts";
 import { readRecord } from "../../shim/read-record.ts";
@@ -112,10 +111,9 @@ const NOTHING_KNOWN: ReadonlyMap<string, State> = new Map();
 
 const RUNNING: State = { Status: "running", OOMKilled: false, Pid: 0, ExitCode: 0, Error: "", StartedAt: "" };
 
-/** A KILL that the shim could not tell from one by the memory limit, because it saw no count of those. */
-function needsEngine({ oomKills, signal, exit, cancel }: ShimRecord): boolean {
-  const killed = signal === constants.signals.SIGKILL || exit === 128 + constants.signals.SIGKILL;
-  return oomKills === null && killed && cancel === null;
+/** A failure that may be due to the memory limit, where the shim saw no count of what that killed. */
+function needsEngine({ oomKills, started, exit, cancel }: ShimRecord): boolean {
+  return oomKills === null && started && exit !== 0 && cancel === null;
 }
 
 function withEngine(record: ShimRecord, state: State | null): ShimRecord {

@@ -24,6 +24,36 @@ test("a child killed by the memory limit in a step that exits 0 is a success wit
   assert.match(outcome.warnings.join(), /memory limit/);
 });
 
+test("a child killed by the memory limit in a step that then fails by itself is oom: more memory may help", async () => {
+  await using rig = await DockerRig.open(image);
+  const { outcome } = await rig.run("tail /dev/zero || exit 3", { limits: MEMORY });
+  assert.deepEqual([outcome.fault?.code, outcome.fault?.class, outcome.exitCode], ["oom", "oom", 3]);
+  assert.match(outcome.fault!.message, /exited with code 3/);
+  assert.match(outcome.fault!.evidence!, /memory limit killed 1 process/);
+});
+
+test("a step that could not have more processes fails with the limit as evidence", async () => {
+  await using rig = await DockerRig.open(image);
+  const limits = { cpus: null, memoryBytes: null, pids: 4 };
+  const { outcome } = await rig.run("for i in 1 2 3 4 5 6; do sleep 5 & done; exit 2", { limits });
+  assert.equal(outcome.fault?.code, "exit-nonzero");
+  assert.match(outcome.fault.evidence!, /limit of processes was reached: \d+ new ones? w/);
+});
+
+test("the outcome tells what the step used: CPU time by kind, memory and disks", async () => {
+  await using rig = await DockerRig.open(image);
+  const write = "dd if=/dev/zero of=/berth/tmp/file bs=1M count=4 conv=fsync 2>/dev/null";
+  const spin = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+  const { outcome } = await rig.run(`${write}; ${spin}`);
+  const { cpuMs, cpuUserMs, cpuSystemMs, writtenBytes, memoryPeakBytes } = outcome.stats;
+  assert.ok(
+    cpuUserMs! > 10 && cpuSystemMs! > 0 && cpuUserMs! + cpuSystemMs! <= cpuMs! * 1.2 + 20,
+    JSON.stringify(outcome.stats),
+  );
+  assert.ok(writtenBytes! >= 4 * 1024 * 1024, `${writtenBytes} bytes written`);
+  assert.ok(memoryPeakBytes! > 0);
+});
+
 test("our kill after the grace is a cancel, not oom and not a signal from inside", async () => {
   await using rig = await DockerRig.open(image);
   const laid = await rig.lay(HANG);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { shimPath } from "../../shim/shim-path.ts";
+import type { BackendOptions } from "../execution-backend.ts";
 import { type ContainerUser, containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineInfo, EngineVersion } from "./engine-types.ts";
@@ -14,6 +15,8 @@ export interface Platform {
   readonly user: ContainerUser;
   /** Host path of the shim for the engine's architecture. */
   readonly shim: string;
+  /** What all steps together may use; undefined for all that the host has. */
+  readonly capacity: BackendOptions["capacity"];
 }
 
 /** What this host has to give. */
@@ -21,14 +24,36 @@ export function hostLimits({ info }: Platform): { readonly cpus: number; readonl
   return { cpus: info.NCPU, memoryBytes: info.MemTotal };
 }
 
+export interface StepDefaults {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+}
+
+/** Of the host's memory, what a step may use that names no limit: the rest is for the engine and the agent. */
+const MEMORY_SHARE_MAX = 0.9;
+
+/** What a step may use that names no limit: all that the agent was given to share out, as far as the host has it. */
+export function stepDefaults({ info, capacity }: Platform): StepDefaults {
+  const memoryBytes = Math.floor(info.MemTotal * MEMORY_SHARE_MAX);
+  return {
+    cpus: Math.min(info.NCPU, capacity?.cpus ?? info.NCPU),
+    memoryBytes: Math.min(memoryBytes, capacity?.memoryBytes ?? memoryBytes),
+  };
+}
+
 const NODE_ARCH: Readonly<Record<string, string>> = { amd64: "x64", arm64: "arm64" };
 
-export async function connect(engine: Engine, stateFolder: string, signal?: AbortSignal): Promise<Platform> {
-  const version = await engine.negotiate(signal);
-  const info = await engine.info(signal);
+export interface ConnectOptions extends Pick<BackendOptions, "stateFolder" | "capacity"> {
+  readonly engine: Engine;
+}
+
+export async function connect({ engine, stateFolder, capacity }: ConnectOptions): Promise<Platform> {
+  const version = await engine.negotiate();
+  const info = await engine.info();
   if (info.OSType !== "linux") throw new Error(`The engine runs ${info.OSType} containers; Berth needs Linux ones.`);
   const shim = keepShim(shimPath(NODE_ARCH[version.Arch] ?? version.Arch), stateFolder);
-  return { engine, version, info, user: containerUser(info, process.getuid!(), process.getgid!()), shim };
+  const user = containerUser(info, process.getuid!(), process.getgid!());
+  return { engine, version, info, user, shim, capacity };
 }
 
 /**

@@ -128,8 +128,8 @@ export class MemoryAttempt {
       this.starts = 0;
       return neverStartedOutcome(end.neverStarted);
     }
-    const ending = { exitCode: null, signal: null, oom: false, stats: {}, warnings: [] };
-    if ("oom" in end) return endedOutcome({ ...ending, signal: "SIGKILL", oom: true }, this.#stop);
+    const ending = { exitCode: null, signal: null, oomKills: 0, stats: {}, warnings: [] };
+    if ("oom" in end) return endedOutcome({ ...ending, signal: "SIGKILL", oomKills: 1 }, this.#stop);
     if ("signal" in end) return endedOutcome({ ...ending, signal: end.signal }, this.#stop);
     return endedOutcome({ ...ending, exitCode: end.exit, warnings: end.warnings ?? [] }, this.#stop);
   }

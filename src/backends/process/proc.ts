@@ -33,7 +33,8 @@ export function findStrays(folder: string): number[] {
 export interface ProcessUse {
   readonly parent: number;
   /** Of the process and of its children that were reaped. */
-  readonly cpuMs: number;
+  readonly cpuUserMs: number;
+  readonly cpuSystemMs: number;
 }
 
 /** The kernel reports times in hundredths of a second on every architecture. */
@@ -45,8 +46,8 @@ export function readProcessUse(): Map<number, ProcessUse> {
   for (const pid of pids()) {
     const fields = readStat(pid);
     if (fields === null) continue;
-    const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
-    processes.set(pid, { parent: Number(fields[1]), cpuMs: ticks * MS_PER_TICK });
+    const ms = (own: number) => (Number(fields[own]) + Number(fields[own + 2])) * MS_PER_TICK;
+    processes.set(pid, { parent: Number(fields[1]), cpuUserMs: ms(11), cpuSystemMs: ms(12) });
   }
   return processes;
 }
@@ -55,6 +56,14 @@ export function readProcessUse(): Map<number, ProcessUse> {
 export function readMemoryBytes(pid: number): number {
   const match = /^VmRSS:\s+(\d+) kB$/m.exec(readProc(pid, "status") ?? "");
   return match === null ? 0 : Number(match[1]) * 1024;
+}
+
+/** What a process, and its children that were reaped, moved from and to disks; null where that may not be seen. */
+export function readDiskUse(pid: number): { readonly readBytes: number; readonly writtenBytes: number } | null {
+  const text = readProc(pid, "io");
+  if (text === null) return null;
+  const figure = (name: string) => Number(new RegExp(`^${name}: (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+  return { readBytes: figure("read_bytes"), writtenBytes: figure("write_bytes") };
 }
 
 /** By file name and not by path: an updated agent finds the shims that the one before it started. */

@@ -1,7 +1,8 @@
 import type { Stats } from "../execution-backend.ts";
-import { readMemoryBytes, readProcessUse } from "./proc.ts";
+import { knownFigures } from "../known-figures.ts";
+import { readDiskUse, readMemoryBytes, readProcessUse } from "./proc.ts";
 
-/** CPU time and memory of whole process trees, by name of the attempt; `roots` are the pids of the shims. */
+/** What whole process trees use, by name of the attempt; `roots` are the pids of the shims. */
 export function treeStats(roots: ReadonlyMap<string, number>): Map<string, Stats> {
   if (roots.size === 0) return new Map();
   const processes = readProcessUse();
@@ -17,5 +18,17 @@ function treeOf(root: number, children: ReadonlyMap<number, readonly number[]>):
 
 function sumUse(tree: readonly number[], processes: ReturnType<typeof readProcessUse>): Stats {
   const sum = (of: (pid: number) => number): number => tree.reduce((total, pid) => total + of(pid), 0);
-  return { cpuMs: sum((pid) => processes.get(pid)?.cpuMs ?? 0), memoryBytes: sum(readMemoryBytes) };
+  const cpuUserMs = sum((pid) => processes.get(pid)?.cpuUserMs ?? 0);
+  const cpuSystemMs = sum((pid) => processes.get(pid)?.cpuSystemMs ?? 0);
+  const disk = tree.map(readDiskUse);
+  return knownFigures({
+    cpuMs: cpuUserMs + cpuSystemMs,
+    cpuUserMs,
+    cpuSystemMs,
+    memoryBytes: sum(readMemoryBytes),
+    // Without the shim.
+    pids: tree.length - 1,
+    readBytes: disk.reduce((total, use) => total + (use?.readBytes ?? 0), 0),
+    writtenBytes: disk.reduce((total, use) => total + (use?.writtenBytes ?? 0), 0),
+  });
 }

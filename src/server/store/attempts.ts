@@ -1,4 +1,5 @@
-import type { AttemptImage, EndSoFar, Phases, Usage } from "../../protocol/events.ts";
+import type { Usage } from "../../protocol/attempt-usage.ts";
+import type { AttemptImage, EndSoFar, Phases } from "../../protocol/events.ts";
 import type { Fault } from "../../protocol/faults.ts";
 import type { Attempt } from "../../protocol/resources.ts";
 import type { AttemptState } from "../../protocol/states.ts";
