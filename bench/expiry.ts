@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { oneStore } from "../src/server/objects/object-tiers.ts";
 import { collect } from "../src/server/scheduling/collect.ts";
+import { COLLECTOR_LOCK } from "../src/server/scheduling/collect-loop.ts";
 import { BenchServer } from "./bench-server.ts";
 import { makeVersions } from "./many-versions.ts";
 import { spread } from "./measure.ts";
@@ -26,6 +27,10 @@ interface Latencies {
 export async function expiry(): Promise<Finding> {
   await using server = await BenchServer.start();
   using agents = new DisposableStack();
+  // Or the server's own collector is at work while it is to be quiet.
+  const holder = await server.database.pool.connect();
+  agents.defer(() => holder.release(true));
+  await holder.query("SELECT pg_advisory_lock($1)", [COLLECTOR_LOCK]);
   await makeVersions(server, VERSIONS);
   const queue = await QueueOfRuns.open(server, "work");
   await queue.add(QUEUED);

@@ -5,7 +5,9 @@ import { spread } from "./measure.ts";
 import type { Finding } from "./report.ts";
 
 const VERSIONS = { runs: 1_000, artifacts: 1_000, ageDays: 1, ownBlobs: false } as const;
-const LOOKUPS = 2_000;
+const LOOKUPS = 5_000;
+/** A p99 is taken of each and the median of these shown: a burst of other work on the machine spoils one, not the figure. */
+const BLOCK = 500;
 const WARM_UPS = 1_000;
 
 /** The time in which the database finds a version by its name, among a million. */
@@ -35,7 +37,7 @@ export async function lookups(): Promise<Finding> {
   const rows = [...measured].map(([what, values]) => ({
     what,
     p50: spread(values).median,
-    p99: values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)]!,
+    p99: spread(blocks(values).map(p99)).median,
   }));
   return {
     title: "A version by its name, among 1,000,000",
@@ -46,6 +48,12 @@ export async function lookups(): Promise<Finding> {
     ratios: rows.map(({ what, p99 }) => ({ what: `${what}, p99, ms`, value: p99, atMost: 2 })),
     notes: [
       "Two statements, for the version and for its items, one lookup after another, as the server's routes make them.",
+      `The p99 is the median of those of ${LOOKUPS / BLOCK} blocks of ${BLOCK} lookups.`,
     ],
   };
 }
+
+const blocks = (values: readonly number[]): number[][] =>
+  Array.from({ length: Math.ceil(values.length / BLOCK) }, (_, n) => values.slice(n * BLOCK, (n + 1) * BLOCK));
+
+const p99 = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)]!;

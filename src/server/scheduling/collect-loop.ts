@@ -12,8 +12,8 @@ const INTERVAL_MS = 10 * 60_000;
 const FIRST_AFTER_MS = 30_000;
 /** Listing every object may take long, and cost money. */
 const SWEEP_INTERVAL_MS = 24 * 60 * 60_000;
-/** Any number, as long as nothing else in this database uses it. */
-const ADVISORY_LOCK = 7_274_827_003;
+/** Who holds it collects, and no server beside it. Any number, as long as nothing else in this database uses it. */
+export const COLLECTOR_LOCK = 7_274_827_003;
 
 type Parts = Pick<Services, "database" | "objects" | "log">;
 
@@ -73,10 +73,10 @@ async function alone(database: Database, work: () => Promise<void>): Promise<voi
   const client = await database.pool.connect();
   let broken = true;
   try {
-    const { rows } = await client.query<{ mine: boolean }>("SELECT pg_try_advisory_lock($1) AS mine", [ADVISORY_LOCK]);
+    const { rows } = await client.query<{ mine: boolean }>("SELECT pg_try_advisory_lock($1) AS mine", [COLLECTOR_LOCK]);
     if (rows[0]!.mine) {
       await work();
-      await client.query("SELECT pg_advisory_unlock($1)", [ADVISORY_LOCK]);
+      await client.query("SELECT pg_advisory_unlock($1)", [COLLECTOR_LOCK]);
     }
     broken = false;
   } finally {
