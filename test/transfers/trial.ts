@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArtifactVersion, Run, RunDetail } from "../../src/protocol/resources.ts";
+import type { ArtifactVersion, Run, RunDetail, WorkerSummary } from "../../src/protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../src/protocol/states.ts";
 import type { VerifyStorePage } from "../../src/protocol/store-verify.ts";
 import { pick, type Random, seeded } from "../chaos/faults.ts";
@@ -35,7 +35,9 @@ export interface TrialResult {
 
 const QUERY = "project=default";
 const LOOK_INTERVAL_MS = 200;
-const RUN_TIMEOUT_MS = 20 * 60_000;
+const RUN_TIMEOUT_MS = 60 * 60_000;
+/** Of what was killed, on a machine with much else to do. */
+const START_TIMEOUT_MS = 2 * 60_000;
 /** One request may hash a whole blob, or look at every object. */
 const STORE_TIMEOUT_MS = 10 * 60_000;
 
@@ -85,9 +87,22 @@ export async function transferTrial(options: TrialOptions): Promise<TrialResult>
       if (performance.now() > deadline) throw new Error(`run ${run} is still ${state}`);
       if (performance.now() > next) {
         const victim = kills % 2 === 0 ? pick(fleet.agents, random).part : pick(fleet.servers, random);
+        const killedAt = Date.now();
         if (victim.kill()) kills += 1;
+        await heardFromAll(killedAt);
         next = nextKill(random);
       }
+      await sleep(LOOK_INTERVAL_MS, undefined, { signal });
+    }
+  }
+
+  /** Kills that are closer than the starts of what they kill would only show how long these take. */
+  async function heardFromAll(sinceMs: number): Promise<void> {
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    for (;;) {
+      const { items } = await fleet.api.get<{ items: WorkerSummary[] }>(`/workers?${QUERY}`);
+      if (items.every(({ lastSeenAt }) => Date.parse(lastSeenAt ?? "") > sinceMs)) return;
+      if (performance.now() > deadline) throw new Error(`agents were not heard for ${START_TIMEOUT_MS} ms`);
       await sleep(LOOK_INTERVAL_MS, undefined, { signal });
     }
   }
