@@ -100,8 +100,8 @@ export async function transferTrial(options: TrialOptions): Promise<TrialResult>
   async function heardFromAll(sinceMs: number): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
     for (;;) {
-      const { items } = await fleet.api.get<{ items: WorkerSummary[] }>(`/workers?${QUERY}`);
-      if (items.every(({ lastSeenAt }) => Date.parse(lastSeenAt ?? "") > sinceMs)) return;
+      const workers = await fleet.api.get<{ items: WorkerSummary[] }>(`/workers?${QUERY}`);
+      if (workers.items.every(({ lastSeenAt }) => Date.parse(lastSeenAt ?? "") > sinceMs)) return;
       if (performance.now() > deadline) throw new Error(`agents were not heard for ${START_TIMEOUT_MS} ms`);
       await sleep(LOOK_INTERVAL_MS, undefined, { signal });
     }
