@@ -25,7 +25,7 @@ const programs: Programs = {
     return startServer(readServerConfig(env, home), { version });
   },
 
-  async startAgent({ env, home, server }) {
+  async startAgent({ env, home, server, trust }) {
     const { startAgent } = await import("./agent/agent.ts");
     const agent = await startAgent({
       home,
@@ -34,11 +34,12 @@ const programs: Programs = {
       settings: readSettings(join(home, "config.json")),
       log: await createLog(env),
       ...(server === undefined ? {} : { server }),
+      ...(trust === undefined ? {} : { trust }),
     });
     return { ready: agent.ready, closed: agent.closed, close: () => agent.stop() };
   },
 
-  async registerAgent({ home, server, token, name, type }) {
+  async registerAgent({ home, server, trust, token, name, type }) {
     const { collectCapabilities, diskSpace } = await import("./agent/capabilities.ts");
     const { agentConfig } = await import("./agent/config.ts");
     const { registerAgent } = await import("./agent/register.ts");
@@ -47,7 +48,14 @@ const programs: Programs = {
     // What it can really do is told at each boot; until then no run is given to it.
     const config = agentConfig(readSettings(join(home, "config.json")));
     const capabilities = await collectCapabilities({ config, diskFreeBytes: freeBytes, backends: {} });
-    const identity = await registerAgent({ home, server, token, name, type, agentVersion: version, capabilities });
+    const what = { home, server, trust, token, name, type };
+    const identity = await registerAgent({ ...what, agentVersion: version, capabilities });
+    return { id: identity.workerId, name: identity.name, server: identity.server };
+  },
+
+  async changeTrust(home, choice, server) {
+    const { changeTrust } = await import("./agent/change-trust.ts");
+    const identity = await changeTrust(home, choice, server);
     return { id: identity.workerId, name: identity.name, server: identity.server };
   },
 

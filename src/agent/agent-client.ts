@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import type http from "node:http";
 import type { Readable } from "node:stream";
 import type { z } from "zod";
 import {
@@ -37,8 +36,10 @@ import {
   UploadOffset,
   UploadState,
 } from "../protocol/transfers.ts";
+import type { TlsTrust } from "../std/tls-trust.ts";
 import { answerError, noAnswer, unexpectedAnswer } from "./answer-error.ts";
 import {
+  type ConnectionPool,
   connectionPool,
   type Deadlines,
   type HttpAnswer,
@@ -53,6 +54,8 @@ export interface ClientOptions {
   readonly workerId: string;
   readonly bootId: string;
   readonly privateKey: KeyObject;
+  /** By what the server is known over TLS; without it, by what Node trusts. */
+  readonly trust?: TlsTrust | undefined;
 }
 
 /** Small requests and small answers. */
@@ -73,15 +76,15 @@ export class AgentClient implements Disposable {
   readonly clock = new ServerClock();
   readonly #options: ClientOptions;
   readonly #base: URL;
-  readonly #pool: http.Agent;
+  readonly #pool: ConnectionPool;
   /** Of their own: many slow transfers must not keep reports, logs and polls waiting for a connection. */
-  readonly #transfers: http.Agent;
+  readonly #transfers: ConnectionPool;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#base = new URL("api/v1/agent/", options.server.endsWith("/") ? options.server : `${options.server}/`);
-    this.#pool = connectionPool(this.#base);
-    this.#transfers = connectionPool(this.#base);
+    this.#pool = connectionPool(this.#base, options.trust);
+    this.#transfers = connectionPool(this.#base, options.trust);
   }
 
   boot(request: BootRequest, signal?: AbortSignal): Promise<BootResponse> {

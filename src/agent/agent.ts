@@ -6,6 +6,7 @@ import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { BlobCache } from "../runtime/blob-cache.ts";
 import { Permits } from "../std/permits.ts";
+import type { TlsTrust } from "../std/tls-trust.ts";
 import { AdoptedRoom, enterUnderWay } from "./adopted-room.ts";
 import { AgentClient } from "./agent-client.ts";
 import type { AgentContext } from "./agent-context.ts";
@@ -35,6 +36,8 @@ export interface AgentOptions {
   readonly home: string;
   /** In place of the address that the worker was registered at. */
   readonly server?: string;
+  /** In place of what the worker was registered with, together with `server`. */
+  readonly trust?: TlsTrust;
   /** In order of preference for runs that name none. */
   readonly backends: readonly ExecutionBackend[];
   readonly version: string;
@@ -94,6 +97,7 @@ class Agent implements RunningAgent {
   readonly #log: Logger;
   readonly #bootId = newId("boot");
   readonly #server: string;
+  readonly #trust: TlsTrust;
   readonly #backends: OpenBackends;
   readonly #disk: DiskGate;
   readonly #held = new HeldRuns();
@@ -143,7 +147,9 @@ class Agent implements RunningAgent {
     );
     this.#disk = new DiskGate({ home, config, measure: options.diskSpace ?? diskSpace, log: this.#log });
     const { workerId, privateKey } = identity;
-    const client = owned.use(new AgentClient({ server: this.#server, workerId, bootId: this.#bootId, privateKey }));
+    this.#trust = options.trust ?? identity.trust;
+    const known = { server: this.#server, trust: this.#trust };
+    const client = owned.use(new AgentClient({ ...known, workerId, bootId: this.#bootId, privateKey }));
     this.#context = {
       home,
       installation: identity.installation,
@@ -218,6 +224,7 @@ class Agent implements RunningAgent {
     this.#heartbeat = this.#owned.use(
       new HeartbeatLoop({
         server: this.#server,
+        trust: this.#trust,
         workerId,
         bootId: this.#bootId,
         privateKey,

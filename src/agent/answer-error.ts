@@ -1,4 +1,5 @@
 import { BerthError, ErrorBody } from "../protocol/errors.ts";
+import { tlsProblem } from "../std/tls-problem.ts";
 import { ConnectionError, type HttpAnswer, type HttpRequest } from "./http-request.ts";
 
 /** The error that an answer of 4xx or 5xx stands for. */
@@ -46,7 +47,9 @@ export function noAnswer(error: unknown): unknown {
   if (!(error instanceof ConnectionError)) return error;
   return new BerthError("unavailable", error.message, {
     cause: error,
-    advice: "Check that the server runs and that this machine can reach it.",
+    advice:
+      tlsProblem(error)?.advice ??
+      "Check that the server runs, that this machine can reach it, and whether its address is http or https.",
   });
 }
 

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { Logger } from "pino";
 import { HEARTBEAT_INTERVAL_MS, HeartbeatResponse, type WorkerCapabilities } from "../protocol/agent-api.ts";
 import { BerthError, type ErrorCode } from "../protocol/errors.ts";
+import type { TlsTrust } from "../std/tls-trust.ts";
 import type { HeartbeatOrder, HeartbeatReport, HeartbeatThreadData } from "./heartbeat-message.ts";
 import type { HeldRuns } from "./held-runs.ts";
 
@@ -11,6 +12,8 @@ export interface HeartbeatOptions {
   readonly workerId: string;
   readonly bootId: string;
   readonly privateKey: KeyObject;
+  /** See ClientOptions. */
+  readonly trust?: TlsTrust | undefined;
   readonly held: HeldRuns;
   /** Default HEARTBEAT_INTERVAL_MS. */
   readonly intervalMs?: number;
@@ -50,6 +53,7 @@ export class HeartbeatLoop implements AsyncDisposable {
       workerId: options.workerId,
       bootId: options.bootId,
       privateKey: options.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      trust: options.trust,
       intervalMs: options.intervalMs ?? HEARTBEAT_INTERVAL_MS,
       alive,
       held: options.held.refs(),

@@ -1,5 +1,6 @@
 import type { HeartbeatRequest } from "../protocol/agent-api.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { TlsTrust } from "../std/tls-trust.ts";
 
 /** What the heartbeat's thread is started with. */
 export interface HeartbeatThreadData {
@@ -8,6 +9,7 @@ export interface HeartbeatThreadData {
   readonly bootId: string;
   /** PKCS #8, PEM. */
   readonly privateKey: string;
+  readonly trust?: TlsTrust | undefined;
   readonly intervalMs: number;
   /** One Int32 that the main thread counts up while it is alive. */
   readonly alive: SharedArrayBuffer;

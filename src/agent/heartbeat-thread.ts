@@ -15,7 +15,7 @@ const data = workerData as HeartbeatThreadData;
 const port = parentPort!;
 const privateKey = createPrivateKey(data.privateKey);
 const url = new URL("api/v1/agent/heartbeat", data.server.endsWith("/") ? data.server : `${data.server}/`);
-const pool = connectionPool(url);
+const pool = connectionPool(url, data.trust);
 const clock = new ServerClock();
 const alive = new Int32Array(data.alive);
 

@@ -1,6 +1,8 @@
 import type { Agent, IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { tlsProblem } from "../std/tls-problem.ts";
+import { type TlsTrust, TrustedConnections } from "../std/tls-trust.ts";
 
 /**
  * Importing them as modules would evaluate every export, and with WebSocket load all of undici: 6 MB for each thread
@@ -48,9 +50,20 @@ const IDLE_CONNECTIONS_MAX = 8;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Connections to one server, kept open between requests. */
-export function connectionPool(url: URL): Agent {
+export interface ConnectionPool {
+  readonly agent: Agent;
+  /** Null: what Node trusts by itself. */
+  readonly trusted: TrustedConnections | null;
+  destroy(): void;
+}
+
+/** @param trust by what the server is known; without it, by what Node trusts */
+export function connectionPool(url: URL, trust?: TlsTrust): ConnectionPool {
   const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, maxFreeSockets: IDLE_CONNECTIONS_MAX };
-  return url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
+  const isSecure = url.protocol === "https:";
+  const agent = isSecure ? new https.Agent(options) : new http.Agent(options);
+  const trusted = isSecure && trust !== undefined ? new TrustedConnections(trust) : null;
+  return { agent, trusted, destroy: () => agent.destroy() };
 }
 
 /** The server could not be reached, or did not answer in time. Says nothing about what it did. */
@@ -59,12 +72,13 @@ export class ConnectionError extends Error {
 }
 
 /** Sends a request and resolves with the answer's head; the body is still to be read, under the same deadlines. */
-export function sendRequest(pool: Agent, request: HttpRequest): Promise<HttpAnswer> {
+export async function sendRequest(pool: ConnectionPool, request: HttpRequest): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const { deadlines, signal } = request;
-  if (signal?.aborted) return Promise.reject(signal.reason);
+  signal?.throwIfAborted();
   const send = request.url.protocol === "https:" ? https.request : http.request;
-  const outgoing = send(request.url, { method: request.method, agent: pool, headers: request.headers });
+  const options = { method: request.method, agent: pool.agent, headers: request.headers };
+  const outgoing = send(request.url, { ...options, ...secureOptions(pool, request) });
 
   const expire = (what: string, ms: number) =>
     outgoing.destroy(new Error(`no ${what} within ${Math.round(ms / 100) / 10} s`));
@@ -96,6 +110,14 @@ export function sendRequest(pool: Agent, request: HttpRequest): Promise<HttpAnsw
   return promise;
 }
 
+function secureOptions({ trusted }: ConnectionPool, request: HttpRequest) {
+  try {
+    return trusted?.options();
+  } catch (error) {
+    throw unavailable(request, error);
+  }
+}
+
 /** Reads an answer's body into memory. */
 export async function readBody(request: HttpRequest, answer: HttpAnswer): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -113,6 +135,7 @@ export async function readBody(request: HttpRequest, answer: HttpAnswer): Promis
 }
 
 function unavailable(request: HttpRequest, cause: unknown): ConnectionError {
-  const why = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(cause);
+  const words = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(cause);
+  const why = tlsProblem(cause)?.what ?? words;
   return new ConnectionError(`${request.method} ${request.url.origin}${request.url.pathname}: ${why}`, { cause });
 }

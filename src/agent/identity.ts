@@ -1,11 +1,12 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { BerthError } from "../protocol/errors.ts";
 import { idOf } from "../protocol/ids.ts";
 import { Name } from "../protocol/names.ts";
 import { makeFolder } from "../std/make-folder.ts";
+import type { TlsTrust } from "../std/tls-trust.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** What the server said when this worker was registered: `<agentHome>/agent.json`. */
@@ -17,6 +18,8 @@ export const AgentIdentity = z.object({
   project: z.string(),
   pool: Name,
   labels: z.array(z.string()),
+  /** By what the server is known over TLS; files without a path lie in this home. */
+  trust: z.object({ caFile: z.string().optional(), serverName: z.string().optional() }).default({}),
 });
 export type AgentIdentity = z.infer<typeof AgentIdentity>;
 
@@ -57,7 +60,14 @@ export function loadIdentity(home: string): Identity | null {
       advice: "Register this worker again with `berth agent register`.",
     });
   }
-  return { ...parsed.data, privateKey: ensurePrivateKey(home) };
+  const trust = resolvedTrust(home, parsed.data.trust);
+  return { ...parsed.data, trust, privateKey: ensurePrivateKey(home) };
+}
+
+/** As it is used: files of the home are stored by their name, so that the home may move. */
+export function resolvedTrust(home: string, trust: TlsTrust): TlsTrust {
+  const { caFile } = trust;
+  return caFile === undefined || isAbsolute(caFile) ? trust : { ...trust, caFile: join(home, caFile) };
 }
 
 function parseJson(text: string): unknown {

@@ -1,13 +1,24 @@
 import { type RegisterRequest, RegisterResponse, type WorkerCapabilities } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
+import type { TlsTrust, TrustChoice } from "../std/tls-trust.ts";
 import { QUICK } from "./agent-client.ts";
 import { answerError, noAnswer } from "./answer-error.ts";
+import { establishTrust } from "./establish-trust.ts";
 import { connectionPool, type HttpRequest, readBody, sendRequest } from "./http-request.ts";
-import { type AgentIdentity, ensurePrivateKey, loadIdentity, publicKeyOf, saveIdentity } from "./identity.ts";
+import {
+  type AgentIdentity,
+  ensurePrivateKey,
+  loadIdentity,
+  publicKeyOf,
+  resolvedTrust,
+  saveIdentity,
+} from "./identity.ts";
 
 export interface RegisterOptions {
   readonly home: string;
   readonly server: string;
+  /** By what the server is known over TLS; default: what Node and the system trust. */
+  readonly trust?: TrustChoice;
   /** Single use, from `berth token create --registration`. */
   readonly token: string;
   readonly name: string;
@@ -39,13 +50,19 @@ export async function registerAgent(options: RegisterOptions): Promise<AgentIden
     agentVersion: options.agentVersion,
     capabilities: options.capabilities,
   };
-  const answer = await postRegistration(options.server, options.token, JSON.stringify(body));
-  const identity: AgentIdentity = { server: options.server, name: options.name, ...answer };
+  const trust = await establishTrust(options.home, options.server, options.trust ?? {});
+  const connection = { server: options.server, trust: resolvedTrust(options.home, trust) };
+  const answer = await postRegistration(connection, options.token, JSON.stringify(body));
+  const identity: AgentIdentity = { server: options.server, trust, name: options.name, ...answer };
   saveIdentity(options.home, identity);
   return identity;
 }
 
-async function postRegistration(server: string, token: string, body: string): Promise<RegisterResponse> {
+async function postRegistration(
+  { server, trust }: { readonly server: string; readonly trust: TlsTrust },
+  token: string,
+  body: string,
+): Promise<RegisterResponse> {
   const url = new URL("api/v1/agent/register", server.endsWith("/") ? server : `${server}/`);
   const headers = { "content-type": "application/json", accept: "application/json", authorization: `Bearer ${token}` };
   const request: HttpRequest = {
@@ -55,7 +72,7 @@ async function postRegistration(server: string, token: string, body: string): Pr
     body,
     deadlines: QUICK,
   };
-  const pool = connectionPool(url);
+  const pool = connectionPool(url, trust);
   try {
     const answer = await sendRequest(pool, request);
     const bytes = await readBody(request, answer);

@@ -1,4 +1,5 @@
 import type { ExecutionBackend } from "../backends/execution-backend.ts";
+import type { TlsTrust, TrustChoice } from "../std/tls-trust.ts";
 import type { Console } from "./terminal/console.ts";
 
 /** What commands get from the composition root: the CLI itself never names a server, an agent or a backend. */
@@ -17,10 +18,12 @@ export interface CliContext {
 export interface Programs {
   /** Program and arguments that start this very CLI again, as a child. */
   readonly self: readonly [string, ...string[]];
-  startServer(options: ServerOptions): Promise<Running & { readonly url: string }>;
+  startServer(options: ServerOptions): Promise<RunningServer>;
   /** It is on its way when this resolves: `ready` says when it takes runs. */
   startAgent(options: AgentOptions): Promise<Running & { readonly ready: Promise<void> }>;
   registerAgent(options: RegistrationOptions): Promise<RegisteredWorker>;
+  /** Tells a registered worker by what to know its server from now on. */
+  changeTrust(home: string, choice: TrustChoice, server?: string): Promise<RegisteredWorker>;
   /** What can run attempts on this machine, set up as for the worker that lives in this home. */
   loadBackends(home: string): Promise<readonly LocalBackend[]>;
   /** The worker that a folder is registered as, or null. */
@@ -58,6 +61,15 @@ export interface Running {
   close(): Promise<void>;
 }
 
+export interface RunningServer extends Running {
+  /** Where this machine reaches it. */
+  readonly url: string;
+  /** Where other machines do; null where they do not. */
+  readonly workerUrl: string | null;
+  /** Of the authority that it made for itself; null where it has none. */
+  readonly caFingerprint: string | null;
+}
+
 export interface ServerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly home: string;
@@ -68,12 +80,15 @@ export interface AgentOptions {
   readonly home: string;
   /** In place of the address that the worker was registered at; an embedded server may have moved to another port. */
   readonly server?: string;
+  /** In place of what the worker was registered with. */
+  readonly trust?: TlsTrust;
 }
 
 export interface RegistrationOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly home: string;
   readonly server: string;
+  readonly trust: TrustChoice;
   readonly token: string;
   readonly name: string;
   readonly type: "local" | "custom" | "cloud";

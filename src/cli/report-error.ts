@@ -1,5 +1,5 @@
 import { BerthError, type ErrorCode, type Problem } from "../protocol/errors.ts";
-import { ServerUnreachable } from "./api/client.ts";
+import { ServerUnreachable } from "./api/no-answer.ts";
 import { CliError } from "./cli-error.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Console } from "./terminal/console.ts";
@@ -52,7 +52,7 @@ function explain(error: unknown): Explanation {
   if (error instanceof ServerUnreachable) {
     return {
       message: error.message,
-      advice: ["Check the address (--server, BERTH_SERVER or config.json) and that the server runs."],
+      advice: ["Check the address (--server, BERTH_SERVER or config.json), http or https, and that the server runs."],
       problems: [],
       exitCode: EXIT.broken,
     };

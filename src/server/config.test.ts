@@ -7,6 +7,7 @@ test("without any variable a server listens on loopback and runs its own databas
   assert.deepEqual(config, {
     home: "/home/x/.berth",
     listen: { host: "127.0.0.1", port: 7070 },
+    tls: null,
     databaseUrl: null,
     databaseConnections: 10,
     objects: {
@@ -51,6 +52,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
   assert.deepEqual(config, {
     home: "/data",
     listen: { host: "::", port: 80 },
+    tls: null,
     databaseUrl: "postgresql://u@h/db",
     databaseConnections: 20,
     objects: {
@@ -76,11 +78,23 @@ test("every variable is read, and an empty one is one that is not set", () => {
   assert.equal(readServerConfig({ BERTH_LISTEN: "", DATABASE_URL: "" }, "/x").databaseUrl, null);
 });
 
+test("TLS is by two files, or by an authority of the server's own for more names than the machine's", () => {
+  const files = { BERTH_TLS_CERT: "/cert.pem", BERTH_TLS_KEY: "/key.pem" };
+  assert.deepEqual(readServerConfig(files, "/x").tls, { kind: "files", cert: "/cert.pem", key: "/key.pem" });
+  const own = { BERTH_TLS: "generate", BERTH_TLS_NAMES: "Berth.lan, 10.0.0.7 fd00::1" };
+  assert.deepEqual(readServerConfig(own, "/x").tls, { kind: "generate", names: ["berth.lan", "10.0.0.7", "fd00::1"] });
+});
+
 test("what cannot be meant is refused by the name of its variable", () => {
   const bad: Record<string, string>[] = [
     { BERTH_LISTEN: "7070" },
     { BERTH_LISTEN: "localhost:70700" },
     { BERTH_LISTEN: "::1:80" },
+    { BERTH_TLS: "on" },
+    { BERTH_TLS_CERT: "/cert.pem" },
+    { BERTH_TLS_CERT: "/cert.pem", BERTH_TLS_KEY: "/key.pem", BERTH_TLS: "generate" },
+    { BERTH_TLS_NAMES: "berth.example.com" },
+    { BERTH_TLS_NAMES: "-berth", BERTH_TLS: "generate" },
     { DATABASE_URL: "mysql://x" },
     { DATABASE_URL: "secret" },
     { BERTH_LOG_LEVEL: "loud" },

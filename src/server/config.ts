@@ -1,9 +1,11 @@
+import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { MEMORY_PATTERN, parseMemory } from "../pipeline/quantity.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { LARGE_TIER_MIN_BYTES, OBJECT_TIER_MIN_BYTES } from "./objects/object-tiers.ts";
 import { parseStoreLocation, type StoreLocation } from "./objects/store-location.ts";
+import { HOST_NAME } from "./tls/host-name.ts";
 
 /** What a server is told by its environment, read once. docs/operating.md lists the same. */
 export interface ServerConfig {
@@ -11,6 +13,8 @@ export interface ServerConfig {
   readonly home: string;
   /** BERTH_LISTEN, `host:port`; default `127.0.0.1:7070`. Port 0 takes a free one. */
   readonly listen: ListenAddress;
+  /** BERTH_TLS_CERT with BERTH_TLS_KEY, or BERTH_TLS=generate; null: plain HTTP. */
+  readonly tls: TlsConfig | null;
   /** DATABASE_URL, `postgres://…`; null runs PostgreSQL in the home. */
   readonly databaseUrl: string | null;
   /** BERTH_DATABASE_CONNECTIONS: most connections of this server; default 10. */
@@ -67,6 +71,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
   return {
     home,
     listen: listenAddress(given(env, "BERTH_LISTEN") ?? DEFAULT_LISTEN),
+    tls: tlsConfig(env),
     databaseUrl: databaseUrl(env),
     databaseConnections: wholeNumber(env, "BERTH_DATABASE_CONNECTIONS", 2, CONNECTIONS_MAX) ?? DEFAULT_CONNECTIONS,
     objects: objectsConfig(env, home),
@@ -75,6 +80,42 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
   };
+}
+
+/** Two files in PEM that somebody renews, or an authority of the server's own, for these names beside the machine's. */
+export type TlsConfig =
+  | { readonly kind: "files"; readonly cert: string; readonly key: string }
+  | { readonly kind: "generate"; readonly names: readonly string[] };
+
+function tlsConfig(env: Environment): TlsConfig | null {
+  const [cert, key] = [pathOf(env, "BERTH_TLS_CERT"), pathOf(env, "BERTH_TLS_KEY")];
+  const generate = given(env, "BERTH_TLS");
+  const names = (given(env, "BERTH_TLS_NAMES") ?? "")
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((name) => name !== "");
+  if (generate !== null && generate !== "generate") throw invalid("BERTH_TLS", generate, "`generate`");
+  if ((cert === null) !== (key === null)) {
+    throw new BerthError(
+      "invalid_request",
+      "BERTH_TLS_CERT and BERTH_TLS_KEY (--tls-cert, --tls-key) belong together.",
+    );
+  }
+  if (cert !== null && generate !== null) {
+    throw new BerthError("invalid_request", "BERTH_TLS=generate and BERTH_TLS_CERT are both set.", {
+      advice: "Give the server a certificate, or let it make one.",
+    });
+  }
+  if (names.length > 0 && generate === null) {
+    throw new BerthError("invalid_request", "BERTH_TLS_NAMES (--tls-name) is for BERTH_TLS=generate.", {
+      advice: "A certificate that somebody else issues has its names already.",
+    });
+  }
+  for (const name of names) {
+    if (isIP(name) === 0 && !HOST_NAME.test(name)) throw invalid("BERTH_TLS_NAMES", name, "a host name or an address");
+  }
+  if (cert !== null && key !== null) return { kind: "files", cert, key };
+  return generate === null ? null : { kind: "generate", names };
 }
 
 /** Whether only this machine reaches the address. */

@@ -12,6 +12,7 @@ import { makeFolder } from "../std/make-folder.ts";
  *     admin-token    full rights, for the user who owns the folder; 0600
  *     secret-key     what secrets in the embedded database are sealed under; 0600
  *     provenance-key what provenance is signed with; 0600
+ *     tls/           the server's own authority and certificate, where it makes them
  *     postgres/      the embedded PostgreSQL
  *     objects/       blobs of 10 MiB and more
  */
@@ -20,12 +21,21 @@ export interface ServerHome extends Disposable {
   readonly adminTokenFile: string;
   readonly secretKeyFile: string;
   readonly provenanceKeyFile: string;
+  readonly tlsFolder: string;
   /** Tells commands on this machine where the server listens, until dispose. */
   announce(facts: ServerFacts): void;
 }
 
 export interface ServerFacts {
   readonly url: string;
+  /** How commands on this machine know it; null without TLS. */
+  readonly tls: {
+    readonly caFile: string;
+    readonly caFingerprint: string | null;
+    readonly serverName: string | null;
+  } | null;
+  /** Where other machines reach it; null where they do not. */
+  readonly workerUrl: string | null;
   readonly pid: number;
   readonly version: string;
   readonly startedAt: string;
@@ -45,6 +55,7 @@ export function openHome(folder: string): ServerHome {
     adminTokenFile: join(folder, "admin-token"),
     secretKeyFile: join(folder, "secret-key"),
     provenanceKeyFile: join(folder, "provenance-key"),
+    tlsFolder: join(folder, "tls"),
     announce: (facts) => writePrivate(serverFile, `${JSON.stringify(facts)}\n`),
     [Symbol.dispose]: () => {
       rmSync(serverFile, { force: true });

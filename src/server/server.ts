@@ -2,10 +2,11 @@ import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import { BerthError } from "../protocol/errors.ts";
 import { ensureAdminToken } from "./admin-token.ts";
-import { isLoopback, type ListenAddress, type ServerConfig } from "./config.ts";
+import type { ServerConfig } from "./config.ts";
 import { openHome, type ServerHome } from "./home.ts";
 import { createApp } from "./http/app.ts";
 import { allRoutes } from "./http/routes.ts";
+import { listen } from "./listen.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
 import { openStores } from "./open-stores.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
@@ -22,10 +23,18 @@ import { openPostgresWakeups } from "./store/postgres-wakeups.ts";
 import { registerKey } from "./store/provenance.ts";
 import { tieredBlobStore } from "./store/tiered-blob-store.ts";
 import { Uploads } from "./store/uploads.ts";
+import { appTls, openTls } from "./tls/open-tls.ts";
 
-export interface RunningServer {
+export interface ServerAddresses {
   /** Where this machine reaches it. */
   readonly url: string;
+  /** Where other machines do; null when it listens for this one only. */
+  readonly workerUrl: string | null;
+  /** Of the authority that it made for itself, which workers pin; null where it has none. */
+  readonly caFingerprint: string | null;
+}
+
+export interface RunningServer extends ServerAddresses {
   /** Resolves once it has ended. */
   readonly closed: Promise<void>;
   /** Ends it in order: what waits is answered at once, what works is finished. Repeated calls wait for the same end. */
@@ -46,8 +55,8 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   const log = options.log ?? createLog(config);
   await using started = new AsyncDisposableStack();
   try {
-    const url = await start(config, options.version, log, started);
-    return running(url, log, started.move());
+    const addresses = await start(config, options.version, log, started);
+    return running(addresses, log, started.move());
   } catch (error) {
     throw startError(error, config);
   }
@@ -58,7 +67,7 @@ async function start(
   version: string,
   log: Logger,
   started: AsyncDisposableStack,
-): Promise<string> {
+): Promise<ServerAddresses> {
   const home = started.use(openHome(config.home));
   const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(home, log, started));
   const installation = await migrate(databaseUrl);
@@ -90,12 +99,18 @@ async function start(
     startRunLoops(services, config.recoveryAfterMs === null ? {} : { recoveryAfterMs: config.recoveryAfterMs }),
   );
   const stop = new AbortController();
-  const app = await createApp(services, allRoutes(services, version), { version, stop: stop.signal });
+  const tls = config.tls === null ? null : started.use(openTls(config.tls, home.tlsFolder, log));
+  const app = await createApp(services, allRoutes(services, version), { version, stop: stop.signal, tls: appTls(tls) });
   started.defer(() => closeApp(app, stop));
-  const url = await listen(app, config.listen, log);
-  home.announce({ url, pid: process.pid, version, startedAt: new Date().toISOString() });
-  log.info({ url, installation, version }, "Berth server is up");
-  return url;
+  const addresses = await listen(app, config.listen, tls, log);
+  home.announce({
+    ...addresses,
+    tls: tls === null ? null : tls.forThisMachine(),
+    ...{ pid: process.pid, version, startedAt: new Date().toISOString() },
+  });
+  const { caFingerprint = null } = tls?.source ?? {};
+  log.info({ ...addresses, installation, version, ...(caFingerprint && { caFingerprint }) }, "Berth server is up");
+  return { ...addresses, caFingerprint };
 }
 
 /** A key is made only where no other server could need the same. */
@@ -118,25 +133,6 @@ async function embeddedDatabase(home: ServerHome, log: Logger, started: AsyncDis
   return started.use(await startEmbeddedPostgres({ folder: home.postgresFolder, database: "berth", log })).url;
 }
 
-async function listen(app: FastifyInstance, address: ListenAddress, log: Logger): Promise<string> {
-  await app.listen({ host: address.host, port: address.port });
-  const bound = app.server.address();
-  const port = typeof bound === "object" && bound !== null ? bound.port : address.port;
-  if (isLoopback(address)) return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${port}`;
-  log.warn(
-    `Berth listens on ${address.host}:${port} without TLS: whoever can read the network can read its tokens. ` +
-      "Put a proxy that ends TLS in front of it, or set BERTH_LISTEN=127.0.0.1:7070.",
-  );
-  return `http://${reachable(address.host)}:${port}`;
-}
-
-/** "Every address" is none that can be called; the loopback one is among them. */
-function reachable(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
-}
-
 async function closeApp(app: FastifyInstance, stop: AbortController): Promise<void> {
   stop.abort();
   const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_TIMEOUT_MS);
@@ -147,13 +143,13 @@ async function closeApp(app: FastifyInstance, stop: AbortController): Promise<vo
   }
 }
 
-function running(url: string, log: Logger, started: AsyncDisposableStack): RunningServer {
+function running(addresses: ServerAddresses, log: Logger, started: AsyncDisposableStack): RunningServer {
   const closed = Promise.withResolvers<void>();
   // Nobody has to wait for it.
   closed.promise.catch(() => {});
   let closing = false;
   return {
-    url,
+    ...addresses,
     closed: closed.promise,
     close: () => {
       if (!closing) {

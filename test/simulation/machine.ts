@@ -68,7 +68,7 @@ export class Machine {
     mkdirSync(this.home, { recursive: true });
     const identity = { server: "http://simulation", workerId: this.workerId, name: this.name, installation: "sim" };
     copyFileSync(keyFile(options.folder), join(this.home, "key"));
-    saveIdentity(this.home, { ...identity, project: "default", pool: "default", labels: [] });
+    saveIdentity(this.home, { ...identity, project: "default", pool: "default", labels: [], trust: {} });
   }
 
   get isUp(): boolean {

@@ -144,7 +144,7 @@ export class FakeServer implements AsyncDisposable {
     try {
       if (interference instanceof BerthError) throw interference;
       const body = await buffer(request);
-      const answer = await this.#handle(request, path, body);
+      const answer = path === "/api/v1/health" ? { status: "ok" } : await this.#handle(request, path, body);
       if (interference === "lose-answer") request.socket.destroy();
       else this.#answer(response, 200, answer);
     } catch (error) {

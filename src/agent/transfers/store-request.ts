@@ -1,8 +1,8 @@
-import type http from "node:http";
 import type { Readable } from "node:stream";
 import type { DirectRequest } from "../../protocol/transfers.ts";
 import {
   ConnectionError,
+  type ConnectionPool,
   connectionPool,
   type Deadlines,
   type HttpAnswer,
@@ -30,7 +30,7 @@ export class StoreRefusal extends Error {
 
 /** Connections to object stores, kept open between requests; one pool for each address. */
 export class StoreConnections implements Disposable {
-  readonly #pools = new Map<string, http.Agent>();
+  readonly #pools = new Map<string, ConnectionPool>();
 
   /** Sends a request with this body, and makes sure that the store did it. */
   async put(request: DirectRequest, body: Readable | Uint8Array, signal: AbortSignal): Promise<void> {

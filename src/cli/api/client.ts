@@ -1,10 +1,15 @@
 import type { z } from "zod";
 import { BerthError, ErrorBody } from "../../protocol/errors.ts";
+import type { TlsTrust } from "../../std/tls-trust.ts";
+import { noAnswerFrom } from "./no-answer.ts";
+import { SecureFetch } from "./secure-fetch.ts";
 
 /** Where the server is and how to prove who asks. Asked for on every request: a restart may change the port. */
 export interface Endpoint {
   readonly url: string;
   readonly token: string;
+  /** By what it is known over TLS; default: what Node and the system trust. */
+  readonly trust?: TlsTrust | undefined;
 }
 
 export interface RequestOptions {
@@ -23,17 +28,6 @@ export interface UploadOptions extends RequestOptions {
   readonly size: number;
 }
 
-/** No answer came: nothing is known about what was asked. */
-export class ServerUnreachable extends Error {
-  override readonly name = "ServerUnreachable";
-  readonly url: string;
-
-  constructor(url: string, cause: unknown) {
-    super(`No Berth server answers at ${url}: ${reasonOf(cause)}.`, { cause });
-    this.url = url;
-  }
-}
-
 /** For one answer in JSON; streams have no limit of their own. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -41,6 +35,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 export class ApiClient {
   readonly #endpoint: () => Endpoint;
   readonly #userAgent: string;
+  readonly #secure = new SecureFetch();
 
   constructor(endpoint: () => Endpoint, userAgent = "berth-cli") {
     this.#endpoint = endpoint;
@@ -94,20 +89,20 @@ export class ApiClient {
       options.body === undefined ? options.headers : { ...options.headers, "content-type": "application/json" };
     const response = await this.#send(method, path, withTimeout({ ...options, ...(headers && { headers }) }));
     const text = await response.text().catch((error: unknown) => {
-      throw new ServerUnreachable(this.server, error);
+      throw noAnswerFrom(this.server, error);
     });
     return schema.parse(text === "" ? undefined : JSON.parse(text));
   }
 
   async #send(method: string, path: string, options: SendOptions): Promise<Response> {
-    const { url, token } = this.#endpoint();
+    const { url, token, trust } = this.#endpoint();
     const target = new URL(`/api/v1${path}`, url);
     for (const [name, value] of Object.entries(options.query ?? {})) {
       for (const one of value === undefined ? [] : [value].flat()) target.searchParams.append(name, String(one));
     }
     let response: Response;
     try {
-      response = await fetch(target, {
+      response = await this.#secure.fetch(target, trust, {
         method,
         headers: { authorization: `Bearer ${token}`, "user-agent": this.#userAgent, ...options.headers },
         ...(options.body === undefined ? {} : { body: options.body, duplex: "half" }),
@@ -116,7 +111,7 @@ export class ApiClient {
     } catch (error) {
       // The caller's own abort is no news about the server.
       if (options.signal?.aborted && !isTimeout(options.signal.reason)) throw error;
-      throw new ServerUnreachable(url, error);
+      throw noAnswerFrom(url, error);
     }
     if (response.ok) return response;
     throw await errorOf(response);
@@ -160,13 +155,4 @@ function parseOrNull(text: string): unknown {
   } catch {
     return null;
   }
-}
-
-/** `fetch` wraps the socket's error, which says what happened, in one that says "fetch failed". */
-function reasonOf(error: unknown): string {
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = (inner as { code?: string }).code;
-  if (code === "ECONNREFUSED") return "the connection was refused";
-  if (code === "ENOTFOUND") return "the host name is not known";
-  return inner instanceof Error && inner.message !== "" ? inner.message : String(code ?? inner);
 }

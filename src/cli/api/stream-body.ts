@@ -1,4 +1,4 @@
-import { ServerUnreachable } from "./client.ts";
+import { ServerUnreachable } from "./no-answer.ts";
 
 /** A stream that is silent for this long, without even a keep-alive, is taken for dead. */
 const SILENCE_MAX_MS = 45_000;

@@ -4,6 +4,9 @@ import { createRegistrationToken, createToken } from "../api/tokens.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
+import { embeddedEndpoint } from "../platform/embedded-endpoint.ts";
+import { berthHome } from "../platform/home.ts";
+import { registrationLine } from "../platform/registration-line.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
 
@@ -65,8 +68,18 @@ async function create(context: CliContext, options: Options): Promise<void> {
       ? `Registration token ${created.id}, ${until}. On the worker's machine:`
       : `API token ${created.id}, ${until}.`,
   );
-  if (options.registration) console.note(`  berth agent register --server ${plainText(api.server)} --token …`);
+  if (options.registration) console.note(`  ${registrationCommand(context, api.server, options)}`);
   console.out(created.token);
+}
+
+/** With the certificate that this command itself knows the server by. */
+function registrationCommand(context: CliContext, server: string, { caFile, caFingerprint }: Options): string {
+  const embedded = embeddedEndpoint(berthHome(context.env));
+  const line = embedded?.url === server ? registrationLine(embedded) : null;
+  if (line !== null) return line;
+  const file = caFile === undefined ? "" : ` --ca-file ${plainText(caFile)}`;
+  const pin = caFingerprint === undefined ? file : ` --ca-fingerprint ${plainText(caFingerprint)}`;
+  return `berth agent register --server ${plainText(server)}${pin} --token …`;
 }
 
 /** What belongs to the other kind of token is refused rather than ignored. */

@@ -2,18 +2,21 @@ import type { Command } from "commander";
 import { CliError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { onInterrupt } from "../on-interrupt.ts";
+import { embeddedEndpoint } from "../platform/embedded-endpoint.ts";
 import { berthHome } from "../platform/home.ts";
+import { type ListenOptions, listenEnvironment, withListenOptions } from "../platform/listen-options.ts";
+import { registrationLine } from "../platform/registration-line.ts";
 import { runBackgroundPlatform } from "../platform/run-background.ts";
 import { AlreadyUp, type ReadyPlatform, supervise } from "../platform/supervisor.ts";
 import { runningSupervisor } from "../platform/supervisor-file.ts";
 
 export function define(command: Command, context: CliContext): void {
-  command
+  withListenOptions(command)
     .option("--background", "started by another command: end when idle")
     .addHelpText("after", HELP)
-    .action(async (options: { background?: boolean }) => {
+    .action(async (options: ListenOptions & { background?: boolean }) => {
       if (options.background) await runBackgroundPlatform(context);
-      else await runInForeground(context);
+      else await runInForeground({ ...context, env: { ...context.env, ...listenEnvironment(options) } });
     });
   command.options.find((option) => option.long === "--background")!.hidden = true;
 }
@@ -24,6 +27,7 @@ BERTH_HOME (~/.berth). Stopping loses nothing: steps that run go on, and are fou
 
 Examples:
   berth up
+  berth up --listen 0.0.0.0:7070 --tls generate
   BERTH_HOME=/srv/berth berth up`;
 
 async function runInForeground(context: CliContext): Promise<void> {
@@ -60,6 +64,13 @@ function printReady({ console }: CliContext, home: string, { url, worker }: Read
   console.out(`  berth run pipeline.yaml     run a pipeline, from another terminal`);
   console.out(`  berth workers               see the worker and its backends`);
   console.out(`  ${url}/api/openapi.json   the API`);
+  const endpoint = embeddedEndpoint(home);
+  const line = endpoint === null ? null : registrationLine(endpoint);
+  if (line !== null) {
+    console.out("");
+    console.out("  To make another machine a worker of it (`berth token create --registration` makes a token):");
+    console.out(`  ${line}`);
+  }
   console.out("");
   console.out(dim(`Data and logs: ${home}. Ctrl-C stops it.`));
 }

@@ -1,15 +1,29 @@
 import { z } from "zod";
-import type { Endpoint } from "../api/client.ts";
+import type { TrustChoice } from "../../std/tls-trust.ts";
 import { usageError } from "../cli-error.ts";
 import { berthHome, homeFiles, readIfPresent } from "./home.ts";
 
-/** `--server` and `--token` of a command. */
+/** What the options of a command say about its server. */
 export interface ServerChoice {
   readonly server?: string | undefined;
   readonly token?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly caFingerprint?: string | undefined;
 }
 
-const ConfigFile = z.strictObject({ server: z.url(), token: z.string() });
+/** A server that was named, and by what it is to be known. */
+export interface ConfiguredEndpoint {
+  readonly url: string;
+  readonly token: string;
+  readonly trust: TrustChoice;
+}
+
+const ConfigFile = z.strictObject({
+  server: z.url(),
+  token: z.string(),
+  caFile: z.string().optional(),
+  caFingerprint: z.string().optional(),
+});
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,7 +31,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The server that was configured, by option, environment or config.json, in this order; null when none was, which
  * means the embedded platform. A token given alone belongs to no server and is refused rather than ignored.
  */
-export function configuredEndpoint(env: Environment, choice: ServerChoice): Endpoint | null {
+export function configuredEndpoint(env: Environment, choice: ServerChoice): ConfiguredEndpoint | null {
   const token = choice.token ?? nonEmpty(env.BERTH_TOKEN);
   const server = choice.server ?? nonEmpty(env.BERTH_SERVER);
   if (server !== undefined) {
@@ -27,10 +41,12 @@ export function configuredEndpoint(env: Environment, choice: ServerChoice): Endp
         "Give one by --token or BERTH_TOKEN; `berth token create` makes them.",
       );
     }
-    return { url: checkedUrl(server), token };
+    return { url: checkedUrl(server), token, trust: trustOf(env, choice) ?? {} };
   }
   const file = configFile(env);
-  if (file !== null) return { url: checkedUrl(file.server), token: token ?? file.token };
+  if (file !== null) {
+    return { url: checkedUrl(file.server), token: token ?? file.token, trust: trustOf(env, choice) ?? trustIn(file) };
+  }
   if (choice.token !== undefined) {
     throw usageError(
       "--token was given without a server.",
@@ -38,6 +54,15 @@ export function configuredEndpoint(env: Environment, choice: ServerChoice): Endp
     );
   }
   return null;
+}
+
+/** From one place as a whole: an option replaces a variable that says it in the other way. */
+function trustOf(env: Environment, { caFile, caFingerprint }: ServerChoice): TrustChoice | null {
+  const chosen = [
+    { caFile, caFingerprint },
+    { caFile: nonEmpty(env.BERTH_CA_FILE), caFingerprint: nonEmpty(env.BERTH_CA_FINGERPRINT) },
+  ];
+  return chosen.find((trust) => (trust.caFile ?? trust.caFingerprint) !== undefined) ?? null;
 }
 
 function configFile(env: Environment): z.infer<typeof ConfigFile> | null {
@@ -50,6 +75,10 @@ function configFile(env: Environment): z.infer<typeof ConfigFile> | null {
     `${path} is not a configuration of Berth.`,
     'It is to read { "server": "https://…", "token": "…" }.',
   );
+}
+
+function trustIn({ caFile, caFingerprint }: z.infer<typeof ConfigFile>): TrustChoice {
+  return { caFile, caFingerprint };
 }
 
 function checkedUrl(server: string): string {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiClient, type Endpoint, ServerUnreachable } from "../api/client.ts";
+import { ApiClient, type Endpoint } from "../api/client.ts";
+import { ServerUnreachable } from "../api/no-answer.ts";
 import type { CliContext } from "../context.ts";
 import { configuredEndpoint, type ServerChoice } from "./configured-endpoint.ts";
+import { trustOfEndpoint } from "./endpoint-trust.ts";
 import { ensurePlatform } from "./ensure-platform.ts";
 import { berthHome } from "./home.ts";
 
@@ -19,11 +21,12 @@ const RETRY_MAX_MS = 5_000;
 
 /** The configured server, or the embedded platform, started if need be. */
 export async function connect(context: CliContext, choice: ServerChoice): Promise<Connection> {
+  const home = berthHome(context.env);
   const configured = configuredEndpoint(context.env, choice);
   if (configured !== null) {
-    return { api: new ApiClient(() => configured), embedded: false, recover: backOff };
+    const endpoint = { ...configured, trust: await trustOfEndpoint(configured, home) };
+    return { api: new ApiClient(() => endpoint), embedded: false, recover: backOff };
   }
-  const home = berthHome(context.env);
   let endpoint: Endpoint = await ensurePlatform(context, home);
   let recovery: Promise<void> | null = null;
   const recoverPlatform = async () => {

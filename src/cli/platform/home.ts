@@ -51,6 +51,8 @@ export function homeFiles(home: string) {
     replays: join(home, "replays"),
     /** What replays read, so that it is fetched once. */
     replayCache: join(home, "replay-cache"),
+    /** Certificates of servers that were pinned by their fingerprint. */
+    trusted: join(home, "trusted"),
     logs: join(home, "logs"),
   } as const;
 }

@@ -23,5 +23,6 @@ export async function ensureLocalWorker(context: CliContext, home: string, url: 
   }
   const { token } = await createRegistrationToken(api, {});
   const name = workers.some((worker) => worker.name === "local") ? `local-${randomBytes(3).toString("hex")}` : "local";
-  return context.programs.registerAgent({ env: context.env, home: folder, server: url, token, name, type: "local" });
+  const here = { env: context.env, trust: endpoint.trust };
+  return context.programs.registerAgent({ ...here, home: folder, server: url, token, name, type: "local" });
 }

@@ -5,6 +5,7 @@ import { tryLock } from "../../std/file-lock.ts";
 import { CliError } from "../cli-error.ts";
 import type { CliContext, RegisteredWorker } from "../context.ts";
 import { chooseListenAddress } from "./choose-listen-address.ts";
+import { embeddedEndpoint } from "./embedded-endpoint.ts";
 import { homeFiles, makeHome } from "./home.ts";
 import { ensureLocalWorker } from "./local-worker.ts";
 import { openLog } from "./log-file.ts";
@@ -118,7 +119,10 @@ function createServerChild(options: SupervisorOptions, listen: string | undefine
 }
 
 function createAgentChild(options: SupervisorOptions, url: string): SupervisedChild {
+  const { caFile, serverName } = embeddedEndpoint(options.home)?.trust ?? {};
   const args = ["agent", "start", "--home", homeFiles(options.home).localAgent, "--server", url];
+  if (caFile !== undefined) args.push("--ca-file", caFile);
+  if (serverName !== undefined) args.push("--tls-server-name", serverName);
   return createChild(options, "agent", args, {}, () => {});
 }
 

@@ -17,6 +17,7 @@ const NO_PROGRAMS: Programs = {
   startServer: unexpected,
   startAgent: unexpected,
   registerAgent: unexpected,
+  changeTrust: unexpected,
   loadBackends: unexpected,
   registeredWorker: async () => null,
   cacheCare: unexpected,

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { ServerOptions } from "node:http";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import type { Services } from "../services.ts";
@@ -22,7 +23,20 @@ export interface AppOptions {
   readonly version: string;
   /** Ends what waits (long polls, event streams) and refuses new requests once aborted. */
   readonly stop?: AbortSignal;
+  readonly tls?: AppTls | null;
 }
+
+export interface AppTls {
+  /** In PEM. */
+  readonly cert: string;
+  readonly key: string;
+  /** Tells browsers not to use plain HTTP any more. */
+  readonly strictTransport: boolean;
+}
+
+/** Older versions have known ways in. */
+const TLS_VERSION_MIN = "TLSv1.2";
+const STRICT_TRANSPORT = `max-age=${365 * 24 * 60 * 60}`;
 
 /** The HTTP server with exactly these routes, not listening yet. */
 export async function createApp(
@@ -40,7 +54,7 @@ export async function createApp(
     connectionTimeout: IDLE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    ...transport(options.tls ?? null),
     routerOptions: { maxParamLength: PARAM_MAX_CHARS },
   });
   const signals = new RequestSignals();
@@ -49,7 +63,7 @@ export async function createApp(
   app.setSerializerCompiler(serializerCompiler);
   addBodyParsers(app, new Set(routes.flatMap((route) => route.rawBody?.contentType ?? [])));
   addErrorAnswers(app, (path) => methodsAt(routes, path));
-  addHeaders(app, options.stop);
+  addHeaders(app, options);
   addRequestLog(app);
   await addOpenApi(app, options.version);
   addRoutes(
@@ -64,7 +78,14 @@ export async function createApp(
   return app;
 }
 
-function addHeaders(app: FastifyInstance, stop: AbortSignal | undefined): void {
+/** Fastify reads one of the two; its types know a server of one kind only, and all that is used of it here is the same. */
+function transport(tls: AppTls | null): { http: ServerOptions } {
+  if (tls === null) return { http: { headersTimeout: HEADERS_TIMEOUT_MS } };
+  const https = { cert: tls.cert, key: tls.key, minVersion: TLS_VERSION_MIN, headersTimeout: HEADERS_TIMEOUT_MS };
+  return { https } as unknown as { http: ServerOptions };
+}
+
+function addHeaders(app: FastifyInstance, { stop, tls }: AppOptions): void {
   app.addHook("onSend", async (request, reply) => {
     // The client finds another replica for its next request, instead of keeping this one from ending.
     if (stop?.aborted) reply.header("connection", "close");
@@ -74,6 +95,7 @@ function addHeaders(app: FastifyInstance, stop: AbortSignal | undefined): void {
     reply.header("x-frame-options", "DENY");
     reply.header("referrer-policy", "no-referrer");
     reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+    if (tls?.strictTransport) reply.header("strict-transport-security", STRICT_TRANSPORT);
     if (!reply.hasHeader("cache-control")) reply.header("cache-control", "no-store");
   });
 }
