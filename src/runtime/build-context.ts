@@ -1,10 +1,19 @@
 import { hash } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, type Stats } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { DockerIgnore, DockerIgnoreProblem, type FolderMatches } from "../environment/docker-ignore.ts";
 import type { ContextFile } from "../environment/image-key.ts";
 import { hashFile } from "../std/hash-file.ts";
-import { IgnoreRules } from "../std/ignore-rules.ts";
 import { linkOrCopy } from "../std/link-or-copy.ts";
 import { normalInside } from "../std/relative-path.ts";
 import { removeTree } from "../std/remove-tree.ts";
@@ -13,15 +22,20 @@ import { makeOpenFolder, TreeWriter } from "../std/tree-writer.ts";
 
 /** Written by hand; more is no Dockerfile. */
 const TEXT_MAX_BYTES = 1024 * 1024;
+const IGNORE_ADVICE =
+  "It is read as Docker reads it: https://docs.docker.com/build/concepts/context/#dockerignore-files";
 
 /** Something that an environment names is not in the source folder, or cannot be there. */
 export class BuildContextProblem extends Error {
   override readonly name = "BuildContextProblem";
   readonly advice: string;
 
-  constructor(message: string) {
+  constructor(
+    message: string,
+    advice = "Paths of an environment are relative to the folder that was submitted as source.",
+  ) {
     super(message);
-    this.advice = "Paths of an environment are relative to the folder that was submitted as source.";
+    this.advice = advice;
   }
 }
 
@@ -33,12 +47,13 @@ export interface ContextEntry extends ContextFile {
 }
 
 /**
- * What of `root` goes into a build: single files, which must be there, and everything below `folder` that the
- * `.dockerignore` of `root` does not leave out.
+ * What of `root` goes into a build: single files, which must be there, and everything below `folder` that `ignore` does
+ * not leave out.
  */
 export async function contextEntries(
   root: string,
   wanted: { readonly files: readonly string[]; readonly folder: string | null },
+  ignore: DockerIgnore,
 ): Promise<ContextEntry[]> {
   const entries = new Map<string, ContextEntry>();
   for (const path of wanted.files) {
@@ -51,7 +66,7 @@ export async function contextEntries(
     folderInContext(root, wanted.folder);
     const { inside } = find(root, wanted.folder);
     const slice = new TimeSlice();
-    for (const found of walk(root, inside, readRules(root))) {
+    for (const found of walk(root, inside, ignore)) {
       await slice.breathe();
       entries.set(found.path, await entryOf(root, found.path, found.stats));
     }
@@ -114,19 +129,49 @@ function find(root: string, path: string): { readonly inside: string; readonly s
   return { inside, stats };
 }
 
-function readRules(root: string): IgnoreRules {
-  const file = join(root, ".dockerignore");
-  const stats = lstatSync(file, { throwIfNoEntry: false });
-  return new IgnoreRules(stats?.isFile() && stats.size <= TEXT_MAX_BYTES ? readFileSync(file, "utf8") : "", "context");
+/** The rules in the first of these files that is there. Throws BuildContextProblem where it cannot be read as such. */
+export function readDockerIgnore(files: readonly string[]): DockerIgnore {
+  for (const file of files) {
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    const name = basename(file);
+    if (!stats.isFile() || stats.size > TEXT_MAX_BYTES) {
+      throw new BuildContextProblem(`The ${name} is no file of reasonable size.`, IGNORE_ADVICE);
+    }
+    try {
+      return new DockerIgnore(readFileSync(file, "utf8"));
+    } catch (error) {
+      if (!(error instanceof DockerIgnoreProblem)) throw error;
+      throw new BuildContextProblem(`The ${name} cannot be used: ${error.message}.`, IGNORE_ADVICE);
+    }
+  }
+  return new DockerIgnore("");
 }
 
-function* walk(root: string, below: string, rules: IgnoreRules): Generator<{ path: string; stats: Stats }> {
-  for (const name of readdirSync(join(root, below)).sort()) {
-    const path = below === "." ? name : `${below}/${name}`;
+/** From `below` on; what a rule says of a folder that lies above it counts as well. */
+function* walk(root: string, below: string, ignore: DockerIgnore): Generator<{ path: string; stats: Stats }> {
+  let above: FolderMatches | null = null;
+  if (below !== ".") {
+    const names = below.split("/");
+    for (let depth = 1; depth <= names.length; depth++) {
+      above = ignore.decide(names.slice(0, depth).join("/"), above).matches;
+    }
+  }
+  yield* walkFolder(root, below, ignore, above);
+}
+
+function* walkFolder(
+  root: string,
+  folder: string,
+  ignore: DockerIgnore,
+  folderMatches: FolderMatches | null,
+): Generator<{ path: string; stats: Stats }> {
+  for (const name of readdirSync(join(root, folder)).sort()) {
+    const path = folder === "." ? name : `${folder}/${name}`;
     const stats = lstatSync(join(root, path));
-    const ignored = rules.ignores(path, stats.isDirectory());
+    const { ignored, matches } = ignore.decide(path, folderMatches);
     if (!ignored) yield { path, stats };
-    if (stats.isDirectory() && (!ignored || rules.mayComeBack)) yield* walk(root, path, rules);
+    if (stats.isDirectory() && (!ignored || ignore.mayComeBack)) yield* walkFolder(root, path, ignore, matches);
   }
 }
 

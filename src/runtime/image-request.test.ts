@@ -120,6 +120,31 @@ test("an own Dockerfile is built with the context that it names, ignoring what t
   assert.deepEqual(listing(built.context), ["index.html"]);
 });
 
+test("the ignore file beside an own Dockerfile is taken instead of that of its context", async () => {
+  const folder = source({
+    "docker/Dockerfile": "FROM scratch\n",
+    "docker/Dockerfile.dockerignore": "# its own\n**/*.log\n!web/keep.log\n",
+    "web/.dockerignore": "*",
+    "web/index.html": "<p>",
+    "web/a.log": "",
+  });
+  const own = { kind: "dockerfile", dockerfile: "docker/Dockerfile", args: {}, env: {} } as const;
+  const { context } = await build({ ...own, context: "web" }, folder);
+  assert.deepEqual(listing(context), [".dockerignore", "index.html"]);
+});
+
+test("rules start at the root of the source, also where only a folder of it goes in", async () => {
+  const folder = source({ ".dockerignore": "app/data\n/x.py", "app/x.py": "", "app/data/large": "", "x.py": "" });
+  const { context } = await build({ ...RECIPE, source: "app" }, folder);
+  assert.deepEqual(listing(context), ["app", "app/x.py"]);
+});
+
+test("an ignore file that Docker would refuse is a configuration fault with its line", async () => {
+  const refused = await refusal(RECIPE, source({ ".dockerignore": "ok\na[\n" }));
+  assert.equal(refused.class, "configuration");
+  assert.match(refused.message, /\.dockerignore cannot be used: line 2, "a\[", is no pattern/);
+});
+
 test("links inside of the source stay links in the context", async () => {
   const folder = source({ "pkg/a.py": "1" });
   symlinkSync("pkg/a.py", join(folder, "main.py"));

@@ -1,11 +1,19 @@
 import { join } from "node:path";
 import type { Capabilities, ImageRequest } from "../backends/execution-backend.ts";
+import type { DockerIgnore } from "../environment/docker-ignore.ts";
 import { generateDockerfile } from "../environment/dockerfile.ts";
 import { imageKey, imageTag } from "../environment/image-key.ts";
 import { requiredFiles } from "../environment/required-files.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Environment } from "../protocol/plan.ts";
-import { BuildContextProblem, contextEntries, folderInContext, readInContext, writeContext } from "./build-context.ts";
+import {
+  BuildContextProblem,
+  contextEntries,
+  folderInContext,
+  readDockerIgnore,
+  readInContext,
+  writeContext,
+} from "./build-context.ts";
 import { sourcePathOf } from "./working-folder.ts";
 
 export interface ImageOrder {
@@ -60,8 +68,8 @@ async function buildRequest(
   // A generated file copies by paths of the source; a user's own by paths of the context that it names.
   const root = source === null ? null : isOwn ? folderInContext(source, environment.context) : source;
   const { files, folder } = requiredFiles(environment)!;
-  const entries =
-    root === null ? [] : await contextEntries(root, isOwn ? { files: [], folder: "." } : { files, folder });
+  const wanted = isOwn ? { files: [], folder: "." } : { files, folder };
+  const entries = root === null ? [] : await contextEntries(root, wanted, ignoreOf(environment, source!, root));
   const dockerfile = isOwn ? readInContext(source!, environment.dockerfile) : generateDockerfile(environment);
   const key = imageKey({ environment, dockerfile, files: entries });
   const context = join(contexts, key);
@@ -70,6 +78,12 @@ async function buildRequest(
   if (!isOwn) return { ...built, args: {} };
   const { args, target } = environment;
   return { ...built, args, ...(target !== undefined && { target }) };
+}
+
+/** The ignore file of an own Dockerfile, which lies beside it, is taken instead of that of the context. */
+function ignoreOf(environment: Environment, source: string, context: string): DockerIgnore {
+  const own = environment.kind === "dockerfile" ? [join(source, `${environment.dockerfile}.dockerignore`)] : [];
+  return readDockerIgnore([...own, join(context, ".dockerignore")]);
 }
 
 /**

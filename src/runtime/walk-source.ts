@@ -58,7 +58,7 @@ function readRules(root: string): IgnoreRules {
   if (own !== undefined && own.size > IGNORE_FILE_MAX_BYTES) {
     throw new BerthError("invalid_request", `${file} is larger than ${IGNORE_FILE_MAX_BYTES} bytes`);
   }
-  return new IgnoreRules([...ALWAYS_IGNORED, own === undefined ? "" : readFileSync(file, "utf8")].join("\n"), "folder");
+  return new IgnoreRules([...ALWAYS_IGNORED, own === undefined ? "" : readFileSync(file, "utf8")].join("\n"));
 }
 
 function entryAt(root: string, path: string, isIgnored: (isFolder: boolean) => boolean): TarEntry | null {

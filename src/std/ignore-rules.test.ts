@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { IgnoreRules } from "./ignore-rules.ts";
 
 test("in a folder's rules a bare name matches at any depth, and one with a slash only from the root", () => {
-  const rules = new IgnoreRules("# comment\n*.log\n/data\nbuild/out\n", "folder");
+  const rules = new IgnoreRules("# comment\n*.log\n/data\nbuild/out\n");
   assert.equal(rules.ignores("a/b.log", false), true);
   assert.equal(rules.ignores("data", true), true);
   assert.equal(rules.ignores("a/data", true), false);
@@ -12,19 +12,9 @@ test("in a folder's rules a bare name matches at any depth, and one with a slash
 });
 
 test("a trailing slash matches folders alone, and the last matching rule decides", () => {
-  const rules = new IgnoreRules("cache/\n*.csv\n!keep.csv", "folder");
+  const rules = new IgnoreRules("cache/\n*.csv\n!keep.csv");
   assert.equal(rules.ignores("cache", true), true);
   assert.equal(rules.ignores("cache", false), false);
   assert.equal(rules.ignores("x.csv", false), true);
   assert.equal(rules.ignores("keep.csv", false), false);
-});
-
-test("in a context's rules patterns start at the root, take what is below, and `!` brings single files back", () => {
-  const rules = new IgnoreRules("*\n!src/main.py\n!requirements.txt", "context");
-  assert.equal(rules.ignores("other.py", false), true);
-  assert.equal(rules.ignores("src/other.py", false), true);
-  assert.equal(rules.ignores("src/main.py", false), false);
-  assert.equal(rules.ignores("requirements.txt", false), false);
-  assert.equal(rules.mayComeBack, true);
-  assert.equal(new IgnoreRules("*.log", "context").ignores("a/b.log", false), false);
 });
