@@ -16,6 +16,7 @@ import { reattached } from "./reattach.ts";
 import { type Finding, holds, toMarkdown } from "./report.ts";
 import { retried } from "./retry.ts";
 import { smallCommits } from "./small-commits.ts";
+import { usageSampling } from "./usage.ts";
 
 /**
  * `npm run bench -- [NAME…] [--rounds=10] [--write]`: measures Berth against the raw tools in the same run. Exits 1
@@ -38,6 +39,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   retry: retried,
   restart: reattached,
   platform: platformCost,
+  usage: usageSampling,
 };
 
 const args = process.argv.slice(2);

@@ -9,6 +9,7 @@ import type { HeldRuns } from "./held-runs.ts";
 import type { JournalSync } from "./journal-sync.ts";
 import type { StepSlots } from "./step-slots.ts";
 import type { Transfers } from "./transfers/transfers.ts";
+import type { UsageSampler } from "./usage-sampler.ts";
 
 /** A backend of this worker that could be opened. */
 export interface OpenBackend {
@@ -33,6 +34,7 @@ export interface AgentContext {
   readonly journals: JournalSync;
   readonly stepSlots: StepSlots;
   readonly transfers: Transfers;
+  readonly sampler: UsageSampler;
   readonly releasePermits: Permits;
   readonly remover: FolderRemover;
   readonly log: Logger;

@@ -29,6 +29,7 @@ import { listRunFolders } from "./run-folder.ts";
 import { spreadFolders } from "./spread-folders.ts";
 import { StepSlots } from "./step-slots.ts";
 import { Transfers } from "./transfers/transfers.ts";
+import { UsageSampler } from "./usage-sampler.ts";
 import { workerSize } from "./worker-room.ts";
 
 export interface AgentOptions {
@@ -164,6 +165,7 @@ class Agent implements RunningAgent {
       transfers: owned.use(
         new Transfers({ client, log, uploadsAtOnce: config.uploadsAtOnce, partsAtOnce: config.partsAtOnce }),
       ),
+      sampler: owned.use(new UsageSampler(this.#log)),
       releasePermits: new Permits(RELEASES_AT_ONCE),
       remover: new FolderRemover(),
       log: this.#log,

@@ -11,20 +11,22 @@ import { prepareAttempt } from "../runtime/prepare-attempt.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { runAttempt } from "../runtime/run-attempt.ts";
 import type { Permits } from "../std/permits.ts";
+import { AttemptFigures } from "./attempt-figures.ts";
 import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
-import { NetworkShares } from "./network-shares.ts";
 import { finalStepState, type NextAttempt, nextAttempt, type RetryRules } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import type { UsageSampler } from "./usage-sampler.ts";
 
 export interface RunAttemptsOptions {
   readonly runtime: RuntimeContext;
   readonly backend: string;
   readonly installation: string;
   readonly link: RunLink;
+  readonly sampler: UsageSampler;
   readonly history: RunHistory;
   /** Releases at once, over all runs: they must not compete with steps for the machine. */
   readonly releasePermits: Permits;
@@ -57,6 +59,7 @@ export interface AttemptEnd {
 /** The attempts of one run: each from its intent in the journal to the removal of what it left behind. */
 export class RunAttempts {
   readonly #options: RunAttemptsOptions;
+  readonly #figures: AttemptFigures;
   /** Objects that were made ahead of their turn, by step run. */
   readonly #prepared = new Map<string, AttemptWork>();
   /** Those that are being made, by object name. */
@@ -65,7 +68,6 @@ export class RunAttempts {
   readonly #present = new Map<string, AttemptWork>();
   /** Those of them that were submitted: only they have logs. */
   readonly #submitted = new Set<string>();
-  readonly #shares = new NetworkShares();
   /** The run is over: its remains are waited for. */
   #hurry = false;
   readonly #releases = new Map<string, Promise<void>>();
@@ -74,6 +76,11 @@ export class RunAttempts {
 
   constructor(options: RunAttemptsOptions) {
     this.#options = options;
+    const { runtime, sampler, link } = options;
+    this.#figures = new AttemptFigures({
+      ...{ session: runtime.session, sampler },
+      report: (report) => link.usage.offer(report),
+    });
   }
 
   get backend(): string {
@@ -120,7 +127,7 @@ export class RunAttempts {
   /** The same for one that an earlier process let go. */
   adoptRunning(work: AttemptWork): void {
     this.adopt(work);
-    if (work.spec.network !== "none") this.#shares.enter(this.#handleOf(work).name, { isNew: false });
+    this.#figures.begin(this.#handleOf(work), work, { isNew: false });
   }
 
   /** The same for one that has ended: its logs may not all be with the server, then it is released. */
@@ -148,16 +155,20 @@ export class RunAttempts {
       };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
-    const hooks = { onPhase: () => {}, onSubmitted: () => this.#follow(handle) };
-    if (work.spec.network !== "none") this.#shares.enter(handle.name, { isNew: !resumed });
-    const result = ownFigures(await runAttempt(runtime, work, hooks, order.stop), this.#shares.isAlone(handle.name));
+    const onSubmitted = () => {
+      this.#follow(handle);
+      if (runtime.capabilities.stats) this.#figures.follow(handle);
+    };
+    const hooks = { onPhase: () => {}, onSubmitted };
+    this.#figures.begin(handle, work, { isNew: !resumed });
+    const result = this.#figures.end(handle, await runAttempt(runtime, work, hooks, order.stop));
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
     const ended = this.#makeSureItEnded(handle, result);
     await (next.again
       ? ended
       : ended.catch((err: unknown) => log.warn({ err, ref: work.ref }, "a lost attempt could not be stopped")));
-    this.#shares.leave(handle.name);
+    this.#figures.leave(handle);
     void this.release(work);
     return { result, next };
   }
@@ -294,13 +305,6 @@ function needsOf({ work, consumed, causes }: ReportOrder, result: AttemptResult)
   const hasLineage = result.outcome.state === "succeeded" || outputs.length > 0;
   const reads = hasLineage ? consumed.map(({ stepRun }) => stepRun) : [];
   return { stepRun: work.ref.stepRun, reads: [...reads, ...(causes?.() ?? [])], outputs };
-}
-
-/** Without the figures of a network that others used as well. */
-function ownFigures(result: AttemptResult, isAlone: boolean): AttemptResult {
-  if (isAlone) return result;
-  const { receivedBytes: _received, sentBytes: _sent, ...stats } = result.outcome.stats;
-  return { ...result, outcome: { ...result.outcome, stats } };
 }
 
 /** What the attempt can be made of again later, beside what the server knows of its run. */

@@ -174,12 +174,13 @@ export class RunDriver implements HeldRun {
   }
 
   #openAttempts({ name, backend }: Extract<ChosenBackend, { ok: true }>): RunAttempts {
-    const { installation, releasePermits, remover, config } = this.#context;
+    const { installation, releasePermits, remover, config, sampler } = this.#context;
     const attempts = new RunAttempts({
       runtime: { ...backend, cache: this.#link.source, limits: limitsOf(config) },
       backend: name,
       installation,
       link: this.#link,
+      sampler,
       history: this.#history,
       releasePermits,
       remover,
@@ -277,8 +278,8 @@ export class RunDriver implements HeldRun {
   /** The end of the run is the last thing reported: after every commit, when the server holds all that was said. */
   async #finish(end: RunEnd): Promise<void> {
     if (this.#state !== "driving") return;
-    const { commits, shipper, messages } = this.#link;
-    await Promise.all([commits.settled(), shipper.drained(), messages.drained()]);
+    const { commits, shipper, messages, usage } = this.#link;
+    await Promise.all([commits.settled(), shipper.drained(), messages.drained(), usage.drained()]);
     const wait = { signal: this.#link.signal, log: this.#log };
     await durably(() => this.#link.outbox.report({ type: "run.finished", ...end }), wait);
     await this.#link.outbox.drained();

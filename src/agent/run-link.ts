@@ -14,11 +14,12 @@ import { BulkUploads } from "./bulk-uploads.ts";
 import { Commits, isInline } from "./commits.ts";
 import type { Journal } from "./journal.ts";
 import { LogShipper } from "./log-shipper.ts";
-import { MessageShipper } from "./message-shipper.ts";
+import { MessageShipper, type MessageShipperOptions } from "./message-shipper.ts";
 import { Outbox } from "./outbox.ts";
 import { retrying } from "./retry.ts";
 import type { Transfers } from "./transfers/transfers.ts";
 import { type LocalBlob, Uploads } from "./uploads.ts";
+import { UsageShipper } from "./usage-shipper.ts";
 
 /** From here on, blobs that become due together are sent in batches. */
 const BULK_MIN_BLOBS = 8;
@@ -42,6 +43,7 @@ export class RunLink implements Disposable {
   readonly outbox: Outbox;
   readonly shipper: LogShipper;
   readonly messages: MessageShipper;
+  readonly usage: UsageShipper;
   readonly commits: Commits;
   /** The worker's cache, fetching what is missing under this run's lease. */
   readonly source: BlobSource;
@@ -103,12 +105,9 @@ export class RunLink implements Disposable {
       signal,
       log,
     });
-    this.messages = new MessageShipper({
-      epoch,
-      send: (request, abort) => client.sendMessages(run, request, abort),
-      signal,
-      log,
-    });
+    const send: MessageShipperOptions["send"] = (request, abort) => client.sendMessages(run, request, abort);
+    this.messages = new MessageShipper({ epoch, send, signal, log });
+    this.usage = new UsageShipper({ epoch, send, signal, log });
   }
 
   /** Aborted once the link is closed. */

@@ -34,6 +34,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "env", summary: "print what an environment becomes", load: () => import("./commands/env.ts") },
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
+  { name: "usage", summary: "say what the steps of a run used", load: () => import("./commands/usage.ts") },
   { name: "restart", summary: "run again what did not succeed", load: () => import("./commands/restart.ts") },
   {
     name: "replay",

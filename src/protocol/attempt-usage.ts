@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AttemptState } from "./states.ts";
 
 const Figure = z.number().nonnegative().optional();
 
@@ -23,3 +24,53 @@ export const Usage = z.object({
   pidsPeak: Figure,
 });
 export type Usage = z.infer<typeof Usage>;
+
+/** Looks at a running attempt that are kept: enough for a curve as wide as a screen, whatever the attempt takes. */
+export const USAGE_SAMPLES_MAX = 120;
+
+/** What one look tells. Counters are those since the attempt began; what is not known then is null. */
+export const SAMPLED = [
+  ...(["cpuMs", "memoryBytes", "readBytes", "writtenBytes"] as const),
+  ...(["receivedBytes", "sentBytes", "pids"] as const),
+] as const;
+export type Sampled = (typeof SAMPLED)[number];
+
+const Column = z.array(z.number().nonnegative().nullable()).max(USAGE_SAMPLES_MAX);
+const Columns = z.object(Object.fromEntries(SAMPLED.map((name) => [name, Column.optional()])) as ColumnShape);
+type ColumnShape = { readonly [Name in Sampled]: z.ZodOptional<typeof Column> };
+
+/** What an attempt used over time, figure by figure; one of which nothing is known is left out. */
+export const UsageSeries = Columns.extend({
+  /** Milliseconds since the attempt began, growing. */
+  atMs: z.array(z.int().nonnegative()).max(USAGE_SAMPLES_MAX),
+}).refine(
+  ({ atMs, ...columns }) =>
+    Object.values(columns).every((column) => column === undefined || column.length === atMs.length),
+  "each figure has one value for each time",
+);
+export type UsageSeries = z.infer<typeof UsageSeries>;
+
+/** In one request. */
+export const USAGE_REPORTS_MAX = 50;
+
+/** What an agent tells of a running attempt: all that it has seen, which is more than last time. */
+export const UsageReport = z.object({
+  stepRun: z.string().min(1).max(600),
+  attempt: z.int().min(1).max(10_000),
+  series: UsageSeries,
+});
+export type UsageReport = z.infer<typeof UsageReport>;
+
+/** One item of `GET /runs/:run/usage`. */
+export const AttemptUsage = z.object({
+  stepRun: z.string(),
+  attempt: z.int(),
+  state: AttemptState,
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().nullable(),
+  /** In all; empty until it has ended. */
+  usage: Usage,
+  /** Over time; null for an attempt that was over before the first look, or whose platform cannot tell. */
+  series: UsageSeries.nullable(),
+});
+export type AttemptUsage = z.infer<typeof AttemptUsage>;

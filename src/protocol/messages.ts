@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { USAGE_REPORTS_MAX, UsageReport } from "./attempt-usage.ts";
 import { METRICS_MAX, MetricName } from "./step-message.ts";
 
 /** What agents tell the server of what steps say, and what the API shows of it. */
@@ -51,6 +52,8 @@ export const MessagesRequest = z.object({
   epoch: z.int().min(1),
   progress: z.array(ProgressReport).max(MESSAGES_PER_REQUEST),
   metrics: z.array(MetricReport).max(MESSAGES_PER_REQUEST),
+  /** What they use; see UsageReport. Left out for nothing. */
+  usage: z.array(UsageReport).max(USAGE_REPORTS_MAX).optional(),
 });
 export type MessagesRequest = z.infer<typeof MessagesRequest>;
 export const MessagesResponse = z.object({

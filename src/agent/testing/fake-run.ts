@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { type Assignment, LogBatch } from "../../protocol/agent-api.ts";
 import { INLINE_BLOB_MAX_BYTES } from "../../protocol/artifacts.ts";
+import type { UsageReport } from "../../protocol/attempt-usage.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
@@ -23,6 +24,8 @@ export class FakeRun {
   readonly finished = Promise.withResolvers<string>();
   /** Every report, in order of arrival. */
   readonly progress: ProgressReport[] = [];
+  /** In the order of arrival. */
+  readonly usage: UsageReport[] = [];
   /** By `stepRun/attempt`, in order. */
   readonly metrics = new Map<string, MetricReport[]>();
   readonly #logs = new Map<string, Buffer[]>();
@@ -117,9 +120,10 @@ export class FakeRun {
   }
 
   /** Returns how many metrics are new. */
-  takeMessages({ progress, metrics }: Pick<MessagesRequest, "progress" | "metrics">): number {
+  takeMessages({ progress, metrics, usage = [] }: Omit<MessagesRequest, "epoch">): number {
     if (this.ended !== null) this.#violation("messages after the run ended");
     this.progress.push(...progress);
+    this.usage.push(...usage);
     let accepted = 0;
     for (const metric of metrics) {
       const key = `${metric.stepRun}/${metric.attempt}`;

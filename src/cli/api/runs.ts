@@ -1,3 +1,4 @@
+import { AttemptUsage } from "../../protocol/attempt-usage.ts";
 import { RunEvent } from "../../protocol/events.ts";
 import { LiveMessage, MetricSummary } from "../../protocol/messages.ts";
 import { OpenLineageEvent } from "../../protocol/openlineage.ts";
@@ -27,6 +28,7 @@ const RUN_NAME_MAX_CHARS = 120;
 const RunPage = pageOf(Run);
 const StepRunPage = pageOf(StepRun);
 const MetricPage = pageOf(MetricSummary);
+const UsagePage = pageOf(AttemptUsage);
 
 export function createRun(api: ApiClient, input: CreateRunInput): Promise<RunDetail> {
   return api.post("/runs", input, RunDetail);
@@ -83,6 +85,15 @@ export async function* streamEvents(
 /** The last value of each metric of a run, by step run and attempt. */
 export function listMetrics(api: ApiClient, run: string): Promise<MetricSummary[]> {
   return allPages((query) => api.get(`${runPath(run)}/metrics/summary`, MetricPage, { query }));
+}
+
+/** What the attempts of a run used; `step` as in LogQuery. */
+export function listAttemptUsage(
+  api: ApiClient,
+  run: string,
+  filter: { readonly step?: string | undefined; readonly attempt?: number | undefined },
+): Promise<AttemptUsage[]> {
+  return allPages((query) => api.get(`${runPath(run)}/usage`, UsagePage, { query: { ...query, ...filter } }));
 }
 
 export interface LogQuery {

@@ -25,6 +25,12 @@ export function renderChart(values: readonly (number | null)[], { width, height,
   });
 }
 
+/** The same in one line, each value a column. */
+export function renderSparkline(values: readonly (number | null)[]): string {
+  const top = Math.max(1e-9, ...values.filter((value) => value !== null));
+  return values.map((value) => cell(value, { top, height: 1, fromBottom: 0 })).join("");
+}
+
 function shares(values: readonly (number | null)[], width: number): (number | null)[] {
   if (values.length <= width) return [...values];
   return Array.from({ length: width }, (_, column) => {

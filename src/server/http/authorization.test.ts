@@ -168,7 +168,12 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /agent/poll": { body: { freeSlots: 0, held: [], knownCancels: [], waitMs: 0 } },
     "POST /agent/runs/:run/events": { body: { epoch, events: [event] } },
     "POST /agent/runs/:run/messages": {
-      body: { epoch, progress: [{ ...said, done: 1, total: 2, message: null, position: 0 }], metrics: [metric] },
+      body: {
+        epoch,
+        progress: [{ ...said, done: 1, total: 2, message: null, position: 0 }],
+        metrics: [metric],
+        usage: [],
+      },
     },
     "POST /agent/runs/:run/logs": { bytes: await logBody(epoch, [chunk]) },
   };

@@ -10,6 +10,7 @@ import { agentSecretsRoute } from "./agent-secrets.ts";
 import { artifactPreviewRoute } from "./artifact-preview.ts";
 import { provenanceRoutes } from "./artifact-provenance.ts";
 import { artifactRoutes } from "./artifacts.ts";
+import { attemptUsageRoute } from "./attempt-usage.ts";
 import { cacheRoutes } from "./cache.ts";
 import { hookRoute } from "./hooks.ts";
 import { logsRoute } from "./logs.ts";
@@ -34,6 +35,7 @@ export function runRoutes(services: Services): Route[] {
     runEventsRoute(services),
     logsRoute(services),
     ...metricRoutes(services),
+    attemptUsageRoute(services),
     ...artifactRoutes(services),
     openLineageRoute(services),
     ...storeRulesRoutes(services),
