@@ -31,7 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "make the pipeline file of a pipeline that is written as a program",
     load: () => import("./commands/compile.ts"),
   },
-  { name: "env", summary: "print what an environment becomes", load: () => import("./commands/env.ts") },
+  {
+    name: "env",
+    summary: "set environment variables; say what a step is given, and what its environment becomes",
+    load: () => import("./commands/env.ts"),
+  },
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
   { name: "usage", summary: "say what the steps of a run used", load: () => import("./commands/usage.ts") },

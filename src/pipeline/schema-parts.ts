@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { NAME_PATTERN } from "../protocol/names.ts";
+import { VariableName } from "../protocol/variables.ts";
 
 /** Strict mapping; its complaint about unknown keys carries the known ones, for suggestions: see shape-problems.ts. */
 export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
@@ -23,11 +24,6 @@ export const NameText = z
 
 /** What environment variables and arguments may be written as: all become texts, as they stand in the file. */
 export const Plain = z.union([z.string().max(32 * 1024), z.number(), z.boolean()]);
-
-export const VariableName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "a variable's name holds letters, digits and '_', and starts with no digit")
-  .refine((name) => !/^BERTH_/i.test(name), "names that start with BERTH_ are reserved");
 
 export const Variables = record(VariableName, Plain, 500);
 

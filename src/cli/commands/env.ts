@@ -6,6 +6,8 @@ import type { Environment } from "../../protocol/plan.ts";
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { type PipelineFile, readPipeline } from "../read-pipeline.ts";
+import { defineEnvShow } from "./env-show.ts";
+import { defineEnvVariables } from "./env-variables.ts";
 
 interface Options {
   readonly environment?: string;
@@ -20,6 +22,8 @@ export function define(command: Command, context: CliContext): void {
     .option("--json", "print all of them as JSON, by name")
     .addHelpText("after", "\nNeeds no server.\n\nExample:\n  berth env dockerfile pipeline.yaml > Dockerfile")
     .action((file: string, options: Options) => printDockerfile(context, file, options));
+  defineEnvVariables(command, context);
+  defineEnvShow(command, context);
 }
 
 function printDockerfile({ console }: CliContext, file: string, options: Options): void {

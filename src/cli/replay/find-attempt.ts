@@ -1,9 +1,11 @@
+import { withVariables } from "../../pipeline/step-variables.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import type { Plan, StepPlan } from "../../protocol/plan.ts";
 import type { Attempt, RunDetail, StepRun } from "../../protocol/resources.ts";
 import type { ApiClient } from "../api/client.ts";
 import { getPipelineVersion } from "../api/pipelines.ts";
 import { getRun, listStepRuns } from "../api/runs.ts";
+import { getRunVariables } from "../api/variables.ts";
 import { type CliError, usageError } from "../cli-error.ts";
 import { runName } from "../follow/summary.ts";
 import type { StepRunReference } from "./attempt-reference.ts";
@@ -38,7 +40,15 @@ export async function findAttempt(
     const maker = await findAttempt(api, { run: stepRun.takenFrom.id, stepRun: stepRun.key }, number);
     return { ...maker, takenOverBy: run };
   }
-  return { run, plan, step, stepRun, attempt: chooseAttempt(run, stepRun, number), takenOverBy: null };
+  const { project: variables } = await getRunVariables(api, run.id);
+  return {
+    run,
+    plan: withVariables(plan, variables),
+    step,
+    stepRun,
+    attempt: chooseAttempt(run, stepRun, number),
+    takenOverBy: null,
+  };
 }
 
 function noSuchStep(run: RunDetail, plan: Plan, wanted: string): CliError {

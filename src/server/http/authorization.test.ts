@@ -34,6 +34,7 @@ import type { DirectTransfers } from "../objects/direct-transfers.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
 import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
 import { setSecret } from "../scheduling/change-secrets.ts";
+import { changeVariable } from "../scheduling/change-variables.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
 import { putQuota } from "../store/quotas.ts";
@@ -147,6 +148,8 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /secrets/:secret/rotate": { body: { value: "dmFsdWU=" } },
     "PUT /secrets/:secret/pipelines": { body: { pipelines: ["chain"] } },
     "DELETE /secrets/:secret": { prepare: () => ensureSecret(world) },
+    "PUT /variables/:variable": { body: { value: "eu" } },
+    "DELETE /variables/:variable": { prepare: () => ensureVariable(world) },
     "POST /agent/runs/:run/secrets": {
       body: { epoch, stepRun: "make", attempt: 1, recipient: createBoxRecipient().publicKey.toString("base64") },
     },
@@ -185,6 +188,7 @@ async function example(route: Route, world: World): Promise<Example> {
     schedule: "nightly",
     trigger: "push",
     secret: "TOKEN",
+    variable: "REGION",
     upload: world.upload,
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
@@ -263,6 +267,10 @@ async function ensureRule({ server, other }: World): Promise<void> {
 async function ensureSecret({ server }: World): Promise<void> {
   const keeper = { project: server.project, by: "test" };
   await setSecret(server.services, keeper, { name: "TOKEN", value: "dmFsdWU=" });
+}
+
+async function ensureVariable({ server }: World): Promise<void> {
+  await changeVariable(server.services, { project: server.project, by: "test" }, { name: "REGION", value: "eu" });
 }
 
 async function ensureTrigger({ server }: World): Promise<void> {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { resolveParams } from "../../pipeline/params.ts";
+import { withVariables } from "../../pipeline/step-variables.ts";
 import { CacheAnswer, CacheExplanations, CacheLookups, CachePlan } from "../../protocol/cache.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
@@ -13,6 +14,7 @@ import type { Services } from "../services.ts";
 import { findCached, forgetKeys, grantHits } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
 import { pipelineIdOf, stepNamesOf } from "../store/pipelines.ts";
+import { variablesOf } from "../store/variables.ts";
 import { workerOf } from "./callers.ts";
 import { defineRoute, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
@@ -80,7 +82,8 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
           });
         }
         const pipelineId = await pipelineIdOf(database.pool, project, plan.name);
-        const run = { project, pipelineId, plan, params: params.params, source: body.source ?? null };
+        const followed = withVariables(plan, await variablesOf(database.pool, project));
+        const run = { project, pipelineId, plan: followed, params: params.params, source: body.source ?? null };
         return { steps: await planCache(database.pool, run) };
       },
     }),

@@ -26,6 +26,7 @@ import { storeRulesRoutes } from "./store-rules.ts";
 import { storeUsageRoutes } from "./store-usage.ts";
 import { storeVerifyRoutes } from "./store-verify.ts";
 import { triggerRoutes } from "./triggers.ts";
+import { variableRoutes } from "./variables.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
 export function runRoutes(services: Services): Route[] {
@@ -47,6 +48,7 @@ export function runRoutes(services: Services): Route[] {
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
     ...secretRoutes(services),
+    ...variableRoutes(services),
     hookRoute(services),
     agentBootRoute(services),
     agentHeartbeatRoute(services),

@@ -16,6 +16,7 @@ import { lockGroup } from "../store/groups.ts";
 import { ensureVersion, findVersion, takeRunNumber } from "../store/pipelines.ts";
 import { findRunByRequestKey, insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
+import { variablesOf } from "../store/variables.ts";
 import { compileFile } from "./compile-file.ts";
 import { announce, type Entered, enterGroup, type WrittenRun } from "./enter-group.ts";
 import { requireSecrets } from "./require-secrets.ts";
@@ -182,6 +183,7 @@ async function writeRun(
   const pipeline = await takeRunNumber(client, project, plan.name);
   await insertRun(client, {
     ...{ id, project, by, params, source, concurrency, ...wanted },
+    variables: await variablesOf(client, project),
     pipelineId: pipeline.id,
     pipelineVersion: version ?? (await ensureVersion(client, pipeline, { project, by, source: text!, plan })),
     number: pipeline.number,

@@ -213,12 +213,12 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const wanted = { pool, labels, backend, needs: runNeeds({ steps: plan.steps.filter(hasWorkLeft(initial)) }) };
   if (restart.failIfImpossible) await requirePossible(client, project, wanted);
   const { number } = await takeRunNumber(client, project, run.pipeline);
-  const { pipelineId, pipelineVersion, params, source, priority } = run;
+  const { pipelineId, pipelineVersion, params, variables, source, priority } = run;
   await insertRun(client, {
     ...{ id, project, by, number, requestKey, restartOf: original, concurrency },
     ...{ timeoutMs: plan.timeoutMs, queueTimeoutMs: plan.queueTimeoutMs },
     noCache: run.noCache || isRepeat,
-    ...{ pipelineId, pipelineVersion, params, source, priority, ...wanted },
+    ...{ pipelineId, pipelineVersion, params, variables, source, priority, ...wanted },
   });
   const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);
   if (Object.keys(restart.images).length > 0) await pinImages(client, id, restart.images);

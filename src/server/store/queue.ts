@@ -1,7 +1,9 @@
+import { withVariables } from "../../pipeline/step-variables.ts";
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
 import type { AttemptImage } from "../../protocol/events.ts";
 import type { Params, Plan, SourceRef } from "../../protocol/plan.ts";
+import type { VariableValues } from "../../protocol/variables.ts";
 import type { Queryable } from "./database.ts";
 import { CANCEL_FACTS } from "./leases.ts";
 
@@ -143,10 +145,10 @@ export interface RunOrder {
 export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Promise<RunOrder[]> {
   if (leases.length === 0) return [];
   const { rows } = await db.query<
-    Omit<RunOrder, "source"> & { sourceDigest: string | null; sourceSize: number | null }
+    Omit<RunOrder, "source"> & { sourceDigest: string | null; sourceSize: number | null; variables: VariableValues }
   >({
     name: "orders-of",
-    text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.backend,
+    text: `SELECT r.id AS run, r.epoch, r.number, r.project_id AS project, v.plan, r.params, r.variables, r.backend,
             r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", ${CANCEL_FACTS} AS cancel, r.no_cache AS "noCache", r.images,
             CASE WHEN r.timeout_ms IS NOT NULL
               THEN GREATEST(0, r.timeout_ms - extract(epoch FROM now() - r.started_at) * 1000)::float8 END AS "timeLeftMs",
@@ -156,8 +158,9 @@ export async function ordersOf(db: Queryable, leases: readonly LeaseRef[]): Prom
      ORDER BY r.priority DESC, r.created_at, r.id`,
     values: [leases.map(({ run }) => run), leases.map(({ epoch }) => epoch)],
   });
-  return rows.map(({ sourceDigest, sourceSize, ...order }) => ({
+  return rows.map(({ sourceDigest, sourceSize, variables, ...order }) => ({
     ...order,
+    plan: withVariables(order.plan, variables),
     source: sourceDigest === null ? null : { digest: sourceDigest, size: sourceSize! },
   }));
 }

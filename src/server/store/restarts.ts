@@ -2,6 +2,7 @@ import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { AttemptImage } from "../../protocol/events.ts";
 import type { Params, SourceRef } from "../../protocol/plan.ts";
 import type { RunState } from "../../protocol/states.ts";
+import type { VariableValues } from "../../protocol/variables.ts";
 import type { Queryable } from "./database.ts";
 import type { StepRunProgress, TakenOver } from "./step-runs.ts";
 
@@ -13,6 +14,7 @@ export interface OriginalRun {
   readonly number: number;
   readonly state: RunState;
   readonly params: Params;
+  readonly variables: VariableValues;
   readonly source: SourceRef | null;
   readonly pool: string;
   readonly labels: readonly string[];
@@ -24,7 +26,7 @@ export interface OriginalRun {
 export async function originalRun(db: Queryable, project: string, run: string): Promise<OriginalRun> {
   const { rows } = await db.query<OriginalRun>(
     `SELECT p.name AS pipeline, r.pipeline_id AS "pipelineId", r.pipeline_version AS "pipelineVersion", r.number, r.state,
-            r.params, r.pool, r.labels, r.backend, r.priority, r.no_cache AS "noCache",
+            r.params, r.variables, r.pool, r.labels, r.backend, r.priority, r.no_cache AS "noCache",
             CASE WHEN r.source_digest IS NULL THEN NULL
                  ELSE json_build_object('digest', r.source_digest, 'size', r.source_size) END AS source
      FROM runs r JOIN pipelines p ON p.id = r.pipeline_id WHERE r.project_id = $1 AND r.id = $2`,

@@ -2,6 +2,7 @@ import type { Fault } from "../../protocol/faults.ts";
 import type { Concurrency, Params, SourceRef } from "../../protocol/plan.ts";
 import type { Needs, Run } from "../../protocol/resources.ts";
 import { RUN_TRANSITIONS, type RunState, statesBefore } from "../../protocol/states.ts";
+import type { VariableValues } from "../../protocol/variables.ts";
 import type { Queryable } from "./database.ts";
 import { jsonParameter } from "./json-parameter.ts";
 
@@ -12,6 +13,8 @@ export interface NewRun {
   readonly pipelineVersion: number;
   readonly number: number;
   readonly params: Params;
+  /** Of the project, as its steps are given them. */
+  readonly variables: VariableValues;
   readonly source: SourceRef | null;
   readonly pool: string;
   readonly labels: readonly string[];
@@ -34,9 +37,9 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
     `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, source_digest, source_size, pool,
        labels, backend, request_key, created_by, restart_of, timeout_ms, queue_timeout_ms,
        no_cache, priority, needed_cpus, needed_memory_bytes, needed_gpus, needed_disk_bytes, concurrency_group,
-       concurrency_limit, held_back)
+       concurrency_limit, held_back, variables)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-       $24, $25)`,
+       $24, $25, $26)`,
     [
       run.id,
       run.project,
@@ -63,6 +66,7 @@ export async function insertRun(client: Queryable, run: NewRun): Promise<void> {
       run.concurrency?.group ?? null,
       run.concurrency?.limit ?? null,
       run.concurrency !== null,
+      JSON.stringify(run.variables),
     ],
   );
 }
