@@ -73,7 +73,7 @@ async function runMany(platform: Platform, { folder, image, change }: Contender)
     const name = `berth-bench-${randomBytes(8).toString("hex")}`;
     const attempt = join(folder, name);
     for (const part of ["in", "out", "tmp"]) mkdirSync(join(attempt, part), { recursive: true });
-    handOver(attempt, platform.user.owner);
+    handOver({ folder: attempt }, platform.user.owner);
     sayGo(join(attempt, "ctl"));
     return { name, attempt };
   });

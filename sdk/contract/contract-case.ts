@@ -41,6 +41,7 @@ export const ContractCase = z.strictObject({
     .default([]),
   values: z.record(z.string(), z.json()).default({}),
   env: z.record(z.string(), z.string()).default({}),
+  secrets: z.record(z.string(), Content).default({}),
   expect: z.strictObject({
     exit: z.int(),
     outputs: z.record(z.string(), Content.nullable()).default({}),

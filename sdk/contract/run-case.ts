@@ -53,6 +53,7 @@ export async function runCase(sdk: ContractSdk, each: ContractCase): Promise<voi
     for (const { name, content } of each.inputs) {
       if (content !== undefined) writeContent(join(folder, "in", name), content);
     }
+    for (const [name, content] of Object.entries(each.secrets)) writeContent(join(folder, "secrets", name), content);
     const ended = await start(sdk, each, folder);
     compare(each, folder, ended);
   } finally {
@@ -84,6 +85,7 @@ async function start(sdk: ContractSdk, each: ContractCase, folder: string): Prom
       BERTH_IN: join(folder, "in"),
       BERTH_OUT: join(folder, "out"),
       BERTH_MESSAGES: join(folder, "messages.jsonl"),
+      ...(Object.keys(each.secrets).length === 0 ? {} : { BERTH_SECRETS: join(folder, "secrets") }),
       BERTH_PIPELINE: "contract",
       BERTH_STEP_RUN: "step",
       ...Object.fromEntries([...paths("INPUT", inputs), ...paths("OUTPUT", outputs)]),

@@ -26,6 +26,7 @@ import {
 import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { type MessagesRequest, MessagesResponse } from "../protocol/messages.ts";
+import { type StepSecretsRequest, StepSecretsResponse } from "../protocol/secrets.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
 import {
   type BeginUpload,
@@ -134,6 +135,12 @@ export class AgentClient implements Disposable {
     signal?: AbortSignal,
   ): Promise<(CacheHit | null)[]> {
     return (await this.#json(`runs/${run}/cache`, { epoch, lookups }, CacheAnswer, PATIENT, signal)).hits;
+  }
+
+  /** Of the step of an attempt, in a box for `recipient`: see sealed-box.ts. */
+  async stepSecrets(run: string, request: StepSecretsRequest, signal?: AbortSignal): Promise<Buffer> {
+    const { sealed } = await this.#json(`runs/${run}/secrets`, request, StepSecretsResponse, QUICK, signal);
+    return Buffer.from(sealed, "base64");
   }
 
   async putBlob(run: string, epoch: number, blob: BlobUpload, signal?: AbortSignal): Promise<void> {

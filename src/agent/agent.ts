@@ -5,6 +5,7 @@ import type { Assignment, WorkerCapabilities } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { BlobCache } from "../runtime/blob-cache.ts";
+import { removeSecretFolder } from "../runtime/secret-folder.ts";
 import { Permits } from "../std/permits.ts";
 import type { TlsTrust } from "../std/tls-trust.ts";
 import { AdoptedRoom, enterUnderWay } from "./adopted-room.ts";
@@ -12,7 +13,7 @@ import { AgentClient } from "./agent-client.ts";
 import type { AgentContext } from "./agent-context.ts";
 import { bootAgent } from "./boot.ts";
 import { collectCapabilities, diskSpace } from "./capabilities.ts";
-import { abandonedAttemptFolders, abandonedRunFolders, releaseOrphans } from "./cleanup.ts";
+import { abandonedAttemptFolders, abandonedRunFolders, abandonedSecretFolders, releaseOrphans } from "./cleanup.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
 import { DiskGate, type DiskSpace } from "./disk-gate.ts";
 import { FolderRemover } from "./folder-remover.ts";
@@ -308,6 +309,7 @@ class Agent implements RunningAgent {
     const { home } = this.#options;
     const live = () => [...this.#drivers].map(({ lease }) => lease);
     await releaseOrphans({ home, backends: this.#backends.opened, live: live(), nowMs: Date.now(), log: this.#log });
+    for (const folder of abandonedSecretFolders(home, this.#config, live())) removeSecretFolder(folder);
     for (const folder of abandonedAttemptFolders(home, live())) await this.#context.remover.remove(folder);
     for (const folder of abandonedRunFolders(listRunFolders(home), live())) {
       const run = await openJournal(folder);

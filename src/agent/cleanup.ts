@@ -2,7 +2,8 @@ import { basename } from "node:path";
 import type { Logger } from "pino";
 import type { LeaseRef } from "../protocol/agent-api.ts";
 import type { OpenBackend } from "./agent-context.ts";
-import { listAttemptParts, listRunFolders, scopeOf, scopeOfAttempt } from "./run-folder.ts";
+import type { AgentConfig } from "./config.ts";
+import { listAttemptParts, listRunFolders, listSecretFolders, scopeOf, scopeOfAttempt } from "./run-folder.ts";
 
 /** An object that no journal knows is only believed to be nobody's after this. */
 const ORPHAN_AGE_MS = 60 * 60 * 1000;
@@ -40,11 +41,28 @@ export async function releaseOrphans({ home, backends, live, nowMs, log }: Orpha
   return released;
 }
 
+/** Of leases that something works for, or that have a journal. */
+function knownScopes(home: string, live: readonly LeaseRef[]): ReadonlySet<string> {
+  return new Set([...live.map(scopeOf), ...listRunFolders(home).map((folder) => basename(folder))]);
+}
+
 /** Attempt folders of leases that nothing works for any more and that have no journal either. */
 export function abandonedAttemptFolders(home: string, live: readonly LeaseRef[]): string[] {
-  const known = new Set([...live.map(scopeOf), ...listRunFolders(home).map((folder) => basename(folder))]);
+  const known = knownScopes(home, live);
   return listAttemptParts(home)
     .filter(({ scope }) => scope !== null && !known.has(scope))
+    .map(({ folder }) => folder);
+}
+
+/** Secrets of leases that nothing works for any more, such as those whose agent was killed when it was just fenced. */
+export function abandonedSecretFolders(
+  home: string,
+  config: Pick<AgentConfig, "secretsFolder">,
+  live: readonly LeaseRef[],
+): string[] {
+  const known = knownScopes(home, live);
+  return listSecretFolders(home, config)
+    .filter(({ scope }) => !known.has(scope))
     .map(({ folder }) => folder);
 }
 

@@ -1,6 +1,7 @@
 import os from "node:os";
 import { z } from "zod";
 import { BerthError } from "../protocol/errors.ts";
+import { SECRETS_PLACE } from "../runtime/secret-folder.ts";
 
 const GiB = 1024 ** 3;
 
@@ -38,6 +39,8 @@ const Settings = z.strictObject({
   /** Bytes and entries of one output; default 50 GiB and 1,000,000. */
   outputBytesMax: z.int().positive().optional(),
   outputEntriesMax: z.int().positive().optional(),
+  /** Folder in memory for the secrets of steps; default: /dev/shm. */
+  secretsFolder: z.string().startsWith("/", "must be an absolute path").optional(),
   /** Settings by backend; each backend checks its own. */
   backends: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
 });
@@ -57,6 +60,7 @@ export interface AgentConfig {
   readonly cacheBytesMax: number;
   readonly outputBytesMax: number;
   readonly outputEntriesMax: number;
+  readonly secretsFolder: string;
   readonly backends: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
@@ -82,6 +86,7 @@ export function agentConfig(settings: unknown): AgentConfig {
     cacheBytesMax: given.cacheBytesMax ?? 20 * GiB,
     outputBytesMax: given.outputBytesMax ?? 50 * GiB,
     outputEntriesMax: given.outputEntriesMax ?? 1_000_000,
+    secretsFolder: given.secretsFolder ?? SECRETS_PLACE,
     backends: given.backends ?? {},
   };
 }

@@ -10,6 +10,7 @@ import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/atte
 import { prepareAttempt } from "../runtime/prepare-attempt.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { runAttempt } from "../runtime/run-attempt.ts";
+import { removeSecretFolder } from "../runtime/secret-folder.ts";
 import type { Permits } from "../std/permits.ts";
 import { AttemptFigures } from "./attempt-figures.ts";
 import { attemptLogs } from "./attempt-logs.ts";
@@ -164,6 +165,8 @@ export class RunAttempts {
     const result = this.#figures.end(handle, await runAttempt(runtime, work, hooks, order.stop));
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
+    // What is not running needs them no more, however long its folder has to wait for the server.
+    if (result.outcome.state !== "lost") removeSecrets(work);
     const ended = this.#makeSureItEnded(handle, result);
     await (next.again
       ? ended
@@ -221,6 +224,7 @@ export class RunAttempts {
       await Promise.all([...logs, link.messages.end(handle.ref)]);
     }
     await this.#removeObject(handle);
+    removeSecrets(work);
     const removed = remover.remove(work.spec.folder);
     if (this.#hurry) remover.flush();
     await removed;
@@ -297,6 +301,10 @@ export class RunAttempts {
     this.#handles.set(work, handle);
     return handle;
   }
+}
+
+function removeSecrets({ spec }: AttemptWork): void {
+  if (spec.secrets !== undefined) removeSecretFolder(spec.secrets.folder);
 }
 
 function needsOf({ work, consumed, causes }: ReportOrder, result: AttemptResult): CommitNeeds {

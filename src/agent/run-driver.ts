@@ -22,6 +22,7 @@ import { RunLink } from "./run-link.ts";
 import { type RunEnd, RunSteps } from "./run-steps.ts";
 import { StepCache } from "./step-cache.ts";
 import { StepConditions } from "./step-conditions.ts";
+import { StepSecrets } from "./step-secrets.ts";
 import { StepWorks } from "./step-works.ts";
 
 /** How an earlier process left a run, and what the server knows of it. */
@@ -176,7 +177,10 @@ export class RunDriver implements HeldRun {
   #openAttempts({ name, backend }: Extract<ChosenBackend, { ok: true }>): RunAttempts {
     const { installation, releasePermits, remover, config, sampler } = this.#context;
     const attempts = new RunAttempts({
-      runtime: { ...backend, cache: this.#link.source, limits: limitsOf(config) },
+      runtime: {
+        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config) },
+        secrets: new StepSecrets({ lease: this.lease, client: this.#context.client, log: this.#log }),
+      },
       backend: name,
       installation,
       link: this.#link,

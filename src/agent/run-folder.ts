@@ -1,6 +1,8 @@
 import { readdirSync } from "node:fs";
 import { basename, join, relative, sep } from "node:path";
 import type { LeaseRef } from "../protocol/agent-api.ts";
+import { secretsParent } from "../runtime/secret-folder.ts";
+import type { AgentConfig } from "./config.ts";
 
 /** The folders of an agent's home that hold runs, one per lease: `<agentHome>/runs/<run>.<epoch>/…`. */
 export function runsFolder(home: string): string {
@@ -28,6 +30,27 @@ export function attemptsFolder(home: string): string {
 /** One attempt's folder, named like its object so that paths stay short and legal everywhere. */
 export function attemptFolder(home: string, lease: LeaseRef, part: number, object: string): string {
   return join(attemptsFolder(home), `${scopeOf(lease)}.${part}`, object);
+}
+
+/** Where the secrets of an attempt lie, in memory. */
+export function secretFolder(
+  home: string,
+  { secretsFolder }: Pick<AgentConfig, "secretsFolder">,
+  lease: LeaseRef,
+  object: string,
+): string {
+  return join(secretsParent(home, secretsFolder), `${scopeOf(lease)}.${object}`);
+}
+
+/** The same of all attempts that are on this worker, with the lease that each belongs to. */
+export function listSecretFolders(
+  home: string,
+  { secretsFolder }: Pick<AgentConfig, "secretsFolder">,
+): { readonly folder: string; readonly scope: string }[] {
+  return listFolders(secretsParent(home, secretsFolder)).map((folder) => ({
+    folder,
+    scope: basename(folder).split(".", 2).join("."),
+  }));
 }
 
 /** The lease, as scopeOf names it, that an attempt folder below this home belongs to; null for another agent's. */

@@ -14,7 +14,7 @@ import { type SplitBatch, splitBatch } from "../runtime/split-batch.ts";
 import { consumedInputs, type Read, stagedInputs } from "../runtime/step-inputs.ts";
 import type { AgentConfig } from "./config.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
-import { attemptFolder, runFolder, scopeOf } from "./run-folder.ts";
+import { attemptFolder, runFolder, scopeOf, secretFolder } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
 import type { RunEnd } from "./run-steps.ts";
@@ -52,7 +52,7 @@ export interface StepWorksOptions {
   readonly capabilities: Capabilities;
   /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
-  readonly config: WorkerShare & Pick<AgentConfig, "graceMs">;
+  readonly config: WorkerShare & Pick<AgentConfig, "graceMs" | "secretsFolder">;
   /** Attempts that an earlier process made under this lease. */
   readonly attemptsBefore: number;
   readonly limits: RuntimeContext["limits"];
@@ -121,6 +121,7 @@ export class StepWorks implements Works {
       imageDigest: prepared.digest,
       inputs: [],
       folder: attemptFolder(home, assignment, part, object),
+      secretsFolder: secretFolder(home, config, assignment, object),
       source: prepared.source,
       sdk,
       capabilities,

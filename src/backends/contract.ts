@@ -14,6 +14,7 @@ import { LOGS } from "./contract/logs.ts";
 import { RELEASE } from "./contract/release.ts";
 import { RESULTS } from "./contract/results.ts";
 import { DEADLINE_MS, Rig } from "./contract/rig.ts";
+import { SECRETS } from "./contract/secrets.ts";
 import { BackendError, type BackendSession, type Capabilities } from "./execution-backend.ts";
 
 const GROUPS: readonly ContractGroup[] = [
@@ -24,6 +25,7 @@ const GROUPS: readonly ContractGroup[] = [
   LOGS,
   ENVIRONMENT,
   FILES,
+  SECRETS,
   ISOLATION,
   ENTER,
   RELEASE,

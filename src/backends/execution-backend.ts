@@ -156,6 +156,8 @@ export interface AttemptSpec {
   readonly folder: string;
   /** Further host folders that Berth itself owns, such as the source or the step SDK, mounted read-only. */
   readonly mounts: readonly { readonly host: string; readonly inside: string }[];
+  /** Left out for none. */
+  readonly secrets?: SpecSecrets;
   readonly network: "run" | "none";
   readonly limits: { readonly cpus: number | null; readonly memoryBytes: number | null; readonly pids: number };
   /**
@@ -166,6 +168,25 @@ export interface AttemptSpec {
   /** Free labels, kept with the object and told by `list`; identity labels are added by the backend. */
   readonly labels: Readonly<Record<string, string>>;
 }
+
+/**
+ * The secrets of an attempt, in a folder of the host's memory that is made before `prepare` and filled before `submit`:
+ * neither the spec nor anything that a platform keeps of it holds a value. See SECRET_LAYOUT.
+ */
+export interface SpecSecrets {
+  /** Host path. */
+  readonly folder: string;
+  /** Whether some of them are variables. */
+  readonly variables: boolean;
+}
+
+export const SECRET_LAYOUT = {
+  /** A file per secret; the step sees them read-only, as BERTH_SECRETS: `/berth/secrets` where the backend can mount. */
+  files: "files",
+  /** Holds the file `variables`: `NAME=VALUE`, each ended by a zero byte, which become part of the step's environment. */
+  env: "env",
+  variables: "env/variables",
+} as const;
 
 export type PlanResult =
   | { readonly ok: true; readonly warnings: readonly string[] }

@@ -8,7 +8,11 @@ export function specHash(spec: AttemptSpec): string {
   const limited = [limits.cpus, limits.memoryBytes, limits.pids];
   const parts = [image, argv, sorted(spec.env), workingFolder, folder, mounted, network, limited, sorted(spec.labels)];
   // Where there are none, the hash is that of a spec that could not say so.
-  const all = spec.gpus === undefined ? parts : [...parts, spec.gpus];
+  const all = [
+    ...parts,
+    ...(spec.gpus === undefined ? [] : [spec.gpus]),
+    ...(spec.secrets === undefined ? [] : [[spec.secrets.folder, spec.secrets.variables]]),
+  ];
   return hash("sha256", JSON.stringify(all), "hex");
 }
 

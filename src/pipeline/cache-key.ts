@@ -38,6 +38,7 @@ export function cacheComponents(facts: CacheFacts): CacheComponents {
     command: digestOf(step.action),
     outputs: digestOf(withoutRetention(step.outputs)),
     network: step.network,
+    ...(step.secrets === undefined ? {} : { secrets: digestOf(step.secrets) }),
     ...(step.cache?.key == null ? {} : { key: shown(step.cache.key) }),
     ...prefixed("env", env, shown),
     ...prefixed("params", params, (value) => shown(JSON.stringify(value))),

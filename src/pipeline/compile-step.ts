@@ -8,6 +8,7 @@ import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./
 import { compileMatrix } from "./compile-matrix.ts";
 import { compileNeeds } from "./compile-needs.ts";
 import { compileRetry } from "./compile-retry.ts";
+import { compileSecrets } from "./compile-secrets.ts";
 import { checkTypescriptTypes, compileTypescript } from "./compile-typescript.ts";
 import { durationOf, parseMemory } from "./quantity.ts";
 import type { StepSpec } from "./schema.ts";
@@ -39,12 +40,14 @@ export function compileStep(
   const action = compileAction(name, spec, args, environments.get(environment), compilation);
   checkStepTemplates(name, spec, env, known, compilation);
   const when = compileCondition(name, spec, outputs, compilation);
+  const secrets = compileSecrets(name, spec, compilation);
   const plan = {
     name,
     needs: compileNeeds(name, { inputs, batch, when }, previous, compilation),
     matrix: compileMatrix(name, spec, expandMatrix, compilation),
     batch,
     env,
+    ...(secrets.length === 0 ? {} : { secrets }),
     inputs,
     outputs: outputs.get(name) ?? {},
     resources: compileResources(spec),

@@ -21,6 +21,7 @@ import { EnvironmentSpec } from "./schema-environment.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
 import { RetentionSpec } from "./schema-retention.ts";
 import { SchedulesSpec } from "./schema-schedules.ts";
+import { SecretsSpec } from "./schema-secrets.ts";
 
 /**
  * The pipeline file, as people write it: what it may hold is said here and nowhere else. Positions and suggestions
@@ -243,6 +244,7 @@ export const StepSpec = mapping({
     .optional()
     .describe("More arguments of a function: values, and templates such as ${{ params.seed }}, which keep their type."),
   env: Variables.optional().describe("Environment variables of this step."),
+  secrets: SecretsSpec.optional(),
   inputs: record(NameText, InputSpec, 200).optional().describe("Outputs of other steps, below /berth/in/<name>."),
   outputs: z
     .union([z.array(OutputPath).max(200), record(NameText, OutputSpec, 200)])

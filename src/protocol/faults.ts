@@ -80,6 +80,10 @@ export const FAULTS = {
     advice: "Remove what is not needed, or have the quota of the project raised: berth store usage, berth store quota.",
   },
   "input-invalid": { class: "configuration", advice: "Check that the input has the format that the step declares." },
+  "secret-missing": {
+    class: "configuration",
+    advice: "Set the secret, or let the pipeline have it: berth secret set, berth secret allow.",
+  },
   "spec-unsupported": { class: "configuration", advice: "Choose a backend that can do this, or drop the request." },
   "spec-invalid": { class: "configuration", advice: "Correct the pipeline file." },
   "spec-conflict": { class: "infrastructure", advice: "Another object has this attempt's name; it was left alone." },

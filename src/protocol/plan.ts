@@ -194,8 +194,8 @@ export const Condition = z.object({
 });
 export type Condition = z.infer<typeof Condition>;
 
-/** A secret that a step needs: a file of that name, or the value of an environment variable. */
-export const StepSecret = z.object({ name: SecretName, as: z.enum(["file", "env"]), variable: z.string() });
+/** A secret that a step needs: a file of that name, or where it names a variable, the value of that and no file. */
+export const StepSecret = z.object({ name: SecretName, variable: z.string().nullable() });
 export type StepSecret = z.infer<typeof StepSecret>;
 
 export const StepPlan = z.object({

@@ -54,6 +54,7 @@ function order(
     imageDigest: "sha256:def",
     inputs: [],
     folder: "/home/runs/1/attempts/x",
+    secretsFolder: "/dev/shm/berth-1/x",
     source: "/home/runs/1/source",
     sdk: "/opt/berth/sdk",
     capabilities: CONTAINERS,

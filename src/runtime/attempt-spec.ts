@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import type { AttemptRef, AttemptSpec, Capabilities } from "../backends/execution-backend.ts";
+import type { AttemptRef, AttemptSpec, Capabilities, SpecSecrets } from "../backends/execution-backend.ts";
 import { renderText, type TemplateValues, templateVariables } from "../pipeline/template.ts";
 import type { EndSoFar } from "../protocol/events.ts";
 import type { Scalar } from "../protocol/names.ts";
-import type { Params, Plan, StepPlan } from "../protocol/plan.ts";
+import type { Params, Plan, StepPlan, StepSecret } from "../protocol/plan.ts";
 import type { AttemptWork, StagedInput } from "./attempt-work.ts";
 import { MESSAGES_FILE } from "./message-lines.ts";
 import { type Reservation, reservationLabel } from "./reservation.ts";
@@ -45,6 +45,8 @@ export interface WorkOrder {
   readonly inputs: readonly StagedInput[];
   /** Host path of the attempt folder. */
   readonly folder: string;
+  /** Host path, in memory, of the folder for its secrets, which is made only where it has any. */
+  readonly secretsFolder: string;
   /** Host path of the unpacked source; null when the run has none. */
   readonly source: string | null;
   /** Host path of the folder with the step SDKs. */
@@ -66,6 +68,7 @@ export function buildAttemptWork(order: WorkOrder): AttemptWork {
     spec: attemptSpec(order),
     inputs: order.inputs,
     outputs: step.outputs,
+    ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
     timeoutMs: step.resources.timeoutMs,
     graceMs: GRACE_MS,
     imageDigest: order.imageDigest,
@@ -84,6 +87,7 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
     workingFolder: workingFolderOf(order),
     folder,
     mounts: mountsOf(order),
+    ...(step.secrets === undefined ? {} : { secrets: secretsOf(step.secrets, order.secretsFolder) }),
     network: step.network,
     limits: { cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
     ...(reserved === undefined || reserved.gpus.length === 0 ? {} : { gpus: reserved.gpus }),
@@ -92,6 +96,10 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
       ...(reserved === undefined ? {} : reservationLabel(reserved)),
     },
   };
+}
+
+function secretsOf(secrets: readonly StepSecret[], folder: string): SpecSecrets {
+  return { folder, variables: secrets.some(({ variable }) => variable !== null) };
 }
 
 /** The attempt folder, as the step sees it. */

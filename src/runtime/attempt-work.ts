@@ -10,7 +10,7 @@ import type { Content } from "../protocol/artifacts.ts";
 import type { EndSoFar, Phases } from "../protocol/events.ts";
 import type { Fault } from "../protocol/faults.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
-import type { Gather, OutputPlan } from "../protocol/plan.ts";
+import type { Gather, OutputPlan, StepSecret } from "../protocol/plan.ts";
 import type { Sealed } from "./adopt-file.ts";
 
 /** The seam between the agent, which decides what runs, and the runtime, which runs one attempt. All of it is JSON. */
@@ -52,6 +52,8 @@ export interface AttemptWork {
   readonly spec: AttemptSpec;
   readonly inputs: readonly StagedInput[];
   readonly outputs: Readonly<Record<string, OutputPlan>>;
+  /** The secrets that it needs, where it needs any. Their values are asked for when it starts, and kept nowhere. */
+  readonly secrets?: readonly StepSecret[];
   /** How long user code may run; null is no limit. */
   readonly timeoutMs: number | null;
   /** From TERM to KILL when the attempt is stopped. */
@@ -88,6 +90,14 @@ export interface RuntimeContext {
   readonly capabilities: Capabilities;
   readonly cache: BlobSource;
   readonly limits: { readonly outputBytesMax: number; readonly outputEntriesMax: number };
+  /** Left out where no step needs any. */
+  readonly secrets?: SecretSource;
+}
+
+/** Who has the values of secrets: the server, or whoever replays a step. */
+export interface SecretSource {
+  /** All that the work names, by name. Throws an AttemptFault where one is not to be had. */
+  valuesFor(work: AttemptWork, signal: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>>;
 }
 
 /** The worker's blobs: see blob-cache.ts. */

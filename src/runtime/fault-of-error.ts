@@ -2,11 +2,12 @@ import { BackendError } from "../backends/execution-backend.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import { errnoOf } from "../std/errno.ts";
+import { AttemptFault } from "./attempt-fault.ts";
 import { InputInvalidError } from "./input-invalid-error.ts";
 
 /** The fault of an attempt that could not be carried through because of this error. */
 export function faultOfError(error: unknown, attempted: string): Fault {
-  if (error instanceof BackendError) return error.fault;
+  if (error instanceof BackendError || error instanceof AttemptFault) return error.fault;
   if (error instanceof InputInvalidError) return fault("input-invalid", error.message);
   const message = error instanceof Error ? error.message : String(error);
   if (errnoOf(error) === "ENOSPC") {

@@ -1,6 +1,8 @@
 import { BackendError, type BackendSession } from "../backends/execution-backend.ts";
+import { AttemptFault } from "./attempt-fault.ts";
 import { makeAttemptFolder } from "./attempt-folder.ts";
 import type { AttemptWork, RuntimeContext } from "./attempt-work.ts";
+import { makeSecretFolder } from "./secret-folder.ts";
 
 /** Attempt folders that were made by this process, per session: nothing of theirs can have run yet. */
 const preparedHere = new WeakMap<BackendSession, Set<string>>();
@@ -17,9 +19,10 @@ export async function prepareAttempt(context: RuntimeContext, work: AttemptWork)
     preparedHere.set(context.session, prepared.add(work.spec.folder));
   }
   try {
+    if (work.spec.secrets !== undefined) makeSecretFolder(work.spec.secrets);
     await context.session.prepare(work.ref, work.spec);
   } catch (error) {
-    if (!(error instanceof BackendError)) throw error;
+    if (!(error instanceof BackendError || error instanceof AttemptFault)) throw error;
   }
 }
 

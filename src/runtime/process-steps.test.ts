@@ -10,6 +10,7 @@ import { removeAttemptFolder } from "./attempt-folder.ts";
 import { buildAttemptWork } from "./attempt-spec.ts";
 import type { StagedInput } from "./attempt-work.ts";
 import { runAttempt } from "./run-attempt.ts";
+import { secretsParent } from "./secret-folder.ts";
 import { type RuntimeFixture, runtimeFixture } from "./testing/runtime-fixture.ts";
 
 /** Real steps as real processes: what docs/steps.md promises. */
@@ -58,6 +59,7 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, { action, source =
     imageDigest: null,
     inputs: staged,
     folder: join(fixture.root, "attempts", String(count)),
+    secretsFolder: join(secretsParent(fixture.root), String(count)),
     source: folder,
     sdk: SDK,
     capabilities: fixture.context.capabilities,

@@ -4,7 +4,7 @@
  */
 
 /* The descriptors are above those that the shim opens before. */
-enum { REQUEST_MAX = 4 << 20, ARGS_MAX = 1 << 16, REQUESTS_FD = 10, ANSWERS_FD = 11, E2BIG = 7 };
+enum { REQUEST_MAX = 4 << 20, ARGS_MAX = 1 << 16, REQUESTS_FD = 10, ANSWERS_FD = 11 };
 
 /* `word number number\n` in one write: the pipe keeps lines whole. */
 static void answer(const char *word, long a, long b) {

@@ -13,6 +13,8 @@ export interface LaunchRequest {
   /** All that the step's process sees. */
   readonly env: Readonly<Record<string, string>>;
   readonly workingFolder: string;
+  /** More of it, read when the step starts; left out for none: see shim.ts. */
+  readonly variablesFile?: string;
 }
 
 /** A shim that was launched: alive until `onEnd` was called. */
@@ -156,7 +158,8 @@ export class ShimLauncher implements Disposable {
 
 /** Null when it is too large. A zero byte cannot be part of a word; the pipeline's schema refuses it before. */
 function encode(id: number, shim: string, request: LaunchRequest): Buffer | null {
-  const args = [shim, request.controlFolder, "--", ...request.argv];
+  const options = request.variablesFile === undefined ? [] : ["--variables", request.variablesFile];
+  const args = [shim, ...options, request.controlFolder, "--", ...request.argv];
   const env = Object.entries(request.env).map(([name, value]) => `${name}=${value}`);
   const words = [String(id), request.workingFolder, String(args.length), ...args, ...env];
   if (words.some((word) => word.includes("\0"))) throw new LaunchError("EINVAL");

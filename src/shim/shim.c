@@ -197,6 +197,8 @@ static void hold(void) {
 
 /* ---- starting ---- */
 
+#include "variables.h"
+
 /* The step finds argv[0] as execvp would, but a file without a known format is an error, never handed to a shell. */
 static long exec_by_path(char **argv, char **envp) {
   const char *name = argv[0], *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -251,6 +253,8 @@ static _Noreturn void become_step(int out, int err, int report, char **argv, cha
   if (error >= 0) error = sys3(SYS_dup3, out, 1, 0);
   if (error >= 0) error = sys3(SYS_dup3, err, 2, 0);
   int stage = error < 0 ? 'S' : 'E';
+  if (error >= 0) error = add_variables(&envp);
+  if (error < 0) stage = 'S';
   if (error >= 0) error = exec_by_path(argv, envp);
   int told[2] = {stage, (int)-error};
   write_all(report, (const char *)told, sizeof told);
@@ -419,6 +423,19 @@ static _Noreturn void pause_until_told(void) {
 #include "fence.h"
 #include "launcher.h"
 
+static const char USAGE[] =
+  "usage: berth-shim [--fenced] [--variables FILE] (CTL | --exec) -- ARGV… | --hold | --pause | --launch";
+
+/* In place of the shim: for a person, whose terminal it has. */
+static _Noreturn void become_program(int is_behind_fence, char **argv, char **envp) {
+  ulong none = 0;
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+  if (is_behind_fence && !wait_for_fence()) give_up("the network of the step has no fence");
+  if (add_variables(&envp) < 0) give_up("the secrets of the step cannot be read");
+  exec_by_path(argv, envp);
+  give_up("the program cannot be started");
+}
+
 __attribute__((used)) _Noreturn void shim_start(long *stack) {
   long argc = stack[0];
   char **argv = (char **)(stack + 1), **envp = argv + argc + 1;
@@ -434,10 +451,16 @@ __attribute__((used)) _Noreturn void shim_start(long *stack) {
     pause_until_told();
   }
   if (argc == 2 && equal(argv[1], "--launch")) launch_on_request();
-  int is_behind_fence = argc > 2 && equal(argv[1], "--fenced");
-  argc -= is_behind_fence;
-  argv += is_behind_fence;
-  if (argc < 4 || !equal(argv[2], "--")) give_up("usage: berth-shim [--fenced] CTL -- ARGV… | --hold | --pause | --launch");
+  int is_behind_fence = 0;
+  for (; argc > 3; argc--, argv++) {
+    if (equal(argv[1], "--fenced")) is_behind_fence = 1;
+    else if (equal(argv[1], "--variables")) {
+      variables_file = argv[2];
+      argc--, argv++;
+    } else break;
+  }
+  if (argc > 3 && equal(argv[1], "--exec") && equal(argv[2], "--")) become_program(is_behind_fence, argv + 3, envp);
+  if (argc < 4 || !equal(argv[2], "--")) give_up(USAGE);
   sys1(SYS_umask, 022);
   ctl = (int)sys4(SYS_openat, AT_FDCWD, argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (ctl < 0) give_up("cannot open the control folder");

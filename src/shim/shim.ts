@@ -6,6 +6,8 @@
  *
  *     berth-shim CTL -- ARGV…      runs one attempt
  *     berth-shim --fenced CTL -- ARGV…   the same, but only behind the fence: see below
+ *     berth-shim --variables FILE CTL -- ARGV…   the same, with more variables, which are in no argument: see below
+ *     berth-shim … --exec -- ARGV…       becomes the program itself, at the terminal that it has
  *     berth-shim --hold            sets the fence, and holds the network namespace open for others until TERM
  *     berth-shim --pause           does nothing until TERM
  *     berth-shim --launch          starts shims on request: see launcher.ts
@@ -28,6 +30,10 @@
  * 8. When the main child ended: kills everything left (as PID 1 `kill(-1)`, else its descendants), reaps until none is
  *    left, then writes `CTL/end/result.json` by write and rename. Only now the outputs are final.
  * 9. Exits like the child: its code, or 128 + signal. 125 where it could not do its job and left no record.
+ *
+ * The file of variables holds NAME=VALUE, each ended by a zero byte, at most 2 MiB. It is read once the word to go was
+ * given, by the child that becomes the step, and goes over what the environment has of the same names. One that cannot
+ * be read is `failed: "setup"`.
  *
  * The fence is a set of routes of the network namespace: to its own network, but for the gateway, and to link-local
  * and metadata addresses there is no way. Who holds the namespace sets them with CAP_NET_ADMIN and then becomes nobody;

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from berth.errors import BusinessError
 from berth.logs import log
 from berth.messages import metric, output, progress
-from berth.step_context import batch, context, idempotency_key, input_path, output_path, params
+from berth.step_context import batch, context, idempotency_key, input_path, output_path, params, secret, secret_bytes
 
 if TYPE_CHECKING:
     from berth.authoring.pipeline import Pipeline as Pipeline
@@ -57,6 +57,8 @@ __all__ = [
     "progress",
     "register_type",
     "save",
+    "secret",
+    "secret_bytes",
     "step",
 ]
 

@@ -55,6 +55,23 @@ def idempotency_key() -> str:
     return _own_key
 
 
+def secret(name: str) -> str:
+    """The value of a secret that this step names in its `secrets:`, as text, just as it was set."""
+    return secret_bytes(name).decode("utf-8")
+
+
+def secret_bytes(name: str) -> bytes:
+    """The same as the bytes that it is. A secret that the step takes as a variable is in that alone."""
+    folder = os.environ.get("BERTH_SECRETS")
+    if folder is not None and name == os.path.basename(name):
+        try:
+            return Path(folder, name).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            pass
+    where = "this step takes no file of that name" if context() else "outside of Berth, set BERTH_SECRETS to a folder with it"
+    raise LookupError(f"there is no secret {name!r}: {where}")
+
+
 def input_path(name: str) -> Path:
     """The path of an input: the file or the folder itself. Nothing is there if an optional output was left out."""
     return _path("INPUT", name)

@@ -135,6 +135,10 @@ def read_path(data):
     return data.read_text(encoding="utf-8")
 
 
+def secrets(name):
+    return [berth.secret(name), len(berth.secret_bytes(name))]
+
+
 def input_text():
     return berth.input_path("data").read_text(encoding="utf-8")
 

@@ -7,5 +7,5 @@ export { metric, output, progress } from "./messages.js";
 export { param } from "./pipeline/params.js";
 export { pipeline, step } from "./pipeline/pipeline.js";
 export { each, gather, matrix } from "./pipeline/references.js";
-export { batch, context, idempotencyKey, inputPath, outputPath, params } from "./step-context.js";
+export { batch, context, idempotencyKey, inputPath, outputPath, params, secret, secretBytes } from "./step-context.js";
 export { registerType } from "./types/registry.js";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { load } from "./load-save.js";
 import { readJson } from "./types/json.js";
 
@@ -40,6 +40,38 @@ export function idempotencyKey() {
   if (process.env.BERTH_IDEMPOTENCY_KEY) return process.env.BERTH_IDEMPOTENCY_KEY;
   ownKey ??= randomBytes(32).toString("hex");
   return ownKey;
+}
+
+/**
+ * The value of a secret that this step names in its `secrets:`, as text, just as it was set.
+ *
+ * @param {string} name
+ */
+export function secret(name) {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(secretBytes(name));
+}
+
+/**
+ * The same as the bytes that it is. A secret that the step takes as a variable is in that alone.
+ *
+ * @param {string} name
+ * @returns {Buffer}
+ */
+export function secretBytes(name) {
+  const folder = process.env.BERTH_SECRETS;
+  if (folder !== undefined && name === basename(name)) {
+    try {
+      return readFileSync(join(folder, name));
+    } catch (error) {
+      const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+      if (code !== "ENOENT" && code !== "EISDIR") throw error;
+    }
+  }
+  const where =
+    context() === null
+      ? "outside of Berth, set BERTH_SECRETS to a folder with it"
+      : "this step takes no file of that name";
+  throw new RangeError(`there is no secret '${name}': ${where}`);
 }
 
 /**

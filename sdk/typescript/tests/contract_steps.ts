@@ -74,6 +74,7 @@ export async function returns_folder() {
 export const nowhere_path = () => "nowhere";
 export const read_path = ({ data }: { data: string }) => readFileSync(data, "utf8");
 export const input_text = () => readFileSync(berth.inputPath("data"), "utf8");
+export const secrets = ({ name }: { name: string }) => [berth.secret(name), berth.secretBytes(name).length];
 export const with_path = ({ data: _ }: Given) => input_text();
 export const names = ({ data }: { data: string }) => namesIn(data);
 

@@ -26,6 +26,12 @@ type LogLine = (message: string, fields?: Readonly<Record<string, unknown>>) => 
 /** Lines with a level and fields: `log.info("read", { rows: 3 })`. */
 export const log: Readonly<Record<"debug" | "info" | "warning" | "error", LogLine>>;
 
+/** The value of a secret that this step names in its `secrets:`, as text, just as it was set. */
+export function secret(name: string): string;
+
+/** The same as the bytes that it is. A secret that the step takes as a variable is in that alone. */
+export function secretBytes(name: string): Uint8Array;
+
 /** The path of an input: the file or the folder itself. Nothing is there if an optional output was left out. */
 export function inputPath(name: string): string;
 

@@ -256,6 +256,13 @@ export interface PipelineFile {
     readonly args?: { readonly [name: string]: string | number | boolean | readonly (string | number | boolean)[] };
     /** Environment variables of this step. */
     readonly env?: { readonly [name: string]: string | number | boolean };
+    /** Secrets of the project that the step gets, as files below /berth/secrets or as variables. */
+    readonly secrets?: readonly (string | {
+      /** Name of the secret. */
+      readonly name: string;
+      /** Environment variable that gets its value, in place of the file. */
+      readonly env: string;
+    })[];
     /** Outputs of other steps, below /berth/in/<name>. */
     readonly inputs?: { readonly [name: string]: string | {
       /** An output of a step: step.output */

@@ -75,7 +75,7 @@ export const ENTER: ContractGroup = {
   ],
 };
 
-async function enter(rig: Rig, { ref, spec }: Laid, typed = "", signal = new AbortController().signal) {
+export async function enter(rig: Rig, { ref, spec }: Laid, typed = "", signal = new AbortController().signal) {
   const stdin = new PassThrough();
   const stdout = new PassThrough();
   const stderr = new PassThrough();

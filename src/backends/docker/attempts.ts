@@ -15,6 +15,7 @@ import { errnoOf } from "../../std/errno.ts";
 import { type AttemptRef, type AttemptSpec, BackendError, type Handle } from "../execution-backend.ts";
 import { neverStartedOutcome } from "../outcomes.ts";
 import { specHash } from "../spec-hash.ts";
+import { handOverSecrets } from "../spec-secrets.ts";
 import type { AttemptNote, AttemptNotes } from "./attempt-notes.ts";
 import { containerConfig, type GpuAccess } from "./container-config.ts";
 import { EngineError, isStatus } from "./engine-error.ts";
@@ -84,13 +85,14 @@ export class Attempts {
     if (ahead !== undefined && (await this.#isUsable(ahead, ref))) {
       if (!go) return;
       this.#ahead.delete(handle.name);
+      handOverSecrets(spec.secrets, (await this.#options.platform()).user.owner);
       sayGo(ctl);
       return;
     }
     this.#ahead.delete(handle.name);
 
     const platform = await this.#options.platform();
-    handOver(handle.folder, platform.user.owner);
+    handOver(spec, platform.user.owner);
     const toldBefore = wasToldToGo(ctl);
     const found = isNew && !toldBefore ? null : await inspect(platform, handle.name);
     // It was there when the word was given: gone now, it may have run.
@@ -208,8 +210,9 @@ interface Making {
 }
 
 /** Gives the attempt's folders to the user that the step runs as. What is in `in` stays as it is: it may be shared. */
-export function handOver(folder: string, owner: Owner | null): void {
+export function handOver({ folder, secrets }: Pick<AttemptSpec, "folder" | "secrets">, owner: Owner | null): void {
   makeControlFolder(join(folder, "ctl"), owner);
+  handOverSecrets(secrets, owner);
   if (owner === null) return;
   for (const path of [folder, join(folder, "in"), join(folder, "out"), join(folder, "tmp")]) {
     try {

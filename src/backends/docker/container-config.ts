@@ -1,4 +1,4 @@
-import type { AttemptSpec } from "../execution-backend.ts";
+import { type AttemptSpec, SECRET_LAYOUT, type SpecSecrets } from "../execution-backend.ts";
 import type { StepDefaults } from "./platform.ts";
 
 export interface ContainerOptions {
@@ -24,6 +24,9 @@ export type GpuAccess = "devices" | "variables";
 /** Where the shim and its control folder are mounted: out of the way of anything that an image holds. */
 const SHIM_INSIDE = "/.berth/shim";
 const CONTROL_INSIDE = "/.berth/ctl";
+/** Where the shim finds the secrets that are variables: nothing that the engine keeps holds them. */
+const VARIABLES_INSIDE = "/.berth/env";
+const SECRETS_INSIDE = "/berth/secrets";
 
 /** Steps are killed before the engine, the agent and everything else of the host when memory runs out. */
 const OOM_SCORE_ADJUSTMENT = 500;
@@ -36,9 +39,9 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
   return {
     Image: spec.image,
     // The image's own entry point and command play no part: arguments are exact.
-    Entrypoint: [SHIM_INSIDE, ...(options.networkMode === "none" ? [] : ["--fenced"]), CONTROL_INSIDE, "--"],
+    Entrypoint: shimEntry(spec, options.networkMode, CONTROL_INSIDE),
     Cmd: spec.argv,
-    Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders(), ...gpuVariables(spec) }).map(
+    Env: Object.entries({ ...stepEnvironment(), ...spec.env, ...stepFolders(spec), ...gpuVariables(spec) }).map(
       ([name, value]) => `${name}=${value}`,
     ),
     User: options.user,
@@ -63,8 +66,19 @@ function stepEnvironment(): Record<string, string> {
   return { HOME: "/berth/tmp", TMPDIR: "/berth/tmp" };
 }
 
-function stepFolders(): Record<string, string> {
-  return { BERTH_DIR: "/berth", BERTH_IN: "/berth/in", BERTH_OUT: "/berth/out" };
+function stepFolders({ secrets }: AttemptSpec): Record<string, string> {
+  const folders = { BERTH_DIR: "/berth", BERTH_IN: "/berth/in", BERTH_OUT: "/berth/out" };
+  return secrets === undefined ? folders : { ...folders, BERTH_SECRETS: SECRETS_INSIDE };
+}
+
+/** What stands before the step's own arguments. `run` is the control folder, or `--exec`: see shim.ts. */
+export function shimEntry({ secrets }: AttemptSpec, networkMode: string, run: string): string[] {
+  return [
+    SHIM_INSIDE,
+    ...(networkMode === "none" ? [] : ["--fenced"]),
+    ...(secrets?.variables === true ? ["--variables", `${VARIABLES_INSIDE}/variables`] : []),
+    ...[run, "--"],
+  ];
 }
 
 /** Said of none, too: an image may ask for all, and a GPU is one step's alone. */
@@ -105,13 +119,7 @@ function limits({ limits: { cpus, memoryBytes, pids } }: AttemptSpec, { defaults
 }
 
 /** As `Mounts`, not `Binds`: a path that does not exist on the engine's host is an error, not a new empty folder. */
-function mounts({ folder, mounts: extra }: AttemptSpec, shim: string): object[] {
-  const bind = (source: string, target: string, readOnly: boolean) => ({
-    Type: "bind",
-    Source: source,
-    Target: target,
-    ReadOnly: readOnly,
-  });
+function mounts({ folder, secrets, mounts: extra }: AttemptSpec, shim: string): object[] {
   return [
     bind(shim, SHIM_INSIDE, true),
     bind(`${folder}/ctl`, CONTROL_INSIDE, false),
@@ -120,6 +128,16 @@ function mounts({ folder, mounts: extra }: AttemptSpec, shim: string): object[] 
     // Covers the control folder where the step would stumble over it; being a mount point, it cannot be replaced by a
     // link either, which the agent would follow.
     { Type: "tmpfs", Target: "/berth/ctl", ReadOnly: true, TmpfsOptions: { SizeBytes: 4096, Mode: 0o555 } },
+    ...(secrets === undefined ? [] : secretMounts(secrets)),
     ...extra.map(({ host, inside }) => bind(host, inside, true)),
   ];
+}
+
+function secretMounts({ folder, variables }: SpecSecrets): object[] {
+  const files = bind(`${folder}/${SECRET_LAYOUT.files}`, SECRETS_INSIDE, true);
+  return variables ? [files, bind(`${folder}/${SECRET_LAYOUT.env}`, VARIABLES_INSIDE, true)] : [files];
+}
+
+function bind(source: string, target: string, readOnly: boolean): object {
+  return { Type: "bind", Source: source, Target: target, ReadOnly: readOnly };
 }

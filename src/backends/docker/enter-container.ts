@@ -3,7 +3,7 @@ import { finished } from "node:stream/promises";
 import type { AttemptRef, AttemptSpec, Handle, Terminal } from "../execution-backend.ts";
 import { specHash } from "../spec-hash.ts";
 import { handOver } from "./attempts.ts";
-import { containerConfig, type GpuAccess } from "./container-config.ts";
+import { containerConfig, type GpuAccess, shimEntry } from "./container-config.ts";
 import { demultiplex } from "./demultiplex.ts";
 import type { Engine } from "./engine.ts";
 import { attemptLabels } from "./labels.ts";
@@ -32,7 +32,7 @@ export interface Entry {
 export async function enterContainer(entry: Entry, signal: AbortSignal): Promise<number> {
   const { platform, networks, handle, ref, spec, terminal } = entry;
   const { engine } = platform;
-  handOver(handle.folder, platform.user.owner);
+  handOver(spec, platform.user.owner);
   const holder = spec.network === "none" ? null : await (await networks()).ensure(ref.scope);
   signal.throwIfAborted();
   try {
@@ -63,8 +63,7 @@ function atTerminal({ installation, platform, gpuAccess, ref, spec, terminal }: 
   }) as { readonly HostConfig: object };
   return {
     ...config,
-    Entrypoint: [],
-    Cmd: spec.argv,
+    Entrypoint: shimEntry(spec, networkMode, "--exec"),
     ...{ Tty: terminal.isInteractive, OpenStdin: true, StdinOnce: true },
     ...{ AttachStdin: true, AttachStdout: true, AttachStderr: true },
     // A shell as PID 1 would not hear of signals that it has no handler for.

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { fault } from "../../protocol/faults.ts";
 import { errnoOf } from "../../std/errno.ts";
 import { type AttemptSpec, BackendError, type Terminal } from "../execution-backend.ts";
+import { secretVariables } from "../spec-secrets.ts";
 import { findStrays } from "./proc.ts";
 import { sendSignal } from "./send-signal.ts";
 import { stepEnvironment } from "./step-environment.ts";
@@ -20,7 +21,7 @@ export async function enterProcess(spec: AttemptSpec, terminal: Terminal, signal
   signal.throwIfAborted();
   const { stdin, stdout, stderr, isInteractive } = terminal;
   const child = spawn(program, rest, {
-    env: stepEnvironment(spec),
+    env: { ...stepEnvironment(spec), ...secretVariables(spec.secrets) },
     cwd: spec.workingFolder ?? `${spec.folder}/tmp`,
     stdio: isInteractive ? [stdin, stdout, stderr] : "pipe",
   });

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fault } from "../../protocol/faults.ts";
 import { LaunchError, type ShimLauncher, type ShimProcess } from "../../shim/launcher.ts";
-import { type AttemptSpec, BackendError } from "../execution-backend.ts";
+import { type AttemptSpec, BackendError, SECRET_LAYOUT } from "../execution-backend.ts";
 import { stepEnvironment } from "./step-environment.ts";
 
 /**
@@ -12,7 +13,12 @@ export async function launchShim(launcher: ShimLauncher, spec: AttemptSpec): Pro
   const workingFolder = spec.workingFolder ?? `${spec.folder}/tmp`;
   const controlFolder = `${spec.folder}/ctl`;
   try {
-    return await launcher.launch({ controlFolder, argv: spec.argv, env: stepEnvironment(spec), workingFolder });
+    return await launcher.launch({
+      ...{ controlFolder, argv: spec.argv, env: stepEnvironment(spec), workingFolder },
+      ...(spec.secrets?.variables === true
+        ? { variablesFile: join(spec.secrets.folder, SECRET_LAYOUT.variables) }
+        : {}),
+    });
   } catch (error) {
     throw error instanceof LaunchError ? inTheCallersTerms(error, workingFolder) : error;
   }

@@ -3,6 +3,7 @@ import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { positiveInteger } from "../positive-integer.ts";
 import type { CommandResult } from "../program.ts";
+import { type SecretFiles, secretFile } from "../replay/ask-secrets.ts";
 import { parseStepRunReference } from "../replay/attempt-reference.ts";
 import { replayAttempt } from "../replay/replay-attempt.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
@@ -15,6 +16,7 @@ type Options = WithServer<{
   rebuild?: boolean;
   json?: boolean;
   shell?: boolean;
+  secret?: SecretFiles;
 }>;
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
@@ -25,6 +27,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .option("--backend <name>", "run it here on this backend (default: the attempt's own)")
     .option("-o, --output <folder>", "new folder for the outputs (default: replay-… in this folder)")
     .option("--shell", "open a shell (or the command after --) in the place of the step")
+    .option("--secret <NAME=@file>", "value of a secret that the step names (default: asked for)", secretFile)
     .option("--keep", "keep the attempt's folder, with inputs and scratch, and print where it is")
     .option("--rebuild", "make the image from its recipe, where the attempt's own is not to be had")
     .option("--json", "print what it was made of and how it ended as JSON; the step's output goes to stderr")
@@ -43,6 +46,7 @@ Examples:
   berth replay wine#12/train -- python -X dev train.py
   berth replay wine#12/train --shell
   berth replay wine#12/train --shell -- python -m pdb train.py
+  berth replay report#7/publish --secret REPORT_TOKEN=@token.txt
   berth replay wine#12/train --keep --json | jq .replay`;
 
 async function replay(

@@ -14,6 +14,7 @@ import type { ServerChoice } from "../platform/configured-endpoint.ts";
 import { connect } from "../platform/connection.ts";
 import { berthHome, homeFiles } from "../platform/home.ts";
 import { localTerminal } from "../terminal/local-terminal.ts";
+import { askSecrets, type SecretFiles } from "./ask-secrets.ts";
 import type { StepRunReference } from "./attempt-reference.ts";
 import { capabilitiesOf, chooseLocalBackend } from "./choose-local-backend.ts";
 import { exitCodeOf } from "./exit-code-of.ts";
@@ -32,6 +33,8 @@ export interface ReplayOptions extends ServerChoice {
   readonly keep?: boolean | undefined;
   readonly rebuild?: boolean | undefined;
   readonly json?: boolean | undefined;
+  /** Where the values of the step's secrets are. */
+  readonly secret?: SecretFiles | undefined;
   /** Opens a shell in the place of the step. */
   readonly shell?: boolean | undefined;
   /** In place of the step's own command; empty is that. */
@@ -124,8 +127,10 @@ class Replay {
     const { console } = context;
     const session = await workspace.connect(local);
     const capabilities = await capabilitiesOf(local.backend.name, session);
-    const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS };
     reportStart(console, past, local.backend.name);
+    const values = await askSecrets(process, past.step.secrets ?? [], options.secret ?? new Map());
+    const secrets = { valuesFor: async () => values };
+    const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS, secrets };
     const made = await replayWork({
       ...{ api, past, runtime, session, workspace, signal, sdk: join(context.root, "sdk") },
       rebuild: options.rebuild === true,

@@ -56,6 +56,7 @@ export async function replayWork(options: ReplayWorkOptions): Promise<ReplayWork
     imageDigest: image?.digest ?? null,
     inputs: stagedInputs(step, reads, share),
     folder: workspace.attemptFolder,
+    secretsFolder: workspace.secretsFolder,
   });
   return { work, image };
 }

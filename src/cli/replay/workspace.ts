@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BackendSession } from "../../backends/execution-backend.ts";
 import { newId } from "../../protocol/ids.ts";
+import { removeSecretFolder, secretsParent } from "../../runtime/secret-folder.ts";
 import { tryLock } from "../../std/file-lock.ts";
 import { removeTree } from "../../std/remove-tree.ts";
 import { CliError } from "../cli-error.ts";
@@ -48,6 +49,11 @@ export class ReplayWorkspace implements AsyncDisposable {
     return join(this.folder, "attempt");
   }
 
+  /** In memory; removed with the workspace. */
+  get secretsFolder(): string {
+    return secretsFolderOf(this.folder);
+  }
+
   /** Whatever is submitted is removed with the workspace. */
   async connect(backend: LocalBackend): Promise<BackendSession> {
     this.#session = await openIn(this.folder, backend);
@@ -65,6 +71,7 @@ export class ReplayWorkspace implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#leaveBackend();
+    removeSecretFolder(this.secretsFolder);
     await removeTree(this.folder);
     this.#lock[Symbol.dispose]();
   }
@@ -117,7 +124,12 @@ async function removeAbandoned({ folder, lock }: Abandoned, backends: readonly L
       return; // Its platform is away: the next replay tries again.
     }
   }
+  removeSecretFolder(secretsFolderOf(folder));
   await removeTree(folder);
+}
+
+function secretsFolderOf(folder: string): string {
+  return join(secretsParent(folder), "attempt");
 }
 
 function openIn(folder: string, { backend, settings }: LocalBackend): Promise<BackendSession> {

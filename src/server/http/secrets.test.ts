@@ -22,7 +22,7 @@ async function set(server: TestServer, name: string, value: string, more: object
 
 /** The step `make` of the version that runs names these secrets. */
 async function nameSecrets(server: TestServer, ...names: string[]): Promise<void> {
-  const secrets = names.map((name) => ({ name, as: "file", variable: name }));
+  const secrets = names.map((name) => ({ name, variable: null }));
   await server.services.database.pool.query(
     `UPDATE pipeline_versions SET plan = (SELECT jsonb_set(plan::jsonb, '{steps,0,secrets}', $1::jsonb))::json`,
     [JSON.stringify(secrets)],
@@ -146,7 +146,7 @@ test("what is not there, or not for the pipeline, is told by name, to the agent 
     );
   }
   const { plan } = compileFile(CHAIN, undefined);
-  plan.steps[0]!.secrets = [{ name: "TOKEN", as: "env", variable: "TOKEN" }];
+  plan.steps[0]!.secrets = [{ name: "TOKEN", variable: "TOKEN" }];
   await assert.rejects(requireSecrets(pool, server.project, plan), { code: "secret_unavailable" });
   const payload = { pipelines: ["chain"] };
   await server.call("operator", { method: "PUT", url: "/secrets/TOKEN/pipelines", payload });

@@ -1,0 +1,52 @@
+import type { Logger } from "pino";
+import type { LeaseRef } from "../protocol/agent-api.ts";
+import { BerthError } from "../protocol/errors.ts";
+import { fault } from "../protocol/faults.ts";
+import { createBoxRecipient } from "../protocol/sealed-box.ts";
+import { StepSecretValues } from "../protocol/secrets.ts";
+import { AttemptFault } from "../runtime/attempt-fault.ts";
+import type { AttemptWork, SecretSource } from "../runtime/attempt-work.ts";
+import type { AgentClient } from "./agent-client.ts";
+import { retrying } from "./retry.ts";
+
+export interface StepSecretsOptions {
+  readonly lease: LeaseRef;
+  readonly client: Pick<AgentClient, "stepSecrets">;
+  readonly log: Logger;
+}
+
+/** The secrets that the server gives the attempts of one lease: each time anew, for the key of one request. */
+export class StepSecrets implements SecretSource {
+  readonly #options: StepSecretsOptions;
+
+  constructor(options: StepSecretsOptions) {
+    this.#options = options;
+  }
+
+  async valuesFor({ ref, secrets = [] }: AttemptWork, signal: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { lease, client, log } = this.#options;
+    const { run, epoch } = lease;
+    const { stepRun, attempt } = ref;
+    const recipient = createBoxRecipient();
+    const request = { epoch, stepRun, attempt, recipient: recipient.publicKey.toString("base64") };
+    try {
+      const sealed = await retrying({ what: "asking for secrets", signal, log }, () =>
+        client.stepSecrets(run, request, signal),
+      );
+      const opened = recipient.open(sealed, { run, epoch, stepRun, attempt });
+      const { values } = StepSecretValues.parse(JSON.parse(opened.toString("utf8")));
+      return new Map(secrets.map(({ name }) => [name, takeValue(values, name)]));
+    } catch (error) {
+      if (!(error instanceof BerthError && error.code === "secret_unavailable")) throw error;
+      const message = `The secret ${String(error.details?.secret)} is not to be had any more: it was removed, or is for other pipelines.`;
+      const advice = error.advice === undefined ? {} : { advice: error.advice };
+      throw new AttemptFault(fault("secret-missing", message, advice), { cause: error });
+    }
+  }
+}
+
+function takeValue(values: StepSecretValues["values"], name: string): Uint8Array {
+  const value = values[name];
+  if (value === undefined) throw new Error(`the server left out the secret ${name}`);
+  return Buffer.from(value, "base64");
+}

@@ -1,0 +1,24 @@
+import { z } from "zod";
+import { SECRET_NAME_PATTERN } from "../protocol/secrets.ts";
+import { VariableName } from "../protocol/variables.ts";
+import { mapping } from "./schema-parts.ts";
+
+/** Of one step. */
+const SECRETS_MAX = 100;
+
+const SecretNameText = z
+  .string()
+  .regex(SECRET_NAME_PATTERN, "a secret's name holds at most 128 letters, digits or '_', and starts with no digit");
+
+export const SecretsSpec = z
+  .array(
+    z.union([
+      SecretNameText,
+      mapping({
+        name: SecretNameText.describe("Name of the secret."),
+        env: VariableName.describe("Environment variable that gets its value, in place of the file."),
+      }),
+    ]),
+  )
+  .max(SECRETS_MAX)
+  .describe("Secrets of the project that the step gets, as files below /berth/secrets or as variables.");
