@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { BackendSession, Capabilities } from "../backends/execution-backend.ts";
 import type { BlobCache } from "../runtime/blob-cache.ts";
+import type { DiskWatch } from "../runtime/disk-watch.ts";
 import type { Permits } from "../std/permits.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentConfig } from "./config.ts";
@@ -35,6 +36,7 @@ export interface AgentContext {
   readonly stepSlots: StepSlots;
   readonly transfers: Transfers;
   readonly sampler: UsageSampler;
+  readonly disk: DiskWatch;
   readonly releasePermits: Permits;
   readonly remover: FolderRemover;
   readonly log: Logger;

@@ -5,6 +5,7 @@ import type { Assignment, WorkerCapabilities } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { BlobCache } from "../runtime/blob-cache.ts";
+import { DiskWatch } from "../runtime/disk-watch.ts";
 import { removeSecretFolder } from "../runtime/secret-folder.ts";
 import { Permits } from "../std/permits.ts";
 import type { TlsTrust } from "../std/tls-trust.ts";
@@ -14,7 +15,7 @@ import type { AgentContext } from "./agent-context.ts";
 import { bootAgent } from "./boot.ts";
 import { collectCapabilities, diskSpace } from "./capabilities.ts";
 import { abandonedAttemptFolders, abandonedRunFolders, abandonedSecretFolders, releaseOrphans } from "./cleanup.ts";
-import { type AgentConfig, agentConfig } from "./config.ts";
+import { type AgentConfig, agentConfig, stepDisk } from "./config.ts";
 import { DiskGate, type DiskSpace } from "./disk-gate.ts";
 import { FolderRemover } from "./folder-remover.ts";
 import { HeartbeatLoop } from "./heartbeat-loop.ts";
@@ -167,6 +168,7 @@ class Agent implements RunningAgent {
         new Transfers({ client, log, uploadsAtOnce: config.uploadsAtOnce, partsAtOnce: config.partsAtOnce }),
       ),
       sampler: owned.use(new UsageSampler(this.#log)),
+      disk: owned.use(new DiskWatch({ ...stepDisk(config), log: this.#log })),
       releasePermits: new Permits(RELEASES_AT_ONCE),
       remover: new FolderRemover(),
       log: this.#log,

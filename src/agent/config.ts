@@ -1,6 +1,7 @@
 import os from "node:os";
 import { z } from "zod";
 import { BerthError } from "../protocol/errors.ts";
+import type { DiskWatchOptions } from "../runtime/disk-watch.ts";
 import { SECRETS_PLACE } from "../runtime/secret-folder.ts";
 
 const GiB = 1024 ** 3;
@@ -41,6 +42,9 @@ const Settings = z.strictObject({
   outputEntriesMax: z.int().positive().optional(),
   /** Folder in memory for the secrets of steps; default: /dev/shm. */
   secretsFolder: z.string().startsWith("/", "must be an absolute path").optional(),
+  /** What an attempt may write to the disk that names no limit, in bytes, and files and folders of any; default 50 GiB and 1,000,000. */
+  stepDiskBytesMax: z.int().positive().optional(),
+  stepEntriesMax: z.int().positive().optional(),
   /** Settings by backend; each backend checks its own. */
   backends: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
 });
@@ -61,6 +65,8 @@ export interface AgentConfig {
   readonly outputBytesMax: number;
   readonly outputEntriesMax: number;
   readonly secretsFolder: string;
+  readonly stepDiskBytesMax: number;
+  readonly stepEntriesMax: number;
   readonly backends: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
@@ -87,6 +93,8 @@ export function agentConfig(settings: unknown): AgentConfig {
     outputBytesMax: given.outputBytesMax ?? 50 * GiB,
     outputEntriesMax: given.outputEntriesMax ?? 1_000_000,
     secretsFolder: given.secretsFolder ?? SECRETS_PLACE,
+    stepDiskBytesMax: given.stepDiskBytesMax ?? 50 * GiB,
+    stepEntriesMax: given.stepEntriesMax ?? 1_000_000,
     backends: given.backends ?? {},
   };
 }
@@ -94,4 +102,12 @@ export function agentConfig(settings: unknown): AgentConfig {
 /** Free bytes below which this worker takes no runs. */
 export function diskFreeMin(config: AgentConfig, totalBytes: number): number {
   return config.diskFreeMinBytes ?? Math.max(2 * GiB, totalBytes / 10);
+}
+
+/** What steps may write. A step that runs is stopped only when half of what is kept free of new runs is gone as well. */
+export function stepDisk(config: AgentConfig): Pick<DiskWatchOptions, "limits" | "keepFreeBytes"> {
+  return {
+    limits: { bytes: config.stepDiskBytesMax, entries: config.stepEntriesMax },
+    keepFreeBytes: (totalBytes) => diskFreeMin(config, totalBytes) / 2,
+  };
 }

@@ -175,10 +175,10 @@ export class RunDriver implements HeldRun {
   }
 
   #openAttempts({ name, backend }: Extract<ChosenBackend, { ok: true }>): RunAttempts {
-    const { installation, releasePermits, remover, config, sampler } = this.#context;
+    const { installation, releasePermits, remover, config, sampler, disk } = this.#context;
     const attempts = new RunAttempts({
       runtime: {
-        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config) },
+        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config), disk },
         secrets: new StepSecrets({ lease: this.lease, client: this.#context.client, log: this.#log }),
       },
       backend: name,

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Usage } from "../protocol/attempt-usage.ts";
 import type { Fault } from "../protocol/faults.ts";
+import type { TreeSize } from "../std/tree-size.ts";
 
 /**
  * An execution backend runs single attempts of steps on one platform: Docker Engine, plain processes, Kubernetes…
@@ -99,6 +100,13 @@ export interface BackendSession extends AsyncDisposable {
 
   /** What attempts have used so far; those that are over are left out. Cheap enough to be asked each second. */
   stats(handles: readonly Handle[]): Promise<Map<string, Stats>>;
+
+  /**
+   * What an attempt wrote that lies outside of its attempt folder, such as the writable layer of its container; null where
+   * there is no such place, or no such attempt any more. May have to walk through it: it may stop when it found more than
+   * `most`. Asked only where the capability `limits.disk` is true.
+   */
+  layerUse(handle: Handle, most: TreeSize): Promise<TreeSize | null>;
 
   /**
    * Removes the object and everything kept for it. Idempotent; "not found" is fine. Without `force` a running
@@ -257,9 +265,12 @@ export interface LogOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A limit of the step was exceeded: the stop is its failure, and the reason the code of the fault. */
+export type LimitReason = "deadline-run" | "disk-exceeded" | "disk-full";
+
 export interface CancelOptions {
   readonly graceMs: number;
-  readonly reason: "user" | "deadline-run" | "fenced" | "shutdown";
+  readonly reason: "user" | "fenced" | "shutdown" | LimitReason;
 }
 
 /** Where a person types and reads, or what stands in for one. */
@@ -302,7 +313,13 @@ export interface Capabilities {
   readonly prepareAhead: boolean;
   readonly cancel: "tree" | "fence";
   readonly network: { readonly none: boolean; readonly run: boolean };
-  readonly limits: { readonly cpu: boolean; readonly memory: boolean; readonly pids: boolean };
+  readonly limits: {
+    readonly cpu: boolean;
+    readonly memory: boolean;
+    readonly pids: boolean;
+    /** Whether what attempts write can be measured while they run: then whoever runs them holds them to a limit. */
+    readonly disk: boolean;
+  };
   /** Whether a kill by the memory limit is told apart from other kills. */
   readonly oom: boolean;
   /** Whether `/berth/in`, `/berth/out` exist under these very paths. */

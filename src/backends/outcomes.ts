@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { type Fault, fault } from "../protocol/faults.ts";
-import type { CancelOptions, Outcome, Stats } from "./execution-backend.ts";
+import type { CancelOptions, LimitReason, Outcome, Stats } from "./execution-backend.ts";
 
 /** How an attempt's main process ended, as the platform or the record tells it: facts, no judgement. */
 export interface Ending {
@@ -54,16 +54,23 @@ function oomMessage({ exitCode, signal }: Ending): string {
 
 const NO_FACTS = { exitCode: null, signal: null, stats: {}, warnings: [] } as const;
 
-/** Berth stopped the attempt. A deadline is a failure of the step; everything else is a cancellation. */
+/** Berth stopped the attempt. A limit that was exceeded is a failure of the step; everything else is a cancellation. */
 export function stoppedOutcome(stop: CancelOptions["reason"]): Outcome {
-  if (stop === "deadline-run") {
-    const why = fault("deadline-run", "The step was stopped because it ran for longer than its timeout.");
-    return { state: "failed", fault: why, ...NO_FACTS };
-  }
+  if (isLimit(stop)) return { state: "failed", fault: fault(stop, LIMIT_EXCEEDED[stop]), ...NO_FACTS };
   return { state: "cancelled", fault: fault("cancelled", STOPPED_BECAUSE[stop]), ...NO_FACTS };
 }
 
-const STOPPED_BECAUSE: Record<Exclude<CancelOptions["reason"], "deadline-run">, string> = {
+const LIMIT_EXCEEDED: Readonly<Record<LimitReason, string>> = {
+  "deadline-run": "The step was stopped because it ran for longer than its timeout.",
+  "disk-exceeded": "The step was stopped because it wrote more to the disk than its limit.",
+  "disk-full": "The step was stopped because the worker's disk was nearly full.",
+};
+
+function isLimit(stop: CancelOptions["reason"]): stop is LimitReason {
+  return Object.hasOwn(LIMIT_EXCEEDED, stop);
+}
+
+const STOPPED_BECAUSE: Record<Exclude<CancelOptions["reason"], LimitReason>, string> = {
   user: "The step was stopped on request.",
   fenced: "The step was stopped because this worker no longer holds its run.",
   shutdown: "The step was stopped because the agent was told to stop its work.",

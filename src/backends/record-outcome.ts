@@ -69,6 +69,8 @@ const ERRNO_NAMES = new Map<number, string>(Object.entries(constants.errno).map(
 const STOP_REASONS: readonly string[] = [
   "user",
   "deadline-run",
+  "disk-exceeded",
+  "disk-full",
   "fenced",
   "shutdown",
 ] satisfies CancelOptions["reason"][];

@@ -136,7 +136,7 @@ const ResourcesSpec = mapping({
     .max(GPUS_MAX)
     .optional()
     .describe("Whole GPUs, which no other step gets meanwhile. Default: none."),
-  disk: Memory.optional().describe("Free disk that the worker must have when it takes the run: 20GiB. No limit."),
+  disk: Memory.optional().describe("What the step may write, and what must be free on its worker: 20GiB."),
   timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
   queueTimeout: Duration.optional().describe("How long the step may wait for room on the worker once it could start."),
   imageTimeout: Duration.optional().describe("How long its image may take to be pulled or built."),

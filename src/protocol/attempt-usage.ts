@@ -20,6 +20,8 @@ export const Usage = z.object({
   /** By network; only where nobody shared its network meanwhile. */
   receivedBytes: Figure,
   sentBytes: Figure,
+  /** What it had written that was on the disk at once, as seen: its outputs, scratch, logs and container's layer. */
+  diskBytes: Figure,
   /** Most processes and threads that were seen at once, looking each second or less often. */
   pidsPeak: Figure,
 });

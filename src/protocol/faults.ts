@@ -66,8 +66,9 @@ export const FAULTS = {
   "disk-full": {
     class: "application",
     blame: "platform",
-    advice: "Free space on the worker, or write less.",
+    advice: "Free space on the worker, or write less. What lies in /tmp is memory: see resources.memory.",
   },
+  "disk-exceeded": { class: "application", advice: "Write less, or raise resources.disk of the step." },
   "output-missing": { class: "output", advice: "Write every declared output under $BERTH_OUT, or mark it optional." },
   "output-too-large": { class: "output", advice: "Write less, or raise the worker's limit for outputs." },
   "output-unsafe": {

@@ -141,7 +141,7 @@ export const Resources = z.object({
   /** Cores; 0.5 is half of one. */
   cpu: z.number().positive().nullable(),
   memoryBytes: z.int().positive().nullable(),
-  /** Whole GPUs, for this step alone; left out for none, as is the free disk that its worker must have. */
+  /** Whole GPUs, for this step alone; left out for none. Disk: what it may write, and what its worker must have free. */
   gpus: z.int().positive().optional(),
   diskBytes: z.int().positive().optional(),
   /** How long one attempt may run. */

@@ -70,6 +70,7 @@ export function buildAttemptWork(order: WorkOrder): AttemptWork {
     outputs: step.outputs,
     ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
     timeoutMs: step.resources.timeoutMs,
+    ...(step.resources.diskBytes === undefined ? {} : { diskBytes: step.resources.diskBytes }),
     graceMs: GRACE_MS,
     imageDigest: order.imageDigest,
     runEnd: run.end,

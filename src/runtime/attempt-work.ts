@@ -12,6 +12,7 @@ import type { Fault } from "../protocol/faults.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { Gather, OutputPlan, StepSecret } from "../protocol/plan.ts";
 import type { Sealed } from "./adopt-file.ts";
+import type { DiskWatch } from "./disk-watch.ts";
 
 /** The seam between the agent, which decides what runs, and the runtime, which runs one attempt. All of it is JSON. */
 
@@ -56,6 +57,8 @@ export interface AttemptWork {
   readonly secrets?: readonly StepSecret[];
   /** How long user code may run; null is no limit. */
   readonly timeoutMs: number | null;
+  /** How much it may write to the disk; null or left out for what its worker allows. */
+  readonly diskBytes?: number | null;
   /** From TERM to KILL when the attempt is stopped. */
   readonly graceMs: number;
   /** What the image of the spec is known by everywhere; null without images. */
@@ -89,6 +92,8 @@ export interface RuntimeContext {
   /** Of that session, as its last probe said: decides for one whether inputs may share storage with the cache. */
   readonly capabilities: Capabilities;
   readonly cache: BlobSource;
+  /** Holds attempts to what they may write; left out where a person runs a step by hand. */
+  readonly disk?: DiskWatch;
   readonly limits: { readonly outputBytesMax: number; readonly outputEntriesMax: number };
   /** Left out where no step needs any. */
   readonly secrets?: SecretSource;

@@ -30,7 +30,12 @@ function exitFault(outcome: Outcome, said: { readonly type: string; readonly mes
   }
   return said === null || outcome.signal !== null
     ? outcome.fault
-    : fault("exit-nonzero", said.message, { evidence: outcome.fault?.message ?? "" });
+    : fault("exit-nonzero", said.message, { evidence: evidenceOf(outcome) });
+}
+
+/** What the platform saw, limits that were reached included. */
+function evidenceOf({ fault: seen }: Outcome): string {
+  return [seen?.message, seen?.evidence].filter((line) => line !== undefined).join("\n");
 }
 
 /** The first thing wrong with the outputs turns success into failure; after a failure it is only worth a warning. */

@@ -4,10 +4,13 @@ import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
+import type { TreeSize } from "../std/tree-size.ts";
 import { sealedForMs } from "./attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext, StopReason } from "./attempt-work.ts";
 import { collectOutputs } from "./collect-outputs.ts";
+import type { WatchedDisk } from "./disk-watch.ts";
 import { faultOfError } from "./fault-of-error.ts";
+import { joinNoSpace } from "./join-no-space.ts";
 import { joinErrorFile, joinOutputFaults, outcomeWithout } from "./join-outcome.ts";
 import { takePrepared } from "./prepare-attempt.ts";
 import { readNotes } from "./read-notes.ts";
@@ -108,8 +111,16 @@ class AttemptRun implements Disposable {
     const handle = await retryBackend(() => session.submit(ref, spec), this.#stop);
     this.#handle = handle;
     this.#hooks.onSubmitted?.(handle);
-    const ending = { session, work: this.#work, handle, stop: this.#stop };
-    this.#outcome = joinErrorFile(await waitToEnd(ending, this.#fresh), spec.folder);
+    using disk = this.#watchDisk(handle);
+    const ending = { session, work: this.#work, handle, stop: this.#stop, excess: disk?.excess };
+    const outcome = joinErrorFile(await waitToEnd(ending, this.#fresh), spec.folder);
+    this.#outcome = withDisk(joinNoSpace(outcome, spec.folder), disk?.most ?? null);
+  }
+
+  #watchDisk(handle: Handle): WatchedDisk | null {
+    const { session, disk, capabilities } = this.#context;
+    if (disk === undefined || !capabilities.limits.disk) return null;
+    return disk.watch(session, handle, this.#work.diskBytes ?? null);
   }
 
   async collect(): Promise<void> {
@@ -191,6 +202,10 @@ class AttemptRun implements Disposable {
     const mayRun = this.#handle !== null || (error instanceof BackendError && error.retryable);
     return outcomeWithout(mayRun ? "lost" : "failed", why);
   }
+}
+
+function withDisk(outcome: Outcome, most: TreeSize | null): Outcome {
+  return most === null ? outcome : { ...outcome, stats: { ...outcome.stats, diskBytes: most.bytes } };
 }
 
 const CANCELLED = {

@@ -1,6 +1,7 @@
 import type { BackendSession, CancelOptions, Handle, Outcome } from "../backends/execution-backend.ts";
 import { fault } from "../protocol/faults.ts";
 import type { AttemptWork, StopReason } from "./attempt-work.ts";
+import type { DiskExcess } from "./disk-watch.ts";
 import { outcomeWithout } from "./join-outcome.ts";
 import { retryBackend } from "./retry-backend.ts";
 import { deadline, noteStart, remainingMs } from "./run-deadline.ts";
@@ -19,6 +20,8 @@ interface Ending {
   readonly work: AttemptWork;
   readonly handle: Handle;
   readonly stop: AbortSignal;
+  /** Aborted with a DiskExcess; left out where nobody looks. */
+  readonly excess?: AbortSignal | undefined;
 }
 
 /**
@@ -32,8 +35,9 @@ export async function waitToEnd(ending: Ending, fresh: boolean): Promise<Outcome
   else if (leftMs !== null) leftMs = remainingMs(work.spec.folder, leftMs);
   for (;;) {
     const end = await waitInterruptibly(ending, { fresh, leftMs });
-    if (end !== "stopped" && end !== "deadline") return end;
+    if (typeof end !== "string") return end;
     if (end === "stopped") return await cancelToEnd(ending, reasonOf(stop));
+    if (end === "excess") return await stopForExcess(ending);
     if (await hasStarted(ending)) return await cancelToEnd(ending, "deadline-run");
     // The limit is on user code, and the platform has not come round to it yet.
     leftMs = work.timeoutMs;
@@ -51,9 +55,16 @@ export async function cancelToEnd(ending: Ending, reason: CancelOptions["reason"
     cancelling: true,
   });
   if (end === "stopped") throw new AttemptDetached(`The attempt ${handle.name} was left while it was being stopped`);
-  if (end !== "deadline") return end;
+  if (typeof end !== "string") return end;
   const message = `The step was told to stop and killed after ${work.graceMs} ms, but its end was not seen.`;
   return outcomeWithout("lost", fault("backend-unavailable", message));
+}
+
+/** It may have ended by itself meanwhile; then that is what counts. */
+async function stopForExcess(ending: Ending): Promise<Outcome> {
+  const { code, message, evidence } = ending.excess!.reason as DiskExcess;
+  const outcome = await cancelToEnd(ending, code);
+  return outcome.fault?.code === code ? { ...outcome, fault: fault(code, message, { evidence }) } : outcome;
 }
 
 /** What stopping asks of `stop` when it is aborted: a reason to cancel with; or throws AttemptDetached. */
@@ -64,15 +75,18 @@ export function reasonOf(stop: AbortSignal): "user" | "fenced" {
 }
 
 async function waitInterruptibly(
-  { session, handle, stop }: Ending,
+  { session, handle, stop, excess }: Ending,
   options: { readonly fresh: boolean; readonly leftMs: number | null; readonly cancelling?: boolean },
-): Promise<Outcome | "stopped" | "deadline"> {
+): Promise<Outcome | "stopped" | "deadline" | "excess"> {
   const interrupt = new AbortController();
   // While it is being cancelled, only leaving it altogether is still news.
   const isNews = () => !options.cancelling || (stop.reason as StopReason).kind === "detach";
   const onStop = () => isNews() && interrupt.abort("stopped");
   if (stop.aborted) onStop();
   stop.addEventListener("abort", onStop, { once: true });
+  const onExcess = () => !options.cancelling && interrupt.abort("excess");
+  if (excess?.aborted) onExcess();
+  excess?.addEventListener("abort", onExcess, { once: true });
   const timer = options.leftMs === null ? null : deadline(options.leftMs, () => interrupt.abort("deadline"));
   try {
     const end = await endWaiterOf(session).wait(handle, { fresh: options.fresh, signal: interrupt.signal });
@@ -82,6 +96,7 @@ async function waitInterruptibly(
     return interrupt.signal.reason;
   } finally {
     stop.removeEventListener("abort", onStop);
+    excess?.removeEventListener("abort", onExcess);
     timer?.[Symbol.dispose]();
   }
 }
@@ -96,9 +111,9 @@ async function hasStarted({ session, handle }: Ending): Promise<boolean> {
 }
 
 function fencedOutcome(reason: CancelOptions["reason"]): Outcome {
-  if (reason === "deadline-run") {
-    const message = "The step ran for longer than its timeout; its platform cannot stop it, so its result is ignored.";
-    return outcomeWithout("failed", fault("deadline-run", message));
+  if (reason === "deadline-run" || reason === "disk-exceeded" || reason === "disk-full") {
+    const message = "The step exceeded a limit; its platform cannot stop it, so its result is ignored.";
+    return outcomeWithout("failed", fault(reason, message));
   }
   const message = "The step's result is ignored because it was cancelled; its platform cannot stop it.";
   return outcomeWithout("cancelled", fault("cancelled", message));

@@ -78,6 +78,7 @@ function slowSession(
     logs: (handle, stream, options) => session.logs(handle, stream, options),
     cancel: (handle, options) => call(() => session.cancel(handle, options)),
     stats: (handles) => call(() => session.stats(handles)),
+    layerUse: (handle, most) => call(() => session.layerUse(handle, most)),
     release: (handle, options) => call(() => session.release(handle, options)),
     releaseScope: (scope) => call(() => session.releaseScope(scope)),
     list: () => session.list(),

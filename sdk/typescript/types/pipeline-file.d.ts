@@ -302,7 +302,7 @@ export interface PipelineFile {
       readonly memory?: string;
       /** Whole GPUs, which no other step gets meanwhile. Default: none. */
       readonly gpu?: number;
-      /** Free disk that the worker must have when it takes the run: 20GiB. No limit. */
+      /** What the step may write, and what must be free on its worker: 20GiB. */
       readonly disk?: string;
       /** How long one attempt may run: 30s, 10m, 2h. */
       readonly timeout?: string;

@@ -3,6 +3,7 @@ import { fault } from "../../protocol/faults.ts";
 import { readCancel, wasToldToGo, writeCancel } from "../../shim/control-folder.ts";
 import { readLog } from "../../shim/read-log.ts";
 import { readRecord } from "../../shim/read-record.ts";
+import type { TreeSize } from "../../std/tree-size.ts";
 import {
   type AttemptRef,
   type AttemptSpec,
@@ -33,6 +34,7 @@ import { followEvents } from "./engine-events.ts";
 import { EngineHost } from "./engine-host.ts";
 import { enterContainer } from "./enter-container.ts";
 import { IS_ATTEMPT, ofInstallation, readAttemptLabels, toHandle } from "./labels.ts";
+import { LayerSizes } from "./layer-sizes.ts";
 import { Observer } from "./observer.ts";
 import { planForDocker } from "./plan.ts";
 import { removeContainer } from "./remove-container.ts";
@@ -61,6 +63,7 @@ export class DockerSession implements BackendSession {
   readonly #attempts: Attempts;
   readonly #observer: Observer;
   readonly #figures: ContainerFigures;
+  readonly #layers: LayerSizes;
   readonly #turns = new Turns();
   readonly #listeners = new Set<(name: string) => void>();
   readonly #watches = new EndWatches((name) => this.#hint(name));
@@ -82,6 +85,7 @@ export class DockerSession implements BackendSession {
     const engine = async () => (await this.#host.platform()).engine;
     this.#observer = new Observer({ installation, notes, engine });
     this.#figures = new ContainerFigures(engine);
+    this.#layers = new LayerSizes(engine);
   }
 
   probe(signal?: AbortSignal): Promise<Probe> {
@@ -155,6 +159,10 @@ export class DockerSession implements BackendSession {
     return this.#trying("read statistics", () => this.#figures.read(handles));
   }
 
+  layerUse(handle: Handle, most: TreeSize): Promise<TreeSize | null> {
+    return this.#trying(`measure the layer of ${handle.name}`, () => this.#layers.measure(handle.name, most));
+  }
+
   release(handle: Handle, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
     return this.#turns.take(handle.name, async () => {
       if (!force) await this.#refuseRunning(handle);
@@ -164,6 +172,7 @@ export class DockerSession implements BackendSession {
       });
       this.#attempts.forget(handle.name);
       this.#figures.forget(handle.name);
+      this.#layers.forget(handle.name);
       this.#watches.remove(handle.name);
     });
   }

@@ -53,6 +53,10 @@ export interface InspectedContainer {
   };
   readonly Config: { readonly Labels: Readonly<Record<string, string>> };
   readonly HostConfig: { readonly NetworkMode: string };
+  /** Where the engine keeps the container's files; `UpperDir` of overlayfs holds what it changed. */
+  readonly GraphDriver?: { readonly Data?: Readonly<Record<string, string>> | null };
+  /** Bytes of what it changed, where that was asked for. */
+  readonly SizeRw?: number;
 }
 
 export type ContainerState = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";

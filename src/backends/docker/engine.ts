@@ -65,8 +65,9 @@ export class Engine implements Disposable {
     return this.#client.call("POST", `/containers/${name}/start`);
   }
 
-  inspectContainer(name: string): Promise<InspectedContainer> {
-    return this.#client.call("GET", `/containers/${name}/json`);
+  /** With `size`, the engine walks through the container's layer to tell how much it holds. */
+  inspectContainer(name: string, query: { readonly size?: boolean } = {}): Promise<InspectedContainer> {
+    return this.#client.call("GET", `/containers/${name}/json`, { query });
   }
 
   killContainer(name: string, signal: "SIGTERM" | "SIGKILL"): Promise<void> {

@@ -76,7 +76,10 @@ function endedWithoutRecord({ cancel, claimed }: ControlFacts, state: State): Ou
   return endedOutcome(ending, null);
 }
 
-const REASONS: readonly string[] = ["user", "deadline-run", "fenced", "shutdown"] satisfies CancelOptions["reason"][];
+const REASONS: readonly string[] = [
+  ...(["user", "fenced", "shutdown"] as const),
+  ...(["deadline-run", "disk-exceeded", "disk-full"] as const),
+] satisfies CancelOptions["reason"][];
 
 /** A reason that this version does not know is still a stop by Berth's hand. */
 function reasonOf({ reason }: CancelIntent): CancelOptions["reason"] {

@@ -7,7 +7,7 @@ export const DOCKER_CAPABILITIES: Capabilities = {
   prepareAhead: true,
   cancel: "tree",
   network: { none: true, run: true },
-  limits: { cpu: true, memory: true, pids: true },
+  limits: { cpu: true, memory: true, pids: true, disk: true },
   oom: true,
   fixedPaths: true,
   readOnlyInputs: true,

@@ -39,7 +39,7 @@ export const MEMORY_CAPABILITIES: Capabilities = {
   prepareAhead: true,
   cancel: "tree",
   network: { none: true, run: true },
-  limits: { cpu: true, memory: true, pids: true },
+  limits: { cpu: true, memory: true, pids: true, disk: false },
   oom: true,
   fixedPaths: true,
   readOnlyInputs: false,

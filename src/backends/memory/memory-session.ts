@@ -134,6 +134,11 @@ export class MemorySession implements BackendSession {
     return new Map(running.map(({ name }) => [name, { cpuMs: 0, memoryBytes: 0 }]));
   }
 
+  async layerUse(): Promise<null> {
+    this.#enter("layerUse", null);
+    return null;
+  }
+
   async release(handle: Handle, options: { readonly force?: boolean } = {}): Promise<void> {
     this.#enter("release", handle.ref.stepRun);
     this.#check(handle);

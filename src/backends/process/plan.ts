@@ -7,7 +7,7 @@ export const PROCESS_CAPABILITIES: Capabilities = {
   prepareAhead: true,
   cancel: "tree",
   network: { none: false, run: true },
-  limits: { cpu: false, memory: false, pids: false },
+  limits: { cpu: false, memory: false, pids: false, disk: true },
   oom: false,
   fixedPaths: false,
   readOnlyInputs: false,

@@ -9,7 +9,14 @@ import { runCaptured } from "../testing/run-captured.ts";
 const TRAIN: AttemptUsage = {
   ...{ stepRun: "train", attempt: 1, state: "succeeded" },
   ...{ startedAt: "2026-01-01T00:00:00.000Z", finishedAt: "2026-01-01T00:00:04.000Z" },
-  usage: { cpuMs: 6000, memoryPeakBytes: 3 * 2 ** 20, readBytes: 2048, writtenBytes: 0, pidsPeak: 4 },
+  usage: {
+    cpuMs: 6000,
+    memoryPeakBytes: 3 * 2 ** 20,
+    readBytes: 2048,
+    writtenBytes: 0,
+    diskBytes: 5 * 2 ** 20,
+    pidsPeak: 4,
+  },
   series: seriesOf([1000, 2000, 4000].map((atMs) => ({ atMs, cpuMs: atMs * 1.5, memoryBytes: atMs * 1024 }))),
 };
 const SCORE: AttemptUsage = { ...TRAIN, stepRun: "score", usage: { cpuMs: 20 }, series: null };
@@ -31,8 +38,8 @@ test("what each attempt used is a line, and what is not known a dash", async (t)
   const { asked, env } = await serving(t, [TRAIN, SCORE]);
   const { exitCode, stdout } = await runCaptured(["usage", "wine#12"], env);
   assert.equal(exitCode, 0);
-  assert.match(stdout, /^train +1 +succeeded +4\.0 s +6\.0 s +3\.0 MiB +2\.0 KiB +0 B +- +- +4$/m);
-  assert.match(stdout, /^score +1 +succeeded +4\.0 s +0\.02 s +- +- +- +- +- +-$/m);
+  assert.match(stdout, /^train +1 +succeeded +4\.0 s +6\.0 s +3\.0 MiB +2\.0 KiB +0 B +- +- +5\.0 MiB +4$/m);
+  assert.match(stdout, /^score +1 +succeeded +4\.0 s +0\.02 s +- +- +- +- +- +- +-$/m);
   assert.match(asked[0]!, /\/runs\/wine%2312\/usage/);
 });
 

@@ -27,7 +27,7 @@ export function renderUsage(attempts: readonly AttemptUsage[], options: RenderOp
   const right = (title: string) => ({ title, align: "right" as const });
   const columns = [
     ...[{ title: "STEP" }, right("TRY"), { title: "STATE" }, right("TIME"), right("CPU"), right("MEMORY")],
-    ...[right("READ"), right("WRITTEN"), right("RECEIVED"), right("SENT"), right("PROCESSES")],
+    ...[right("READ"), right("WRITTEN"), right("RECEIVED"), right("SENT"), right("DISK"), right("PROCESSES")],
   ];
   const rows = attempts.map((attempt) => rowOf(attempt, options.nowMs));
   return [...renderTable(columns, rows), ...(options.curves ? attempts.flatMap((one) => curvesOf(one, options)) : [])];
@@ -40,7 +40,9 @@ function rowOf(attempt: AttemptUsage, nowMs: number): string[] {
   return [
     ...[plainText(stepRun), String(attempt.attempt), state, formatDuration(ms)],
     use.cpuMs === undefined ? UNKNOWN : formatDuration(use.cpuMs),
-    ...[use.memoryPeakBytes, use.readBytes, use.writtenBytes, use.receivedBytes, use.sentBytes].map(sizeOf),
+    ...[use.memoryPeakBytes, use.readBytes, use.writtenBytes, use.receivedBytes, use.sentBytes, use.diskBytes].map(
+      sizeOf,
+    ),
     use.pidsPeak === undefined ? UNKNOWN : String(use.pidsPeak),
   ];
 }
