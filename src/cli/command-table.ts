@@ -93,5 +93,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "register this machine as a worker, and start it",
     load: () => import("./commands/agent.ts"),
   },
+  {
+    name: "audit",
+    summary: "list who changed what, and check that nobody changed that",
+    load: () => import("./commands/audit.ts"),
+  },
   { name: "token", summary: "create, list and revoke tokens", load: () => import("./commands/token.ts") },
 ];

@@ -1,6 +1,7 @@
 import { newId } from "../protocol/ids.ts";
 import { readAdminToken, writePrivate } from "./home.ts";
 import { hashToken, newSecretToken } from "./secret-token.ts";
+import { recordAudit } from "./store/audit.ts";
 import type { Database } from "./store/database.ts";
 import { findCredential, hasInstallationToken, insertToken, revokeTokensNamed } from "./store/tokens.ts";
 
@@ -34,6 +35,8 @@ export async function ensureAdminToken(database: Database, file: string, ownData
       createdBy: "first start",
       lifetimeSeconds: null,
     });
+    const details = { name: NAME, role: "admin", lifetimeSeconds: null };
+    await recordAudit(client, { project: null, action: "token.create", subject: id, details });
     // Before the commit: a token without its file would be lost, a file without its token is made anew.
     writePrivate(file, `${token}\n`);
     return true;

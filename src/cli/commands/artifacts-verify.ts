@@ -1,5 +1,4 @@
-import { createPublicKey } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Command } from "commander";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import { type ArtifactReference, readVersion } from "../api/artifacts.ts";
@@ -12,6 +11,7 @@ import { isProven, type Report, verificationLines, verifyProvenance } from "../a
 import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
+import { keysIn, parseGiven, readGiven } from "../given-files.ts";
 import { connect } from "../platform/connection.ts";
 import type { CommandResult } from "../program.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
@@ -62,11 +62,11 @@ async function verify(
   const publicKeys =
     options.key === undefined
       ? (await listProvenanceKeys(await server())).map(({ publicKey }) => publicKey)
-      : keysIn(read(options.key), options.key);
+      : keysIn(options.key);
   const envelope =
     options.provenance === undefined
       ? await getProvenance(await server(), named(await artifact()), options.item)
-      : parse(read(options.provenance), options.provenance);
+      : parseGiven(readGiven(options.provenance), options.provenance, "berth artifacts provenance ARTIFACT > FILE");
   const verification = await verifyProvenance({
     ...{ reference, item: options.item ?? "", envelope, publicKeys },
     checkBytes: async (digest, isFolder) => {
@@ -78,7 +78,9 @@ async function verify(
       }
       if (!isFolder) return await checkLocalFile(file, digest);
       const manifest =
-        options.manifest === undefined ? await fetchManifest(await server(), await artifact()) : read(options.manifest);
+        options.manifest === undefined
+          ? await fetchManifest(await server(), await artifact())
+          : readGiven(options.manifest);
       return await checkLocalFolder(file, manifest, digest);
     },
   });
@@ -100,33 +102,6 @@ async function theItem(api: ApiClient, reference: ArtifactReference, item?: stri
 function jsonOf({ checks, statement, keySource }: Report): string {
   const proven = checks.every(({ holds }) => holds === true);
   return JSON.stringify({ proven, checks, keySource, statement }, null, 2);
-}
-
-function keysIn(bytes: Buffer, file: string): string[] {
-  const blocks = bytes.toString("utf8").match(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g) ?? [];
-  try {
-    for (const block of blocks) createPublicKey(block);
-  } catch {
-    throw usageError(`${file} holds a public key that cannot be read.`);
-  }
-  if (blocks.length > 0) return blocks;
-  throw usageError(`${file} holds no public key in PEM.`, "berth artifacts keys --pem > FILE");
-}
-
-function parse(bytes: Buffer, file: string): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch {
-    throw usageError(`${file} is not JSON.`, "berth artifacts provenance ARTIFACT > FILE");
-  }
-}
-
-function read(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw usageError(`${file} cannot be read: ${(error as Error).message}`);
-  }
 }
 
 function statOf(file: string) {

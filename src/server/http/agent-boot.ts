@@ -10,6 +10,7 @@ export function agentBootRoute(services: Services): Route {
     method: "POST",
     path: "/agent/boot",
     access: { kind: "agent", boot: "new" },
+    audit: { none: "a worker that is registered starts anew" },
     summary: "A process of the agent begins, and fences every earlier one",
     tag: "agent",
     schemas: { body: BootRequest, response: BootResponse },

@@ -7,13 +7,14 @@ import { recordEvents } from "../scheduling/record-events.ts";
 import type { ContractCache } from "../scheduling/step-contracts.ts";
 import type { Services } from "../services.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, IN_EVENTS, type Route } from "./route.ts";
 
 export function agentEventsRoute(services: Services, contracts: ContractCache): Route {
   return defineRoute({
     method: "POST",
     path: "/agent/runs/:run/events",
     access: { kind: "agent", boot: "current" },
+    audit: IN_EVENTS,
     summary: "What happened in a run, in order; the end of an attempt commits its outputs",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), body: EventsRequest, response: EventsResponse },

@@ -6,7 +6,7 @@ import { idOf } from "../../protocol/ids.ts";
 import { appendLogs, unpackLogs } from "../scheduling/append-logs.ts";
 import type { Services } from "../services.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, IN_EVENTS, type Route } from "./route.ts";
 
 /** zstd makes random bytes a little longer, never much; headers come on top. */
 const PACKED_MAX_BYTES = LOG_BYTES_PER_REQUEST + 1024 * 1024;
@@ -16,6 +16,7 @@ export function agentLogsRoute({ database, wakeups }: Services): Route {
     method: "POST",
     path: "/agent/runs/:run/logs",
     access: { kind: "agent", boot: "current" },
+    audit: IN_EVENTS,
     summary: "Further bytes of a run's logs",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), response: LogsResponse },

@@ -4,13 +4,14 @@ import { MessagesRequest, MessagesResponse } from "../../protocol/messages.ts";
 import { recordMessages } from "../scheduling/record-messages.ts";
 import type { Services } from "../services.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, IN_EVENTS, type Route } from "./route.ts";
 
 export function agentMessagesRoute({ database, wakeups }: Services): Route {
   return defineRoute({
     method: "POST",
     path: "/agent/runs/:run/messages",
     access: { kind: "agent", boot: "current" },
+    audit: IN_EVENTS,
     summary: "What running steps say: progress and metrics",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), body: MessagesRequest, response: MessagesResponse },

@@ -8,7 +8,7 @@ import type { Services } from "../services.ts";
 import { findOffer } from "../store/boots.ts";
 import { noteAnswered, noteAsking } from "../store/placement.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, IN_EVENTS, type Route } from "./route.ts";
 import { watch } from "./watch.ts";
 
 /**
@@ -28,6 +28,7 @@ export function agentPollRoute(services: Services): Route {
     method: "POST",
     path: "/agent/poll",
     access: { kind: "agent", boot: "current" },
+    audit: IN_EVENTS,
     summary: "Waits for runs to take, and for cancels",
     tag: "agent",
     schemas: { body: PollRequest, response: PollResponse },

@@ -9,6 +9,7 @@ export function agentRegistrationRoute({ database, installation, log }: Services
     method: "POST",
     path: "/agent/register",
     access: { kind: "registration" },
+    audit: "worker.register",
     summary: "Register a worker by its public key",
     tag: "agent",
     schemas: { body: RegisterRequest, response: RegisterResponse },

@@ -11,6 +11,7 @@ export function agentSecretsRoute(services: Services): Route {
     method: "POST",
     path: "/agent/runs/:run/secrets",
     access: { kind: "agent", boot: "current" },
+    audit: "secret.access",
     summary: "The secrets of the step of an attempt, sealed to the key that it sends",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), body: StepSecretsRequest, response: StepSecretsResponse },

@@ -1,10 +1,13 @@
 import { z } from "zod";
+import type { AuditAction, AuditFacts } from "../../protocol/audit.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { PAGE_LIMIT_MAX, PageQuery, pageOf } from "../../protocol/resources.ts";
 import { ExpiryRequest, ItemsChanged, PinRequest, ruleText, VersionRetention } from "../../protocol/retention.ts";
 import { removeVersions } from "../scheduling/remove-versions.ts";
 import type { Services } from "../services.ts";
 import { type ArtifactItem, listItems } from "../store/artifacts.ts";
+import { recordAudit } from "../store/audit.ts";
+import type { Queryable } from "../store/database.ts";
 import { judgeVersions } from "../store/expiry.ts";
 import { runsNeeding } from "../store/needed-versions.ts";
 import { itemIds, pinVersions, setKeptUntil, unpinVersions } from "../store/version-marks.ts";
@@ -26,15 +29,29 @@ export function artifactLifecycleRoutes({ database }: Pick<Services, "database">
     ...(await versionOf(database.pool, project, params)),
     item: item ?? null,
   });
-  /** Does something with the items that are there, or says why there are none. */
-  const change = async (
+  /** Does something with the items that are there, and writes it down. */
+  const change = (
     project: string,
     params: Params,
-    item: string | undefined,
-    act: (ids: readonly number[]) => Promise<number>,
-  ) => {
+    version: Awaited<ReturnType<typeof find>>,
+    { action, details = {}, act }: Change,
+  ): Promise<number> =>
+    database.transaction(async (client) => {
+      const items = await act(client, await itemIds(client, version));
+      const { item } = version;
+      const audited = {
+        project,
+        action,
+        subject: nameOfVersion(params, version),
+        details: { ...details, item, items },
+      };
+      if (items > 0) await recordAudit(client, audited);
+      return items;
+    });
+  /** The same, where there has to be something. */
+  const changeOrExplain = async (project: string, params: Params, item: string | undefined, what: Change) => {
     const version = await find(project, params, item);
-    const items = await act(await itemIds(database.pool, version));
+    const items = await change(project, params, version, what);
     if (items === 0) await explainNothing(version);
     return { items };
   };
@@ -72,44 +89,55 @@ export function artifactLifecycleRoutes({ database }: Pick<Services, "database">
       method: "PUT",
       path: `${PATH}/pin`,
       access: { kind: "role", role: "developer" },
+      audit: "artifact.pin",
       summary: "Keep a version, or one item of it, until it is unpinned",
       tag: "artifacts",
       schemas: { params: ArtifactParams, query: OneItem, body: PinRequest, response: ItemsChanged },
       errors: ["not_found", "gone"],
-      handler: async ({ params, query: { item }, body, principal, project }) =>
-        change(project, params, item, (ids) =>
-          pinVersions(database.pool, ids, { by: nameOf(principal), reason: body.reason ?? null }),
-        ),
+      handler: async ({ params, query: { item }, body: { reason = null }, principal, project }) =>
+        changeOrExplain(project, params, item, {
+          action: "artifact.pin",
+          details: { reason },
+          act: (client, ids) => pinVersions(client, ids, { by: nameOf(principal), reason }),
+        }),
     }),
     defineRoute({
       method: "DELETE",
       path: `${PATH}/pin`,
       access: { kind: "role", role: "developer" },
+      audit: "artifact.unpin",
       summary: "Leave a version to the rules again",
       tag: "artifacts",
       schemas: { params: ArtifactParams, query: OneItem, response: ItemsChanged },
       errors: ["not_found"],
       handler: async ({ params, query: { item }, project }) => ({
-        items: await unpinVersions(database.pool, await itemIds(database.pool, await find(project, params, item))),
+        items: await change(project, params, await find(project, params, item), {
+          action: "artifact.unpin",
+          act: unpinVersions,
+        }),
       }),
     }),
     defineRoute({
       method: "PUT",
       path: `${PATH}/expiry`,
       access: { kind: "role", role: "developer" },
+      audit: "artifact.expire",
       summary: "Give a version a time of its own to go at, in place of every rule; null takes it back",
       tag: "artifacts",
       schemas: { params: ArtifactParams, query: OneItem, body: ExpiryRequest, response: ItemsChanged },
       errors: ["not_found", "gone"],
       handler: async ({ params, query: { item }, body: { until }, principal, project }) =>
-        change(project, params, item, (ids) =>
-          database.transaction((client) => setKeptUntil(client, ids, { by: nameOf(principal), until })),
-        ),
+        changeOrExplain(project, params, item, {
+          action: "artifact.expire",
+          details: { until },
+          act: (client, ids) => setKeptUntil(client, ids, { by: nameOf(principal), until }),
+        }),
     }),
     defineRoute({
       method: "DELETE",
       path: PATH,
       access: { kind: "role", role: "developer" },
+      audit: "artifact.remove",
       summary:
         "Remove the content of a version, or of one item, now; `force` also what is pinned, and needs an operator",
       tag: "artifacts",
@@ -122,10 +150,10 @@ export function artifactLifecycleRoutes({ database }: Pick<Services, "database">
       handler: async ({ params, query: { item, force }, principal, project }) => {
         if (force === "true") requireOperator(principal);
         const version = await find(project, params, item);
-        const { pipeline, step, name } = params;
         const items = await removeVersions(database, {
           ...version,
-          name: `${pipeline}/${step}/${name}/${version.version}`,
+          project,
+          name: nameOfVersion(params, version),
           by: nameOf(principal),
           force: force === "true",
         });
@@ -134,6 +162,17 @@ export function artifactLifecycleRoutes({ database }: Pick<Services, "database">
       },
     }),
   ];
+}
+
+interface Change {
+  readonly action: AuditAction;
+  readonly details?: AuditFacts["details"];
+  /** Returns how many items it changed. */
+  act(client: Queryable, ids: readonly number[]): Promise<number>;
+}
+
+function nameOfVersion({ pipeline, step, name }: Params, { version }: { readonly version: number }): string {
+  return `${pipeline}/${step}/${name}/${version}`;
 }
 
 function requireOperator(principal: Principal): void {

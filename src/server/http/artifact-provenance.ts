@@ -18,6 +18,7 @@ export function provenanceRoutes(services: Services): Route[] {
       method: "POST",
       path,
       access: { kind: "role", role: "viewer" },
+      audit: "provenance.issue",
       summary: "The signed provenance of a version, which is issued if it was not before",
       tag: "artifacts",
       schemas: { params: ArtifactParams, query: ItemQuery, response: ProvenanceEnvelope },

@@ -4,6 +4,7 @@ import { PageQuery, pageOf } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
 import { changeTags, listTagChanges } from "../store/artifact-tags.ts";
 import type { TagFilter } from "../store/artifacts.ts";
+import { recordAudit } from "../store/audit.ts";
 import { ArtifactParams, versionOf } from "./artifact-reference.ts";
 import { nameOf } from "./callers.ts";
 import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
@@ -30,6 +31,7 @@ export function artifactTagRoutes({ database }: Services): Route[] {
       method: "POST",
       path: "/artifacts/:pipeline/:step/:name/:version/tags",
       access: { kind: "role", role: "developer" },
+      audit: "artifact.tag",
       summary: "Set and remove tags of a version: of all its items, or of one",
       tag: "artifacts",
       schemas: {
@@ -42,7 +44,14 @@ export function artifactTagRoutes({ database }: Services): Route[] {
       handler: async ({ params, query: { item }, body, project, principal }) => {
         const version = await versionOf(database.pool, project, params);
         const changes = { ...body, by: nameOf(principal) };
-        return database.transaction((client) => changeTags(client, project, version, item, changes));
+        const { pipeline, step, name } = params;
+        const subject = `${pipeline}/${step}/${name}/${version.version}`;
+        return database.transaction(async (client) => {
+          const done = await changeTags(client, project, version, item, changes);
+          const details = { item: item ?? null, set: Object.keys(body.set), remove: body.remove, ...done };
+          await recordAudit(client, { project, action: "artifact.tag", subject, details });
+          return done;
+        });
       },
     }),
     defineRoute({

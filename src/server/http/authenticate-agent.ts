@@ -53,7 +53,7 @@ export async function authenticateAgent(
   }
   if (boot === "current" && worker.bootId !== bootId) throw staleBoot();
   return {
-    principal: { kind: "worker", workerId: parsed.workerId, project: worker.project, bootId },
+    principal: { kind: "worker", workerId: parsed.workerId, name: worker.name, project: worker.project, bootId },
     project: worker.project,
   };
 }

@@ -7,6 +7,8 @@ import { projectOfRegistrationToken } from "../store/registration-tokens.ts";
 import { findCredential, touchToken } from "../store/tokens.ts";
 import { authenticateAgent } from "./authenticate-agent.ts";
 import { authenticateWebhook } from "./authenticate-webhook.ts";
+import { actorOf } from "./callers.ts";
+import type { Denials } from "./denials.ts";
 import { type Principal, ROLES, type Role, type Route } from "./route.ts";
 
 /** Who calls, and the project that the call is about. */
@@ -22,9 +24,25 @@ export interface Caller {
  * The one place where access is decided, before anything of the body is read. Each route takes one kind of credential:
  * with none, or with another kind, the answer is 401; with a valid one that may not, 403.
  */
-export async function authenticate(request: FastifyRequest, route: Route, services: Services): Promise<Caller> {
+export async function authenticate(
+  request: FastifyRequest,
+  route: Route,
+  services: Services,
+  denials: Denials,
+): Promise<Caller> {
+  try {
+    const caller = await callerOf(request, route, services);
+    if (route.access.kind === "role") await requireRole(request, caller, route.access.role, denials);
+    return caller;
+  } catch (error) {
+    await denials.refused(request, error);
+    throw error;
+  }
+}
+
+async function callerOf(request: FastifyRequest, route: Route, services: Services): Promise<Caller> {
   const { access } = route;
-  if (access.kind === "role") return await authenticateToken(request, access.role, services);
+  if (access.kind === "role") return await authenticateToken(request, services);
   if (access.kind === "agent") return await authenticateAgent(request, route, access.boot, services);
   if (access.kind === "registration") return await authenticateRegistration(request, services);
   if (access.kind === "webhook") return await authenticateWebhook(request, services);
@@ -32,7 +50,7 @@ export async function authenticate(request: FastifyRequest, route: Route, servic
   return { principal: { kind: "anonymous" }, project: "" };
 }
 
-async function authenticateToken(request: FastifyRequest, needed: Role, services: Services): Promise<Caller> {
+async function authenticateToken(request: FastifyRequest, services: Services): Promise<Caller> {
   const token = bearer(request);
   const projectName = namedProject(request);
   const found = token.startsWith(TOKEN_PREFIX.api)
@@ -45,11 +63,22 @@ async function authenticateToken(request: FastifyRequest, needed: Role, services
   }
   if (found.touch) await touchToken(services.database.pool, found.id);
   if (found.requestProject === null) throw new BerthError("not_found", `There is no project ${projectName}.`);
-  if (ROLES.indexOf(found.role) > ROLES.indexOf(needed)) {
-    throw new BerthError("forbidden", `This needs the role ${needed}; the token ${found.name} has ${found.role}.`);
-  }
   const { id, name, role, project } = found;
   return { principal: { kind: "token", tokenId: id, name, role, project }, project: found.requestProject };
+}
+
+async function requireRole(
+  request: FastifyRequest,
+  { principal, project }: Caller,
+  needed: Role,
+  denials: Denials,
+): Promise<void> {
+  if (principal.kind !== "token") throw new Error(`a role was asked of ${principal.kind}`);
+  const { name, role } = principal;
+  if (ROLES.indexOf(role) <= ROLES.indexOf(needed)) return;
+  const error = new BerthError("forbidden", `This needs the role ${needed}; the token ${name} has ${role}.`);
+  await denials.denied(request, error, actorOf(principal), project);
+  throw error;
 }
 
 async function authenticateRegistration(request: FastifyRequest, services: Services): Promise<Caller> {

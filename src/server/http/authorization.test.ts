@@ -37,6 +37,7 @@ import { setSecret } from "../scheduling/change-secrets.ts";
 import { changeVariable } from "../scheduling/change-variables.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
+import { auditHead } from "../store/audit.ts";
 import { putQuota } from "../store/quotas.ts";
 import { insertRegistrationToken } from "../store/registration-tokens.ts";
 import { putRule } from "../store/retention-rules.ts";
@@ -155,6 +156,7 @@ async function example(route: Route, world: World): Promise<Example> {
     },
     "POST /cache/plan": { body: { pipeline: CHAIN } },
     "PUT /artifacts/:pipeline/:step/:name/:version/pin": { body: {} },
+    "DELETE /artifacts/:pipeline/:step/:name/:version/pin": { prepare: () => pinContents(world) },
     "PUT /artifacts/:pipeline/:step/:name/:version/expiry": { body: { until: null } },
     "DELETE /artifacts/:pipeline/:step/:name/:version": { prepare: () => returnContents(world) },
     "GET /artifacts/:pipeline/:step/:name/:version/provenance": { prepare: () => issueProvenance(world) },
@@ -250,6 +252,10 @@ async function removeTriggers({ server }: World, name: string): Promise<void> {
 /** As if what was removed had not been. */
 async function returnContents({ server }: World): Promise<void> {
   await server.services.database.pool.query("UPDATE artifact_versions SET expired_at = NULL");
+}
+
+async function pinContents({ server }: World): Promise<void> {
+  await server.services.database.pool.query("UPDATE artifact_versions SET pinned_at = now(), pinned_by = 'test'");
 }
 
 async function ensureQuota({ server, other }: World): Promise<void> {
@@ -513,6 +519,18 @@ async function checkReading(route: Route, world: World, { prepare, ...given }: E
   assert.deepEqual(await rowsOf(world), before, "reading changed something");
 }
 
+/** What the route says that it writes into the audit log is there, and nothing where it says why nothing is. */
+async function checkAudited({ audit }: Route, { server }: World, before: number): Promise<void> {
+  const { rows } = await server.services.database.pool.query<{ action: string }>(
+    `SELECT DISTINCT action FROM audit_events
+     WHERE chain = $1 AND sequence > $2 AND action NOT LIKE 'access.%' AND event ->> 'request' IS NOT NULL`,
+    [server.project, before],
+  );
+  const actions = rows.map(({ action }) => action);
+  if (typeof audit === "string") assert.ok(actions.includes(audit), `${audit} is not among: ${actions.join(", ")}`);
+  else assert.deepEqual(actions, [], audit?.none);
+}
+
 async function callAs(caller: string, route: Route, world: World, given: Example): Promise<LightMyRequestResponse> {
   return await (await cellsOf(route, world, given)).find((cell) => cell.caller === caller)!.call();
 }
@@ -543,10 +561,12 @@ test("every route lets in exactly whom its access rule names, and shows nobody a
     await t.test(keyOf(route), async (ofRoute) => {
       const world = route.method === "GET" ? shared : await makeWorld(ofRoute);
       const given = await example(route, world);
+      const audited = (await auditHead(world.server.services.database.pool, world.server.project)).sequence;
       for (const cell of await cellsOf(route, world, given)) {
         check(cell, await cell.call(), world);
         cells++;
       }
+      if (route.method !== "GET") await checkAudited(route, world, audited);
       if (route.path.startsWith("/agent/runs/:run")) await checkStaleEpoch(route, world, given);
       if (route.method === "GET" && route.access.kind === "role") await checkReading(route, world, given);
     });

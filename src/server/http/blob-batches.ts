@@ -15,7 +15,7 @@ import { endingAtQuota } from "../scheduling/admit-outputs.ts";
 import type { Services } from "../services.ts";
 import { requireLease } from "../store/leases.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, ONLY_BYTES, type Route } from "./route.ts";
 
 const OfRun = z.object({ run: idOf("run") });
 
@@ -28,6 +28,7 @@ export function blobBatchRoutes(services: Services): Route[] {
       method: "POST",
       path: "/agent/runs/:run/blobs",
       access: agent,
+      audit: ONLY_BYTES,
       summary: "Store many small blobs",
       tag: "agent",
       schemas: {
@@ -51,6 +52,7 @@ export function blobBatchRoutes(services: Services): Route[] {
       method: "POST",
       path: "/agent/runs/:run/blobs/read",
       access: agent,
+      audit: ONLY_BYTES,
       summary: "Read many small blobs",
       tag: "agent",
       schemas: { params: OfRun, body: ReadBlobsRequest },

@@ -12,7 +12,7 @@ import { requireLease } from "../store/leases.ts";
 import { announcedSize } from "./announced-size.ts";
 import { parseByteRange } from "./byte-range.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, ONLY_BYTES, type Route } from "./route.ts";
 
 const BYTES = "application/octet-stream";
 const UPLOAD = { contentType: BYTES, maxBytes: null } as const;
@@ -40,6 +40,7 @@ export function blobRoutes(services: Services): Route[] {
       method: "POST",
       path: "/agent/runs/:run/blobs/missing",
       access: agent,
+      audit: ONLY_BYTES,
       summary: "Which of these blobs the project does not hold yet",
       tag: "agent",
       schemas: { params: OfRun, body: MissingBlobsRequest, response: MissingBlobsResponse },
@@ -53,6 +54,7 @@ export function blobRoutes(services: Services): Route[] {
       method: "PUT",
       path: "/agent/runs/:run/blobs/:digest",
       access: agent,
+      audit: ONLY_BYTES,
       summary: "Store a blob",
       tag: "agent",
       schemas: { params: OfRunBlob, query: Epoch, response: BlobStored },
@@ -83,6 +85,7 @@ export function blobRoutes(services: Services): Route[] {
       method: "POST",
       path: "/blobs/missing",
       access: { kind: "role", role: "developer" },
+      audit: ONLY_BYTES,
       summary: "Which of these blobs the project does not hold yet",
       tag: "blobs",
       schemas: { body: MissingBlobsRequest.omit({ epoch: true }), response: MissingBlobsResponse },
@@ -103,6 +106,7 @@ export function blobRoutes(services: Services): Route[] {
       method: "PUT",
       path: "/blobs/:digest",
       access: { kind: "role", role: "developer" },
+      audit: ONLY_BYTES,
       summary: "Store a blob, such as the source that a run is about to be submitted with",
       tag: "blobs",
       schemas: { params: z.object({ digest: Digest }), response: BlobStored },

@@ -11,12 +11,13 @@ import { definitionOf } from "../scheduling/create-run.ts";
 import { intactHits } from "../scheduling/intact-hits.ts";
 import { unknownStep } from "../scheduling/unknown-step.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { findCached, forgetKeys, grantHits } from "../store/cache.ts";
 import { requireLease } from "../store/leases.ts";
 import { pipelineIdOf, stepNamesOf } from "../store/pipelines.ts";
 import { variablesOf } from "../store/variables.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, IN_EVENTS, ONLY_ASKS, type Route } from "./route.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 
 /** What was made before from the same: asked by agents, explained to people, and given up by them. */
@@ -27,6 +28,7 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
       method: "POST",
       path: "/agent/runs/:run/cache",
       access: { kind: "agent", boot: "current" },
+      audit: IN_EVENTS,
       summary: "What earlier runs made with the same keys",
       tag: "agent",
       schemas: { params: z.object({ run: idOf("run") }), body: CacheLookups, response: CacheAnswer },
@@ -66,6 +68,7 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
       method: "POST",
       path: "/cache/plan",
       access: { kind: "role", role: "developer" },
+      audit: ONLY_ASKS,
       summary: "What a run would take from the cache, if its images are what they were",
       tag: "pipelines",
       schemas: {
@@ -91,6 +94,7 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
       method: "DELETE",
       path: "/pipelines/:name/cache",
       access: { kind: "role", role: "developer" },
+      audit: "cache.forget",
       summary: "Give up what a pipeline made so far: it is not taken by later runs",
       tag: "pipelines",
       schemas: {
@@ -107,7 +111,12 @@ export function cacheRoutes(services: Pick<Services, "database" | "blobs">): Rou
           const steps = await stepNamesOf(database.pool, pipelineId);
           if (!steps.includes(step)) throw unknownStep(name, step, steps);
         }
-        return { forgotten: await forgetKeys(database.pool, { project, pipelineId, step: step ?? null }) };
+        return database.transaction(async (client) => {
+          const forgotten = await forgetKeys(client, { project, pipelineId, step: step ?? null });
+          const details = { step: step ?? null, forgotten };
+          await recordAudit(client, { project, action: "cache.forget", subject: name, details });
+          return { forgotten };
+        });
       },
     }),
   ];

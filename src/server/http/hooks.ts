@@ -12,6 +12,7 @@ export function hookRoute(services: Services): Route {
     method: "POST",
     path: "/hooks/:trigger",
     access: { kind: "webhook" },
+    audit: "trigger.call",
     summary: "Call a trigger with a message that is signed as in Standard Webhooks",
     tag: "triggers",
     schemas: { params: z.object({ trigger: idOf("trigger") }), body: z.unknown(), response: HookAnswer },

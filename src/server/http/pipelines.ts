@@ -14,7 +14,7 @@ import {
 import type { Services } from "../services.ts";
 import { findVersion, listPipelines, listVersions } from "../store/pipelines.ts";
 import { nextPage } from "./paging.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { defineRoute, ONLY_ASKS, type Route } from "./route.ts";
 
 const NameParams = z.object({ name: Name });
 
@@ -24,6 +24,7 @@ export function pipelineRoutes({ database }: Services): Route[] {
       method: "POST",
       path: "/pipelines/validate",
       access: { kind: "role", role: "viewer" },
+      audit: ONLY_ASKS,
       summary: "Check a pipeline file, and see the plan that it compiles to",
       tag: "pipelines",
       schemas: { body: ValidateRequest, response: ValidateResponse },

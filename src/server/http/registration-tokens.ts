@@ -5,6 +5,7 @@ import { PageQuery, pageOf } from "../../protocol/resources.ts";
 import { CreatedRegistrationToken, CreateRegistrationTokenRequest, RegistrationToken } from "../../protocol/tokens.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import {
   insertRegistrationToken,
   listRegistrationTokens,
@@ -21,17 +22,22 @@ export function registrationTokenRoutes({ database }: Services): Route[] {
       method: "POST",
       path: "/registration-tokens",
       access: { kind: "role", role: "operator" },
+      audit: "registration-token.create",
       summary: "Create a token that registers one worker; its secret is in this answer and nowhere else",
       tag: "workers",
       schemas: { body: CreateRegistrationTokenRequest, response: CreatedRegistrationToken },
       handler: async ({ body, principal, project }) => {
         const { token, hash } = newSecretToken("registration");
-        const row = await insertRegistrationToken(database.pool, {
-          ...body,
-          id: newId("registrationToken"),
-          project,
-          hash,
-          createdBy: nameOf(principal),
+        const id = newId("registrationToken");
+        const createdBy = nameOf(principal);
+        const row = await database.transaction(async (client) => {
+          await recordAudit(client, {
+            project,
+            action: "registration-token.create",
+            subject: id,
+            details: { ...body },
+          });
+          return insertRegistrationToken(client, { ...body, id, project, hash, createdBy });
         });
         return { ...shown(row), token };
       },
@@ -53,13 +59,18 @@ export function registrationTokenRoutes({ database }: Services): Route[] {
       method: "DELETE",
       path: "/registration-tokens/:token",
       access: { kind: "role", role: "operator" },
+      audit: "registration-token.revoke",
       summary: "Revoke a registration token; a worker that it registered stays",
       tag: "workers",
       schemas: { params: z.object({ token: idOf("registrationToken") }), response: null },
       errors: ["not_found"],
-      handler: async ({ params, project }) => {
-        if (await revokeRegistrationToken(database.pool, project, params.token)) return;
-        throw new BerthError("not_found", `There is no registration token ${params.token}.`);
+      handler: async ({ params: { token }, project }) => {
+        await database.transaction(async (client) => {
+          if (!(await revokeRegistrationToken(client, project, token))) {
+            throw new BerthError("not_found", `There is no registration token ${token}.`);
+          }
+          await recordAudit(client, { project, action: "registration-token.revoke", subject: token });
+        });
       },
     }),
   ];

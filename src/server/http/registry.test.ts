@@ -12,6 +12,7 @@ const Echo = z.object({ name: z.string(), count: z.int().optional() });
 const ROUTES: Route[] = [
   defineRoute({
     method: "POST",
+    audit: { none: "it is a test" },
     path: "/echo/:id",
     access: { kind: "role", role: "developer" },
     summary: "Echoes",
@@ -35,6 +36,7 @@ const ROUTES: Route[] = [
   }),
   defineRoute({
     method: "DELETE",
+    audit: { none: "it is a test" },
     path: "/nothing",
     access: { kind: "public" },
     summary: "Answers without a body",
@@ -70,6 +72,7 @@ const ROUTES: Route[] = [
   }),
   defineRoute({
     method: "POST",
+    audit: { none: "it is a test" },
     path: "/agent/echo",
     access: { kind: "agent", boot: "current" },
     summary: "Echoes for agents",
@@ -82,6 +85,7 @@ const ROUTES: Route[] = [
   }),
   defineRoute({
     method: "POST",
+    audit: { none: "it is a test" },
     path: "/agent/hello",
     access: { kind: "agent", boot: "new" },
     summary: "Takes any boot",
@@ -91,6 +95,7 @@ const ROUTES: Route[] = [
   }),
   defineRoute({
     method: "PUT",
+    audit: { none: "it is a test" },
     path: "/agent/bytes/:digest",
     access: { kind: "agent", boot: "current" },
     summary: "Counts bytes",
@@ -105,6 +110,7 @@ const ROUTES: Route[] = [
   }),
   defineRoute({
     method: "POST",
+    audit: { none: "it is a test" },
     path: "/agent/batch",
     access: { kind: "agent", boot: "current" },
     summary: "Counts bytes that are signed",

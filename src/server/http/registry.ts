@@ -1,8 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Name } from "../../protocol/names.ts";
+import { withinRequest } from "../request-scope.ts";
 import type { Services } from "../services.ts";
 import { authenticate, type Caller } from "./authenticate.ts";
+import { actorOf } from "./callers.ts";
+import { Denials } from "./denials.ts";
 import { answerSchemas, operationId, securityOf } from "./openapi.ts";
 import { checkAbsentBody, checkContentType } from "./request-body.ts";
 import type { RequestSignals } from "./request-signals.ts";
@@ -35,6 +38,7 @@ export function addRoutes(
   signals: RequestSignals,
   routes: ReadonlyMap<string, readonly Route[]>,
 ): void {
+  const denials = new Denials(services);
   const registered = new Set([...routes.values()].flat());
   app.decorateRequest("caller", null);
   app.decorateRequest("serverTime", null);
@@ -48,14 +52,21 @@ export function addRoutes(
     const { route } = request.routeOptions.config;
     // Only the answer for unknown paths has none.
     if (route === undefined) return;
-    request.caller = await authenticate(request, route, services);
+    request.caller = await authenticate(request, route, services, denials);
     checkContentType(request, route);
   });
   app.addHook("preValidation", async (request) => checkAbsentBody(request));
-  for (const [prefix, ofPrefix] of routes) for (const route of ofPrefix) addRoute(app, signals, prefix, route);
+  for (const [prefix, ofPrefix] of routes)
+    for (const route of ofPrefix) addRoute(app, { signals, denials }, prefix, route);
 }
 
-function addRoute(app: FastifyInstance, signals: RequestSignals, prefix: string, route: Route): void {
+/** What every request works with. */
+interface Shared {
+  readonly signals: RequestSignals;
+  readonly denials: Denials;
+}
+
+function addRoute(app: FastifyInstance, shared: Shared, prefix: string, route: Route): void {
   const { params, body } = route.schemas;
   app.route({
     method: route.method,
@@ -72,25 +83,32 @@ function addRoute(app: FastifyInstance, signals: RequestSignals, prefix: string,
       ...(body === undefined ? {} : { body }),
       response: answerSchemas(route),
     },
-    handler: async (request, reply) => await handle(route, signals, request, reply),
+    handler: async (request, reply) => await handle(route, shared, request, reply),
   });
 }
 
-async function handle(route: Route, signals: RequestSignals, request: FastifyRequest, reply: FastifyReply) {
+async function handle(route: Route, { signals, denials }: Shared, request: FastifyRequest, reply: FastifyReply) {
   const { caller } = request;
   // Deny by default, even if a hook were lost.
   if (caller === null || (caller.checkBody !== undefined && request.checkedBody === null)) {
     throw new Error("a request reached its handler without an access decision");
   }
-  const result = await route.handler({
-    params: request.params as never,
-    query: withoutProject(request.query) as never,
-    body: request.body,
-    principal: caller.principal,
-    project: caller.project,
-    request,
-    reply,
-    signal: signals.signalOf(reply.raw),
+  const actor = actorOf(caller.principal);
+  const scope = { actor, request: request.id, address: request.ip };
+  const result = await withinRequest(scope, () =>
+    route.handler({
+      params: request.params as never,
+      query: withoutProject(request.query) as never,
+      body: request.body,
+      principal: caller.principal,
+      project: caller.project,
+      request,
+      reply,
+      signal: signals.signalOf(reply.raw),
+    }),
+  ).catch(async (error: unknown) => {
+    await denials.denied(request, error, actor, caller.project);
+    throw error;
   });
   if (reply.sent || route.schemas.response === undefined) return result;
   if (route.schemas.response === null) return reply.code(204).send();

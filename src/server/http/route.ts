@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
+import type { AuditAction } from "../../protocol/audit.ts";
 import type { ErrorCode } from "../../protocol/errors.ts";
 import type { WebhookMessage } from "../../protocol/webhook-signature.ts";
 
@@ -35,7 +36,13 @@ export type Principal =
       readonly role: Role;
       readonly project: string | null;
     }
-  | { readonly kind: "worker"; readonly workerId: string; readonly project: string; readonly bootId: string }
+  | {
+      readonly kind: "worker";
+      readonly workerId: string;
+      readonly name: string;
+      readonly project: string;
+      readonly bootId: string;
+    }
   | { readonly kind: "registration"; readonly token: string }
   | { readonly kind: "webhook"; readonly trigger: string; readonly message: WebhookMessage };
 
@@ -63,8 +70,24 @@ export interface RouteContext<S extends RouteSchemas> {
   readonly signal: AbortSignal;
 }
 
-export interface Route<S extends RouteSchemas = RouteSchemas> {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+/**
+ * What a route writes into the audit log, or why nothing. Whoever changes something says it; the handler calls
+ * `recordAudit` with this action in the transaction of the change, and a test looks for the row.
+ */
+type Audited =
+  | { readonly method: "GET"; readonly audit?: never }
+  | { readonly method: "POST" | "PUT" | "DELETE"; readonly audit: AuditAction | { readonly none: string } };
+
+/** Of what agents do for a run: it is all in its events, under the worker and the epoch of its lease. */
+export const IN_EVENTS = { none: "the events of the run say it" } as const;
+/** A POST only because of what it carries. */
+export const ONLY_ASKS = { none: "it changes nothing" } as const;
+/** Bytes are nobody's before something refers to them. */
+export const ONLY_BYTES = { none: "bytes alone; what refers to them is written down" } as const;
+
+export type Route<S extends RouteSchemas = RouteSchemas> = RouteFacts<S> & Audited;
+
+interface RouteFacts<S extends RouteSchemas> {
   /** Below `/api/v1`, such as `/runs/:run`. */
   readonly path: string;
   readonly access: Access;

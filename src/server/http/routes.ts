@@ -1,5 +1,6 @@
 import type { Services } from "../services.ts";
 import { agentRegistrationRoute } from "./agent-registration.ts";
+import { auditRoutes } from "./audit.ts";
 import { blobBatchRoutes } from "./blob-batches.ts";
 import { blobRoutes } from "./blobs.ts";
 import { healthRoutes } from "./health.ts";
@@ -15,6 +16,7 @@ export function allRoutes(services: Services, version: string): Route[] {
   return [
     ...healthRoutes(services, version),
     ...tokenRoutes(services),
+    ...auditRoutes(services),
     ...registrationTokenRoutes(services),
     ...workerRoutes(services),
     agentRegistrationRoute(services),

@@ -3,6 +3,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import { ArtifactType } from "../../protocol/plan.ts";
 import { RulesOfProject, retentionText, SetRuleRequest, SettingsScope } from "../../protocol/retention.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { deleteRule, listRules, noteRuleChange, putRule, type RuleKey } from "../store/retention-rules.ts";
 import { nameOf } from "./callers.ts";
 import { defineRoute, type Principal, type Route } from "./route.ts";
@@ -32,6 +33,7 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
       method: "PUT",
       path: "/store/rules",
       access: { kind: "role", role: "operator" },
+      audit: "retention.set",
       summary: "Say how long versions are kept: of a type, of an artifact, of the project, or of the installation",
       tag: "store",
       schemas: { body: SetRuleRequest, response: RulesOfProject.shape.items.element },
@@ -42,6 +44,7 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
         const by = nameOf(principal);
         await database.transaction(async (client) => {
           await putRule(client, key, rule, by);
+          await recordAudit(client, { ...audited(key), action: "retention.set", details: { ...rule } });
           await noteRuleChange(client, key.project);
         });
         return {
@@ -54,6 +57,7 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
       method: "DELETE",
       path: "/store/rules",
       access: { kind: "role", role: "operator" },
+      audit: "retention.remove",
       summary: "Take a rule back: what is less specific holds again",
       tag: "store",
       schemas: { query: z.object({ scope: SettingsScope, subject: z.string().max(300).optional() }), response: null },
@@ -70,11 +74,16 @@ export function storeRulesRoutes({ database }: Pick<Services, "database">): Rout
               },
             );
           }
+          await recordAudit(client, { ...audited(key), action: "retention.remove" });
           await noteRuleChange(client, key.project);
         });
       },
     }),
   ];
+}
+
+function audited({ project, scope, subject }: RuleKey): { project: string | null; subject: string } {
+  return { project, subject: subject === "" ? scope : `${scope} ${subject}` };
 }
 
 /** A rule for a type that no output can have would never hold. */

@@ -13,6 +13,7 @@ import {
 import { BLOB_GRACE_MS, collect } from "../scheduling/collect.ts";
 import { NAMELESS_AFTER_MS, sweepObjects } from "../scheduling/sweep-objects.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { countDue } from "../store/expiry.ts";
 import { pipelineIdOf } from "../store/pipelines.ts";
 import { deleteQuota, listQuotas, putQuota, usedBytes } from "../store/quotas.ts";
@@ -81,13 +82,18 @@ export function storeUsageRoutes(services: Services): Route[] {
       method: "PUT",
       path: "/store/quotas",
       access: { kind: "role", role: "admin" },
+      audit: "quota.set",
       summary: "Say how much the project, or one of its pipelines, may store",
       tag: "store",
       schemas: { body: SetQuotaRequest, response: Quotas },
       errors: ["not_found"],
       handler: async ({ body, principal, project }) => {
         if (body.pipeline !== null) await requirePipeline(services, project, body.pipeline);
-        await putQuota(database.pool, project, body, nameOf(principal));
+        await database.transaction(async (client) => {
+          await putQuota(client, project, body, nameOf(principal));
+          const { pipeline, ...details } = body;
+          await recordAudit(client, { project, action: "quota.set", subject: pipeline ?? "project", details });
+        });
         quotas.forget(project);
         return { items: await used(project) };
       },
@@ -96,14 +102,18 @@ export function storeUsageRoutes(services: Services): Route[] {
       method: "DELETE",
       path: "/store/quotas",
       access: { kind: "role", role: "admin" },
+      audit: "quota.remove",
       summary: "Take a quota back: the project, or the pipeline, may store what there is room for",
       tag: "store",
       schemas: { query: z.object({ pipeline: Name.optional() }), response: null },
       errors: ["not_found"],
       handler: async ({ query: { pipeline }, project }) => {
-        if (!(await deleteQuota(database.pool, project, pipeline ?? null))) {
-          throw new BerthError("not_found", `${pipeline === undefined ? "The project" : pipeline} has no quota.`);
-        }
+        await database.transaction(async (client) => {
+          if (!(await deleteQuota(client, project, pipeline ?? null))) {
+            throw new BerthError("not_found", `${pipeline === undefined ? "The project" : pipeline} has no quota.`);
+          }
+          await recordAudit(client, { project, action: "quota.remove", subject: pipeline ?? "project" });
+        });
         quotas.forget(project);
       },
     }),
@@ -111,6 +121,7 @@ export function storeUsageRoutes(services: Services): Route[] {
       method: "POST",
       path: "/store/collect",
       access: { kind: "role", role: "operator" },
+      audit: "store.collect",
       summary: "Remove now what has expired, and what nothing refers to; or only say what that would be",
       tag: "store",
       schemas: { body: CollectRequest, response: CollectAnswer },
@@ -119,6 +130,10 @@ export function storeUsageRoutes(services: Services): Route[] {
         const pass = dryRun
           ? await lookAhead(services, project, graceMs)
           : await collect(services, { project, graceMs, rest: 0, signal: limit });
+        // A pass is many transactions; what it did so far is written down even where the rest was cut off.
+        const { expired, expiredBytes, blobs, blobBytes } = pass;
+        const details = { dryRun, graceMs, expired, expiredBytes, blobs, blobBytes };
+        await recordAudit(database.pool, { project, action: "store.collect", subject: "project", details });
         const olderThanMs = Math.max(graceMs, NAMELESS_AFTER_MS);
         const swept = await sweepObjects(services, { project, olderThanMs, dryRun, signal: limit });
         quotas.forget(project);

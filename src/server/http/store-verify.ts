@@ -14,6 +14,7 @@ export function storeVerifyRoutes(services: Pick<Services, "database" | "blobs" 
       method: "POST",
       path: "/store/verify",
       access: { kind: "role", role: "operator" },
+      audit: { none: "it finds what is damaged; nothing that is whole changes" },
       summary: "Check the next blobs of the project; what is found counts as absent until it is stored again",
       tag: "store",
       schemas: { body: VerifyStoreRequest, response: VerifyStorePage },

@@ -5,8 +5,9 @@ import { PageQuery, pageOf } from "../../protocol/resources.ts";
 import { ApiToken, CreatedToken, CreateTokenRequest } from "../../protocol/tokens.ts";
 import { newSecretToken } from "../secret-token.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { insertToken, listTokens, revokeToken, type TokenRow } from "../store/tokens.ts";
-import { nameOf } from "./callers.ts";
+import { nameOf, ownsInstallation } from "./callers.ts";
 import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Principal, type Route } from "./route.ts";
 
@@ -16,20 +17,22 @@ export function tokenRoutes({ database }: Services): Route[] {
       method: "POST",
       path: "/tokens",
       access: { kind: "role", role: "admin" },
+      audit: "token.create",
       summary: "Create an API token; its secret is in this answer and nowhere else",
       tag: "tokens",
       schemas: { body: CreateTokenRequest, response: CreatedToken },
       handler: async ({ body, principal, project }) => {
         if (body.installation) checkInstallation(principal, body.role);
         const { token, hash } = newSecretToken("api");
-        const row = await insertToken(database.pool, {
-          id: newId("apiToken"),
-          project: body.installation ? null : project,
-          name: body.name,
-          role: body.role,
-          hash,
-          createdBy: nameOf(principal),
-          lifetimeSeconds: body.lifetimeSeconds,
+        const owner = body.installation ? null : project;
+        const { name, role, lifetimeSeconds } = body;
+        const id = newId("apiToken");
+        const createdBy = nameOf(principal);
+        const row = await database.transaction(async (client) => {
+          const made = { id, project: owner, name, role, hash, createdBy, lifetimeSeconds };
+          const details = { name, role, lifetimeSeconds };
+          await recordAudit(client, { project: owner, action: "token.create", subject: id, details });
+          return insertToken(client, made);
         });
         return { ...shown(row), token };
       },
@@ -51,21 +54,27 @@ export function tokenRoutes({ database }: Services): Route[] {
       method: "DELETE",
       path: "/tokens/:token",
       access: { kind: "role", role: "admin" },
+      audit: "token.revoke",
       summary: "Revoke an API token at once",
       tag: "tokens",
       schemas: { params: z.object({ token: idOf("apiToken") }), response: null },
       errors: ["not_found"],
       handler: async ({ params, principal, project }) => {
-        const revoked = await revokeToken(database.pool, params.token, project, ownsInstallation(principal));
-        if (!revoked) throw new BerthError("not_found", `There is no token ${params.token} to revoke.`);
+        const { token } = params;
+        await database.transaction(async (client) => {
+          const revoked = await revokeToken(client, token, project, ownsInstallation(principal));
+          if (revoked === null) throw new BerthError("not_found", `There is no token ${token} to revoke.`);
+          const { name } = revoked;
+          await recordAudit(client, {
+            project: revoked.project,
+            action: "token.revoke",
+            subject: token,
+            details: { name },
+          });
+        });
       },
     }),
   ];
-}
-
-/** Whoever is bound to a project sees and makes nothing beyond it. */
-function ownsInstallation(principal: Principal): boolean {
-  return principal.kind === "token" && principal.project === null;
 }
 
 function checkInstallation(principal: Principal, role: string): void {

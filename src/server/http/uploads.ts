@@ -20,7 +20,7 @@ import { requireLease } from "../store/leases.ts";
 import type { Sender } from "../store/upload-rows.ts";
 import { announcedSize } from "./announced-size.ts";
 import { workerOf } from "./callers.ts";
-import { defineRoute, type Principal, type Route, type RouteContext, type RouteSchemas } from "./route.ts";
+import { defineRoute, ONLY_BYTES, type Principal, type Route, type RouteContext, type RouteSchemas } from "./route.ts";
 
 const UPLOAD = { contentType: "application/octet-stream", maxBytes: null } as const;
 const OfRun = z.object({ run: idOf("run") });
@@ -52,6 +52,7 @@ function agentRoutes(services: Parts): Route[] {
       ...AGENT,
       method: "POST",
       path: "/agent/runs/:run/uploads",
+      audit: ONLY_BYTES,
       summary: "Begin the upload of a blob, or go on with an unfinished one",
       schemas: { params: OfRun, body: BeginUpload.extend(InBody.shape), response: UploadState },
       errors: [...LEASE, "payload_too_large", "quota_exceeded", "storage_full"],
@@ -79,6 +80,7 @@ function agentRoutes(services: Parts): Route[] {
       ...AGENT,
       method: "PUT",
       path: "/agent/runs/:run/uploads/:upload",
+      audit: ONLY_BYTES,
       summary: "Append bytes to an upload, at the byte where it is",
       schemas: { params: OfRun.extend(Upload.shape), query: Epoch.extend(Offset.shape), response: UploadOffset },
       rawBody: UPLOAD,
@@ -97,6 +99,7 @@ function agentRoutes(services: Parts): Route[] {
       ...AGENT,
       method: "POST",
       path: "/agent/runs/:run/uploads/:upload/parts",
+      audit: ONLY_BYTES,
       summary: "Requests to the object store itself, one for each part of an upload",
       schemas: {
         params: OfRun.extend(Upload.shape),
@@ -113,6 +116,7 @@ function agentRoutes(services: Parts): Route[] {
       ...AGENT,
       method: "POST",
       path: "/agent/runs/:run/uploads/:upload/finish",
+      audit: ONLY_BYTES,
       summary: "Check that all of an upload is there and right, and name the blob",
       schemas: {
         params: OfRun.extend(Upload.shape),
@@ -150,6 +154,7 @@ function peopleRoutes({ uploads, quotas }: Pick<Services, "uploads" | "quotas">)
       ...PEOPLE,
       method: "POST",
       path: "/uploads",
+      audit: ONLY_BYTES,
       summary: "Begin the upload of a blob through the server, or go on with an unfinished one",
       schemas: { body: BeginUpload.omit({ via: true }), response: UploadState },
       errors: ["payload_too_large", "quota_exceeded", "storage_full"],
@@ -172,6 +177,7 @@ function peopleRoutes({ uploads, quotas }: Pick<Services, "uploads" | "quotas">)
       ...PEOPLE,
       method: "PUT",
       path: "/uploads/:upload",
+      audit: ONLY_BYTES,
       summary: "Append bytes to an upload, at the byte where it is",
       schemas: { params: Upload, query: Offset, response: UploadOffset },
       rawBody: UPLOAD,
@@ -182,6 +188,7 @@ function peopleRoutes({ uploads, quotas }: Pick<Services, "uploads" | "quotas">)
       ...PEOPLE,
       method: "POST",
       path: "/uploads/:upload/finish",
+      audit: ONLY_BYTES,
       summary: "Check that all of an upload is there and right, and name the blob",
       schemas: { params: Upload, response: BlobStored },
       errors: ["not_found", "sequence_gap", "digest_mismatch"],

@@ -5,6 +5,7 @@ import { Name } from "../../protocol/names.ts";
 import { PageQuery, pageOf, RemovedWorker, WorkerSummary } from "../../protocol/resources.ts";
 import { removeWorker } from "../scheduling/remove-worker.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { findWorker, listWorkers, setDraining, type WorkerRow } from "../store/workers.ts";
 import { decodeKey, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
@@ -23,8 +24,12 @@ export function workerRoutes(services: Services): Route[] {
     return shown(row);
   };
   const drain = async (project: string, worker: string, draining: boolean): Promise<WorkerSummary> => {
-    const { id } = await show(project, worker);
-    await setDraining(database.pool, project, id, draining);
+    const { id, name } = await show(project, worker);
+    await database.transaction(async (client) => {
+      if (!(await setDraining(client, project, id, draining))) return;
+      const action = draining ? "worker.drain" : "worker.undrain";
+      await recordAudit(client, { project, action, subject: name, details: { id } });
+    });
     // A poll that is held open looks again, and what waits may find it.
     wakeups.notify(`worker:${id}`);
     if (!draining) wakeups.notify("queue");
@@ -58,6 +63,7 @@ export function workerRoutes(services: Services): Route[] {
       method: "POST",
       path: "/workers/:worker/drain",
       access: { kind: "role", role: "operator" },
+      audit: "worker.drain",
       summary: "Let a worker end its runs and take no further ones",
       tag: "workers",
       schemas: { params: WorkerParams, response: WorkerSummary },
@@ -68,6 +74,7 @@ export function workerRoutes(services: Services): Route[] {
       method: "POST",
       path: "/workers/:worker/undrain",
       access: { kind: "role", role: "operator" },
+      audit: "worker.undrain",
       summary: "Let a draining worker take runs again",
       tag: "workers",
       schemas: { params: WorkerParams, response: WorkerSummary },
@@ -78,6 +85,7 @@ export function workerRoutes(services: Services): Route[] {
       method: "DELETE",
       path: "/workers/:worker",
       access: { kind: "role", role: "operator" },
+      audit: "worker.remove",
       summary: "Remove a worker; with force one that holds runs, which then start again elsewhere",
       tag: "workers",
       schemas: {

@@ -2,6 +2,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import { PAYLOAD_TYPE, type ProvenanceEnvelope, signedBytes } from "../../protocol/provenance.ts";
 import type { ArtifactVersion } from "../../protocol/resources.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { findProject } from "../store/projects.ts";
 import { findProvenance, inputsOf, insertProvenance, makingOf, type SignedProvenance } from "../store/provenance.ts";
 import { provenanceStatement } from "./statement.ts";
@@ -31,7 +32,13 @@ export async function issueProvenance(
   const statement = provenanceStatement({ builder, project: owner!.name, artifact, making, inputs });
   const payload = Buffer.from(JSON.stringify(statement));
   const signature = signer.sign(signedBytes(PAYLOAD_TYPE, payload));
-  await insertProvenance(pool, project, artifact.id, { keyId: signer.keyId, payload, signature });
+  await services.database.transaction(async (client) => {
+    const { keyId } = signer;
+    if (!(await insertProvenance(client, project, artifact.id, { keyId, payload, signature }))) return;
+    const { pipeline, step, name, version, item } = artifact;
+    const subject = `${pipeline}/${step}/${name}/${version}`;
+    await recordAudit(client, { project, action: "provenance.issue", subject, details: { item, keyId } });
+  });
   return envelopeOf((await findProvenance(pool, artifact.id))!);
 }
 

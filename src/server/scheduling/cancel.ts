@@ -2,6 +2,7 @@ import { type CancelFacts, cancelFault, endOfCancelled } from "../../protocol/ca
 import { BerthError } from "../../protocol/errors.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
+import { recordAudit, systemActor } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { closeRun } from "./close-run.ts";
@@ -71,5 +72,7 @@ export async function cancelRunWithin(client: Queryable, { project, run, facts }
     await closeRun(client, run, end);
     await appendServerEvents(client, { id: run, project }, [{ type: "run.finished", state: end, fault: why }]);
   }
+  const details = { by, reason, code };
+  await recordAudit(client, { project, action: "run.cancel", subject: run, details, actor: systemActor(by) });
   return { state: next, worker, changed: true };
 }

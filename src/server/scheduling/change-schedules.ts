@@ -4,6 +4,7 @@ import { newId } from "../../protocol/ids.ts";
 import type { SourceRef } from "../../protocol/plan.ts";
 import type { AppliedSchedules, ApplySchedulesRequest, ScheduleDefinition } from "../../protocol/schedules.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { firingsSkipped, insertManualFiring, waitingFirings } from "../store/firings.ts";
 import { ensureVersion, takePipeline } from "../store/pipelines.ts";
@@ -58,6 +59,8 @@ export async function applySchedules(
     for (const { id } of before.values()) await deleteSchedule(client, id);
     const all = { pipeline: plan.name, name: null, state: null, after: null, limit: schedules.length };
     const byName = new Map((await listSchedules(client, project, all)).map((made) => [made.name, made]));
+    const audited = { pipelineVersion, schedules: Object.fromEntries(changes), removed: [...before.keys()] };
+    await recordAudit(client, { project, action: "schedule.apply", subject: plan.name, details: audited });
     return {
       pipeline: plan.name,
       pipelineVersion,
@@ -100,6 +103,7 @@ export async function pauseSchedule(
     await setPaused(client, id, { by, reason });
     await setNextAt(client, id, null);
     await dropWaiting(client, id);
+    await recordAudit(client, { project, action: "schedule.pause", subject: nameOf(ref), details: { reason } });
   });
 }
 
@@ -108,10 +112,11 @@ export async function resumeSchedule(database: Database, project: string, ref: S
   await database.transaction(async (client) => {
     const schedule = await lockedOrNotFound(client, project, ref);
     if (!schedule.enabled) {
-      throw new BerthError("conflict", `The schedule ${ref.pipeline}/${ref.name} is disabled by its file.`, {
+      throw new BerthError("conflict", `The schedule ${nameOf(ref)} is disabled by its file.`, {
         advice: "Take `enabled: false` out of the file, and apply it again.",
       });
     }
+    await recordAudit(client, { project, action: "schedule.resume", subject: nameOf(ref) });
     if (!schedule.paused) return;
     await setPaused(client, schedule.id, null);
     await setNextAt(client, schedule.id, nextTimes(schedule, schedule.now.getTime(), 1)[0] ?? null);
@@ -128,6 +133,7 @@ export async function runSchedule(
     const schedule = await lockedOrNotFound(client, project, ref);
     const made = await createScheduledRun(client, schedule, { dueMs: null, by });
     await insertManualFiring(client, { schedule: schedule.id, project, by, run: made.id });
+    await recordAudit(client, { project, action: "schedule.run", subject: nameOf(ref), details: { run: made.id } });
     return made;
   });
   announce(services, entered);
@@ -137,7 +143,12 @@ export async function runSchedule(
 export async function removeSchedule(database: Database, project: string, ref: ScheduleRef): Promise<void> {
   await database.transaction(async (client) => {
     await deleteSchedule(client, (await lockedOrNotFound(client, project, ref)).id);
+    await recordAudit(client, { project, action: "schedule.remove", subject: nameOf(ref) });
   });
+}
+
+function nameOf({ pipeline, name }: ScheduleRef): string {
+  return `${pipeline}/${name}`;
 }
 
 async function dropWaiting(client: Queryable, id: string): Promise<void> {
@@ -148,8 +159,8 @@ async function lockedOrNotFound(client: Queryable, project: string, ref: Schedul
   return (await lockSchedule(client, project, ref)) ?? noSchedule(ref);
 }
 
-export function noSchedule({ pipeline, name }: ScheduleRef): never {
-  throw new BerthError("not_found", `There is no schedule ${pipeline}/${name}.`, {
+export function noSchedule(ref: ScheduleRef): never {
+  throw new BerthError("not_found", `There is no schedule ${nameOf(ref)}.`, {
     advice: "`berth schedules` lists them; `berth schedules apply FILE` makes those of a pipeline file.",
   });
 }

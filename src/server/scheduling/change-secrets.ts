@@ -2,6 +2,7 @@ import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { RotateSecretRequest, SetSecretRequest } from "../../protocol/secrets.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { currentKey, lockSecrets } from "../store/project-keys.ts";
 import {
@@ -35,7 +36,9 @@ export async function setSecret(
     const secret = known ?? { id: newId("secret"), name, currentVersion: 0 };
     if (known === null) await insertSecret(client, { ...secret, project, by, pipelines: pipelines ?? null });
     else if (pipelines !== undefined) await setAllowedPipelines(client, known.id, pipelines);
-    await addVersion(client, sealer, keeper, secret, { value, keepPrevious: false });
+    const version = await addVersion(client, sealer, keeper, secret, { value, keepPrevious: false });
+    const details = pipelines === undefined ? { version } : { version, pipelines };
+    await recordAudit(client, { project, action: "secret.set", subject: name, details });
   });
 }
 
@@ -48,7 +51,10 @@ export async function rotateSecret(
 ): Promise<void> {
   await database.transaction(async (client) => {
     await lockSecrets(client, keeper.project);
-    await addVersion(client, sealer, keeper, await lockedOrNotFound(client, keeper.project, name), request);
+    const secret = await lockedOrNotFound(client, keeper.project, name);
+    const version = await addVersion(client, sealer, keeper, secret, request);
+    const details = { version, keepPrevious: request.keepPrevious };
+    await recordAudit(client, { project: keeper.project, action: "secret.rotate", subject: name, details });
   });
 }
 
@@ -60,6 +66,8 @@ export async function allowPipelines(
 ): Promise<void> {
   await database.transaction(async (client) => {
     await setAllowedPipelines(client, (await lockedOrNotFound(client, project, name)).id, pipelines);
+    const details = { pipelines: pipelines === null ? null : [...pipelines] };
+    await recordAudit(client, { project, action: "secret.allow", subject: name, details });
   });
 }
 
@@ -67,20 +75,23 @@ export async function allowPipelines(
 export async function removeSecret({ database }: Parts, { project }: SecretKeeper, name: string): Promise<void> {
   await database.transaction(async (client) => {
     await deleteSecret(client, (await lockedOrNotFound(client, project, name)).id);
+    await recordAudit(client, { project, action: "secret.remove", subject: name });
   });
 }
 
+/** Returns its number. */
 async function addVersion(
   client: Queryable,
   sealer: Parts["sealer"],
   { project, by }: SecretKeeper,
   { id, currentVersion }: LockedSecret,
   { value, keepPrevious }: RotateSecretRequest,
-): Promise<void> {
+): Promise<number> {
   const key = await currentKey(client, sealer, project);
   const version = currentVersion + 1;
   const sealed = key.sealer.seal(secretPlace(project, id, version), Buffer.from(value, "base64"));
   await insertVersion(client, { project, secret: id, version, keyVersion: key.version, sealed, by }, { keepPrevious });
+  return version;
 }
 
 async function lockedOrNotFound(client: Queryable, project: string, name: string): Promise<LockedSecret> {

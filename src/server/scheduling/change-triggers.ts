@@ -10,6 +10,7 @@ import type {
 } from "../../protocol/triggers.ts";
 import { newWebhookSecret } from "../../protocol/webhook-signature.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { ensureVersion, takePipeline } from "../store/pipelines.ts";
 import {
@@ -47,6 +48,8 @@ export async function createTrigger(
         advice: `Change what it runs: berth triggers update ${name} FILE. A new secret: berth triggers rotate ${name}`,
       });
     }
+    const details = { id, pipelineVersion: definition.pipelineVersion };
+    await recordAudit(client, { project, action: "trigger.create", subject: name, details });
     return { ...(await findTrigger(client, project, id))!, secret };
   });
 }
@@ -63,6 +66,9 @@ export async function changeTrigger(
     const { params = before.params, when = before.when } = request;
     const definition = await definitionOf(client, submitter, { ...request, params, when }, keptAdvice(name));
     await updateTrigger(client, id, definition);
+    const { project } = submitter;
+    const details = { id, pipelineVersion: definition.pipelineVersion };
+    await recordAudit(client, { project, action: "trigger.change", subject: name, details });
   });
 }
 
@@ -75,7 +81,8 @@ export async function rotateTrigger(
 ): Promise<TriggerWithSecret> {
   const secret = newWebhookSecret();
   return database.transaction(async (client) => {
-    const { id } = await lockedOrNotFound(client, project, reference);
+    const { id, name } = await lockedOrNotFound(client, project, reference);
+    await recordAudit(client, { project, action: "trigger.rotate", subject: name, details: { id, keepOldSeconds } });
     await rotateSecret(client, id, sealer.seal(secretPlace(id), secret), { keepOldSeconds, by });
     return { ...(await findTrigger(client, project, id))!, secret };
   });
@@ -89,14 +96,18 @@ export async function pauseTrigger(
   reason: string | null | undefined,
 ): Promise<void> {
   await database.transaction(async (client) => {
-    const { id } = await lockedOrNotFound(client, project, reference);
+    const { id, name } = await lockedOrNotFound(client, project, reference);
     await setTriggerPaused(client, id, reason === undefined ? null : { by, reason });
+    const action = reason === undefined ? "trigger.resume" : "trigger.pause";
+    await recordAudit(client, { project, action, subject: name, details: { id, reason: reason ?? null } });
   });
 }
 
 export async function removeTrigger({ database }: Parts, project: string, reference: string): Promise<void> {
   await database.transaction(async (client) => {
-    await deleteTrigger(client, (await lockedOrNotFound(client, project, reference)).id);
+    const { id, name } = await lockedOrNotFound(client, project, reference);
+    await deleteTrigger(client, id);
+    await recordAudit(client, { project, action: "trigger.remove", subject: name, details: { id } });
   });
 }
 

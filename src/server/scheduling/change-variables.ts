@@ -1,6 +1,7 @@
 import { BerthError } from "../../protocol/errors.ts";
 import { VARIABLES_MAX, VARIABLES_MAX_BYTES } from "../../protocol/variables.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { deleteVariable, lockVariables, setVariable, sizeOfVariables } from "../store/variables.ts";
 
 /** For runs that are created from now on; those that are there keep what they were created with. */
@@ -12,6 +13,7 @@ export async function changeVariable(
   await database.transaction(async (client) => {
     await lockVariables(client, project);
     await setVariable(client, { project, name, value, by });
+    await recordAudit(client, { project, action: "variable.set", subject: name });
     const { count, bytes } = await sizeOfVariables(client, project);
     if (count <= VARIABLES_MAX && bytes <= VARIABLES_MAX_BYTES) return;
     throw new BerthError(
@@ -33,6 +35,7 @@ export async function removeVariable(
   await database.transaction(async (client) => {
     await lockVariables(client, project);
     if (!(await deleteVariable(client, project, name))) throw noVariable(name);
+    await recordAudit(client, { project, action: "variable.remove", subject: name });
   });
 }
 

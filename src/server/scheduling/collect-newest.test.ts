@@ -108,8 +108,9 @@ test("two who remove the last items of a version at the same time leave it as on
     await client.query("SELECT FROM artifact_versions WHERE id = $1 FOR UPDATE", [one!.id]);
     await takeContents(client, [{ id: one!.id, by: "a rule" }]);
     const { artifact, item } = other!;
+    const { project } = server;
     removal = removeVersions(database, {
-      ...{ artifact, run: id, version: 1, item, name: "p/make/out/1", by: "somebody", force: false },
+      ...{ project, artifact, run: id, version: 1, item, name: "p/make/out/1", by: "somebody", force: false },
     });
     await Promise.race([removal, lockIsAwaited(server)]);
   });

@@ -8,6 +8,7 @@ import type { Concurrency, Params, Plan, SourceRef } from "../../protocol/plan.t
 import type { CreateRunRequest } from "../../protocol/resources.ts";
 import type { StartedBy } from "../../protocol/started-by.ts";
 import type { Services } from "../services.ts";
+import { recordAudit, systemActor } from "../store/audit.ts";
 import { holdBlobs } from "../store/commit-blobs.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
@@ -196,7 +197,10 @@ async function writeRun(
   if (startedBy !== undefined) await noteStart(client, id, startedBy, schedule ?? null);
   await insertStepRuns(client, { id, project }, initialStepRuns(plan));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
-  return { id, name: `${plan.name}#${pipeline.number}` };
+  const name = `${plan.name}#${pipeline.number}`;
+  const details = { name, by, pool: wanted.pool, source: source?.digest ?? null };
+  await recordAudit(client, { project, action: "run.submit", subject: id, details, actor: systemActor(by) });
+  return { id, name };
 }
 
 function isGroupBusy(error: unknown): boolean {

@@ -2,6 +2,7 @@ import { type MappedPayload, mapPayload, type Payload } from "../../pipeline/pay
 import { BerthError } from "../../protocol/errors.ts";
 import type { Delivery, HookAnswer, Trigger } from "../../protocol/triggers.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { deliveriesPerMinute, findDelivery, type NewDelivery, putDelivery } from "../store/deliveries.ts";
 import { findRun } from "../store/runs.ts";
@@ -48,11 +49,17 @@ async function deliver(client: Queryable, delivery: SignedDelivery, made: Entere
       advice: "Send this one again later.",
     });
   }
-  const note = (outcome: Delivery["outcome"], more: Partial<Pick<NewDelivery, "message" | "run">> = {}) =>
-    putDelivery(client, {
+  const note = async (
+    outcome: Delivery["outcome"],
+    more: Partial<Pick<NewDelivery, "message" | "run">> = {},
+  ): Promise<void> => {
+    await putDelivery(client, {
       ...{ trigger: trigger.id, project, id: webhook.id, digest, outcome, message: null, run: null },
       ...more,
     });
+    const details = { id: trigger.id, message: webhook.id, outcome, run: more.run ?? null };
+    await recordAudit(client, { project, action: "trigger.call", subject: trigger.name, details });
+  };
   try {
     const mapped = mappedOrThrow(trigger, delivery);
     if (!mapped.wanted) {

@@ -3,6 +3,7 @@ import { sealBox } from "../../protocol/sealed-box.ts";
 import type { StepSecretValues } from "../../protocol/secrets.ts";
 import { isTerminal, STEP_TRANSITIONS, type StepState } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { type LeaseHolder, requireLease, staleEpoch } from "../store/leases.ts";
 import { insertAccesses, type SealedValue, sealedValues, secretsOfRun } from "../store/secrets.ts";
@@ -35,6 +36,11 @@ export async function giveSecrets(
     const values = names.map((name) => allowed(stored, name, pipeline));
     const opened = values.map((value) => [value.name, openValue(sealer, project, value)] as const);
     await insertAccesses(client, { project, run, epoch, stepRun, attempt, worker }, values);
+    // One event for each, so that the log answers who had a certain secret; and one where there was nothing to give.
+    for (const { name, version } of values.length > 0 ? values : [{ name: "-", version: null }]) {
+      const details = { version, run, epoch, stepRun, attempt };
+      await recordAudit(client, { project, action: "secret.access", subject: name, details });
+    }
     return opened;
   });
   const plaintext: StepSecretValues = {

@@ -1,6 +1,7 @@
 import { BerthError } from "../../protocol/errors.ts";
 import type { RekeyResponse } from "../../protocol/secrets.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { lockSecrets, makeKey, projectsUnderOtherKeys, removeUnusedKeys } from "../store/project-keys.ts";
 import { resealVersion, sealedValues } from "../store/secrets.ts";
 import { resealTriggers } from "../store/triggers.ts";
@@ -26,7 +27,9 @@ export async function rekey(
       await resealVersion(client, value, { keyVersion: key.version, sealed });
     }
     await removeUnusedKeys(client, project);
-    return { values: stored.length, triggers: await resealTriggers(client, sealer, project) };
+    const resealed = { values: stored.length, triggers: await resealTriggers(client, sealer, project) };
+    await recordAudit(client, { project, action: "secret.rekey", subject: newest, details: resealed });
+    return resealed;
   });
   return { key: newest, ...done, projectsLeft: await projectsUnderOtherKeys(database.pool, newest) };
 }

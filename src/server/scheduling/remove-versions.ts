@@ -1,4 +1,5 @@
 import { BerthError } from "../../protocol/errors.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Database } from "../store/database.ts";
 import { takeContents } from "../store/expiry.ts";
 import { RESTARTABLE_DAYS, runsNeeding } from "../store/needed-versions.ts";
@@ -9,6 +10,7 @@ const VERSIONS_PER_STATEMENT = 1_000;
 const RUNS_NAMED = 5;
 
 export interface RemoveRequest extends MarkedVersion {
+  readonly project: string;
   /** What it is called in messages. */
   readonly name: string;
   readonly by: string;
@@ -28,6 +30,11 @@ export async function removeVersions(database: Database, request: RemoveRequest)
         client,
         ids.map((id) => ({ id, by: `removed by ${request.by}` })),
       );
+    }
+    if (locked.length > 0) {
+      const { project, name, item, force } = request;
+      const details = { item, items: locked.length, force };
+      await recordAudit(client, { project, action: "artifact.remove", subject: name, details });
     }
     return locked.length;
   });

@@ -1,6 +1,7 @@
 import type { LeaseRef } from "../../protocol/agent-api.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import type { Services } from "../services.ts";
+import { recordAudit } from "../store/audit.ts";
 import { leasesOfWorker } from "../store/leases.ts";
 import { lockWorkerToRemove, markRemoved } from "../store/workers.ts";
 import { passPlacesOn } from "./places.ts";
@@ -39,6 +40,8 @@ export async function removeWorker(
       if ((await releaseRun(client, lease, "its worker was removed")) === "queued") requeued.push(lease.run);
     }
     await markRemoved(client, found.id);
+    const details = { id: found.id, force, runs: held.map(({ run }) => run) };
+    await recordAudit(client, { project, action: "worker.remove", subject: found.name, details });
     return { id: found.id, taken: held, released: requeued };
   });
   for (const run of released) wakeups.notify(`run:${run}`);

@@ -12,6 +12,7 @@ import type { RestartRunRequest } from "../../protocol/resources.ts";
 import { isTerminal, RUN_TRANSITIONS } from "../../protocol/states.ts";
 import type { Services } from "../services.ts";
 import { artifactsInRun } from "../store/artifact-commit.ts";
+import { recordAudit, systemActor } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { appendServerEvents } from "../store/events.ts";
 import { holdVersions } from "../store/needed-versions.ts";
@@ -226,7 +227,10 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
   const committer = { project, run: id, pipelineId, worker: "" };
   await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));
   await appendServerEvents(client, { id, project }, [{ type: "run.created", by }]);
-  return { id, name: `${run.pipeline}#${number}` };
+  const name = `${run.pipeline}#${number}`;
+  const details = { name, by, original };
+  await recordAudit(client, { project, action: "run.restart", subject: id, details, actor: systemActor(by) });
+  return { id, name };
 }
 
 /** The step run of the restart: as it ended, where it succeeded; a batch that was split stays so; else from the start. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { newId } from "../../protocol/ids.ts";
 import { Plan } from "../../protocol/plan.ts";
 import type { PipelineSummary, PipelineVersion, PipelineVersionSummary } from "../../protocol/resources.ts";
+import { recordAudit, systemActor } from "./audit.ts";
 import type { Queryable } from "./database.ts";
 
 /**
@@ -77,6 +78,14 @@ export async function ensureVersion(
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
     [pipeline.id, version, project, digest, source, JSON.stringify(plan), by],
   );
+  const details = { version, digest };
+  await recordAudit(client, {
+    project,
+    action: "pipeline.version",
+    subject: plan.name,
+    details,
+    actor: systemActor(by),
+  });
   return version;
 }
 

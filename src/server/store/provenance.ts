@@ -33,18 +33,19 @@ export async function findProvenance(db: Queryable, version: number): Promise<Si
   return rows[0] ?? null;
 }
 
-/** Keeps what was signed first. */
+/** Keeps what was signed first; false where that was another. */
 export async function insertProvenance(
   db: Queryable,
   project: string,
   version: number,
   { keyId, payload, signature }: SignedProvenance,
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rowCount } = await db.query(
     `INSERT INTO artifact_provenance (artifact_version_id, project_id, key_id, payload, signature)
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
     [version, project, keyId, payload, signature],
   );
+  return rowCount === 1;
 }
 
 /** How a version was made; all of it was committed with it or before. */

@@ -94,14 +94,20 @@ export async function listTokens(
   return rows;
 }
 
-/** Whether there was such a token to revoke. */
-export async function revokeToken(db: Queryable, id: string, project: string, installation: boolean): Promise<boolean> {
-  const { rowCount } = await db.query(
+/** The token as it was; null where there was none to revoke. */
+export async function revokeToken(
+  db: Queryable,
+  id: string,
+  project: string,
+  installation: boolean,
+): Promise<{ readonly name: string; readonly project: string | null } | null> {
+  const { rows } = await db.query<{ name: string; project: string | null }>(
     `UPDATE api_tokens SET revoked_at = now()
-      WHERE id = $1 AND revoked_at IS NULL AND (project_id = $2 OR ($3 AND project_id IS NULL))`,
+      WHERE id = $1 AND revoked_at IS NULL AND (project_id = $2 OR ($3 AND project_id IS NULL))
+      RETURNING name, project_id AS project`,
     [id, project, installation],
   );
-  return rowCount === 1;
+  return rows[0] ?? null;
 }
 
 /** Whether there is any token of the whole installation that is valid now. */

@@ -4,6 +4,7 @@ import type { Queryable } from "./database.ts";
 /** What authentication needs to know of a worker. */
 export interface WorkerIdentity {
   readonly project: string;
+  readonly name: string;
   readonly publicKey: string;
   readonly bootId: string | null;
   /** The database's clock, seconds since 1970. */
@@ -14,7 +15,7 @@ export interface WorkerIdentity {
 export async function findWorkerIdentity(db: Queryable, id: string): Promise<WorkerIdentity | null> {
   const { rows } = await db.query<WorkerIdentity>({
     name: "find-worker-identity",
-    text: `SELECT project_id AS project, public_key AS "publicKey", boot_id AS "bootId",
+    text: `SELECT project_id AS project, name, public_key AS "publicKey", boot_id AS "bootId",
                   extract(epoch FROM now())::float8 AS "serverTime"
              FROM workers WHERE id = $1 AND removed_at IS NULL`,
     values: [id],

@@ -2,6 +2,7 @@ import type { RegisterRequest } from "../../protocol/agent-api.ts";
 import { BerthError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import { unusableRegistrationToken } from "../http/authenticate.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Database } from "../store/database.ts";
 import { setRegistrationTokenWorker, useRegistrationToken } from "../store/registration-tokens.ts";
 import { insertWorker } from "../store/workers.ts";
@@ -36,6 +37,16 @@ export async function registerWorker(
       );
     }
     await setRegistrationTokenWorker(client, token.id, worker.id);
+    const { id, project, pool, labels } = worker;
+    const details = {
+      id,
+      pool,
+      labels: [...labels],
+      type: request.type,
+      publicKey: request.publicKey,
+      token: token.id,
+    };
+    await recordAudit(client, { project, action: "worker.register", subject: request.name, details });
     return worker;
   });
 }
