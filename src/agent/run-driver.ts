@@ -245,7 +245,7 @@ export class RunDriver implements HeldRun {
     const stopOf = (phase: Phase) => this.#stops[phase].signal;
     const images = new RunImages({
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
-      pinned: this.#assignment.images ?? {},
+      fixed: { ...this.#assignment.images, ...Object.fromEntries(history.images) },
       stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
     const { outputs } = known;

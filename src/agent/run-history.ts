@@ -1,7 +1,7 @@
 import type { Assignment, LeaseRef, LogStream } from "../protocol/agent-api.ts";
 import type { Content } from "../protocol/artifacts.ts";
 import type { CancelFacts } from "../protocol/cancel.ts";
-import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
+import { type AgentEvent, type AgentEventBody, type FixedImage, fixedImage } from "../protocol/events.ts";
 import type { AttemptResult, AttemptWork } from "../runtime/attempt-work.ts";
 import type { JournalRecord } from "./journal-record.ts";
 
@@ -44,8 +44,8 @@ export class RunHistory {
   readonly cached = new Map<string, Readonly<Record<string, Content>>>();
   /** The backend that the run was started on. */
   backend: string | null = null;
-  /** Environments whose image was reported. */
-  readonly images = new Set<string>();
+  /** The images that were reported, by environment. */
+  readonly images = new Map<string, FixedImage>();
   cancel: CancelFacts | null = null;
   fenced = false;
   finished = false;
@@ -131,7 +131,7 @@ export class RunHistory {
     if (body.type === "step.cached") {
       this.cached.set(body.stepRun, Object.fromEntries(body.outputs.map(({ name, content }) => [name, content])));
     }
-    if (body.type === "image.ready") this.images.add(body.environment);
+    if (body.type === "image.ready") this.images.set(body.environment, fixedImage(body));
     if (body.type === "attempt.finished") this.#change(body.stepRun, body.attempt, { reported: true });
     if (body.type === "run.finished") this.finished = true;
   }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { BackendSession, Capabilities, ImageRequest, ImageResult } from "../backends/execution-backend.ts";
-import type { AttemptImage } from "../protocol/events.ts";
+import type { FixedImage } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import type { Plan, SourceRef } from "../protocol/plan.ts";
 import { exactImage } from "../runtime/exact-image.ts";
@@ -34,8 +34,8 @@ export interface RunImagesOptions {
   readonly folder: string;
   readonly session: BackendSession;
   readonly capabilities: Capabilities;
-  /** The very images to use, by environment. */
-  readonly pinned: Readonly<Record<string, AttemptImage>>;
+  /** The very images to use, by environment: those that the run began with, on whichever worker. */
+  readonly fixed: Readonly<Record<string, FixedImage>>;
   /** Where the log of an environment's build is shown. */
   readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
   readonly history: RunHistory;
@@ -125,25 +125,22 @@ export class RunImages {
     }
   }
 
-  /** As the plan says; of a restart, the very image of the run that it goes on from. */
+  /** As the plan says; from then on, and of a restart from the beginning, the very image that it was first. */
   async #imageFor(
     environment: string,
     request: ImageRequest,
     buildLog: BuildLog,
     signal: AbortSignal,
   ): Promise<ImageResult> {
-    const { session, plan, pinned } = this.#options;
+    const { session, plan, fixed } = this.#options;
     const onLog = (chunk: Uint8Array) => buildLog.append(chunk);
     const asPlanned = () => session.prepareImage(request, onLog, signal);
-    const image = pinned[environment];
+    const image = fixed[environment];
     if (image === undefined) return this.#tryPatiently(asPlanned, buildLog, signal);
     const wanted = { environment: plan.environments[environment]!, image };
     const exact = await this.#tryPatiently(() => exactImage(session, wanted, onLog, signal), buildLog, signal);
     if (exact.ok || exact.fault.code !== "image-not-found") return exact;
-    if (request.kind === "ready") {
-      const advice = "Restart with --with-latest to take what its name stands for now.";
-      return { ok: false, fault: { ...exact.fault, advice } };
-    }
+    if (request.kind === "ready") return { ok: false, fault: vanished(request.image, image, exact.fault) };
     buildLog.append(Buffer.from(`${exact.fault.message} It is built from the same recipe.\n`));
     return this.#tryPatiently(asPlanned, buildLog, signal);
   }
@@ -171,12 +168,13 @@ export class RunImages {
 
   async #report(
     environment: string,
-    { image, digest, cached }: Extract<ImageResult, { ok: true }>,
+    { image, digest, reference, cached }: Extract<ImageResult, { ok: true }>,
     durationMs: number,
   ): Promise<void> {
     const { history, link, log } = this.#options;
-    if (history.images.has(environment)) return;
-    const ready = { type: "image.ready", environment, image, digest, cached, durationMs } as const;
+    if (history.images.get(environment)?.id === image) return;
+    const known = { image, digest, ...(reference !== undefined && { reference }) };
+    const ready = { type: "image.ready", environment, ...known, cached, durationMs } as const;
     await durably(() => link.outbox.report(ready), { signal: link.signal, log });
   }
 
@@ -204,6 +202,12 @@ export class RunImages {
     if (error instanceof SourceRefusedError) return error.fault;
     return faultOfError(error, "preparing the environment");
   }
+}
+
+function vanished(name: string, { id, reference = id }: FixedImage, why: Fault): Fault {
+  const message = `The run is fixed on the image ${reference}, which ${name} was when it began. ${why.message}`;
+  const advice = `Push that image again, or take what ${name} stands for now: restart with --with-latest.`;
+  return { ...why, ...fault(why.code, message, { advice }) };
 }
 
 function tooLate(limitMs: number): PreparedImage {

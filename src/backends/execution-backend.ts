@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Usage } from "../protocol/attempt-usage.ts";
 import type { Fault } from "../protocol/faults.ts";
+import type { PullPolicy } from "../protocol/plan.ts";
 import type { TreeSize } from "../std/tree-size.ts";
 
 /**
@@ -201,7 +202,12 @@ export type PlanResult =
   | { readonly ok: false; readonly unsupported: readonly { readonly path: string; readonly why: string }[] };
 
 export type ImageRequest =
-  | { readonly kind: "ready"; readonly image: string }
+  | {
+      readonly kind: "ready";
+      readonly image: string;
+      /** Default: `missing`. */
+      readonly pull?: PullPolicy;
+    }
   | {
       readonly kind: "build";
       /** Deterministic tag from the hash of everything that goes in: present means up to date. */
@@ -213,10 +219,21 @@ export type ImageRequest =
       readonly args: Readonly<Record<string, string>>;
       /** The stage of the Dockerfile that is the image; left out for the last. */
       readonly target?: string;
+      /** About the images that it starts from. Default: `missing`. With `always` it is built although the tag is there. */
+      readonly pull?: PullPolicy;
+      /** What it starts from, where that is one image that is known; needed for `never`. */
+      readonly base?: string;
     };
 
 export type ImageResult =
-  | { readonly ok: true; readonly image: string; readonly digest: string | null; readonly cached: boolean }
+  | {
+      readonly ok: true;
+      readonly image: string;
+      readonly digest: string | null;
+      /** `repository@digest` in the registry that it was asked of; left out for what only this platform has. */
+      readonly reference?: string;
+      readonly cached: boolean;
+    }
   | { readonly ok: false; readonly fault: Fault };
 
 /** Plain JSON, kept in the agent's journal; enough to find the attempt again with nothing in memory. */

@@ -10,9 +10,9 @@ const DEFAULT = "default";
 
 /** Which keys go with which kind of environment. */
 const KEYS = {
-  base: ["apt", "conda", "python", "node", "source", "env"],
-  image: ["source", "env"],
-  dockerfile: ["context", "args", "target", "env"],
+  base: ["apt", "conda", "python", "node", "source", "pull", "env"],
+  image: ["source", "pull", "env"],
+  dockerfile: ["context", "args", "target", "pull", "env"],
 } as const satisfies Record<string, readonly (keyof EnvironmentSpec)[]>;
 const KINDS = Object.keys(KEYS) as (keyof typeof KEYS)[];
 
@@ -113,11 +113,15 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
   checkVariableTexts(env, [...path, "env"], compilation);
   checkFiles(spec, path, compilation);
   const source = spec.source === undefined ? null : folder(spec.source);
-  if (kind === "image") return { kind, image: spec.image!, source, env };
+  const pull = spec.pull === undefined || spec.pull === "missing" ? {} : { pull: spec.pull };
+  if (kind === "dockerfile" && spec.pull === "never") {
+    problems.add([...path, "pull"], '"never" goes with base or image: what a Dockerfile starts from is not known');
+  }
+  if (kind === "image") return { kind, image: spec.image!, source, ...pull, env };
   if (kind === "dockerfile") {
     const context = folder(spec.context ?? ".");
     const target = spec.target === undefined ? {} : { target: spec.target };
-    return { kind, dockerfile: spec.dockerfile!, context, args: spec.args ?? {}, ...target, env };
+    return { kind, dockerfile: spec.dockerfile!, context, args: spec.args ?? {}, ...target, ...pull, env };
   }
   return {
     kind: "recipe",
@@ -125,6 +129,7 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
     apt: spec.apt ?? [],
     ...dependencies(spec, path, compilation),
     source,
+    ...pull,
     env,
   };
 }

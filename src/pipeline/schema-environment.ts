@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PullPolicy } from "../protocol/plan.ts";
 import { mapping, record, relativePath, text, Variables } from "./schema-parts.ts";
 
 /** Anything that an engine takes as an image; nothing that could start a second instruction of a Dockerfile. */
@@ -66,6 +67,9 @@ export const EnvironmentSpec = mapping({
     .describe("Conda packages; the base image brings micromamba, conda or pixi. With base only."),
   source: SourceFolder.optional().describe(
     "Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image.",
+  ),
+  pull: PullPolicy.optional().describe(
+    "When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never.",
   ),
   context: SourceFolder.optional().describe("Build context of your own Dockerfile; the source folder by default."),
   args: record(

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Content } from "./artifacts.ts";
 import { CancelFacts } from "./cancel.ts";
-import { AgentEvent, AttemptImage } from "./events.ts";
+import { AgentEvent, FixedImage } from "./events.ts";
 import { idOf } from "./ids.ts";
 import { Digest, Name } from "./names.ts";
 import { Params, Plan, SourceRef } from "./plan.ts";
@@ -168,8 +168,8 @@ export const Assignment = z.object({
   prior: z.array(PriorStepRun),
   /** Whether steps run although their result is known. */
   noCache: z.boolean(),
-  /** The very images to run in, by environment: of a restart. */
-  images: z.record(Name, AttemptImage).nullable().optional(),
+  /** The very images to run in, by environment: of a restart, and of what an earlier lease of the run settled on. */
+  images: z.record(Name, FixedImage).nullable().optional(),
   /** What is left of the run's timeout; null is no limit. */
   timeLeftMs: z.number().nonnegative().nullable(),
   cancel: CancelFacts.nullable(),

@@ -22,6 +22,31 @@ export type Phases = z.infer<typeof Phases>;
 export const AttemptImage = z.object({ id: z.string().max(1000), digest: z.string().max(1000) });
 export type AttemptImage = z.infer<typeof AttemptImage>;
 
+/** The image that an environment stands for all through one run. */
+export const FixedImage = AttemptImage.extend({
+  /** `registry.example.com/tool@sha256:…`, by which a registry gives this very image; left out where none does. */
+  reference: z.string().max(1000).optional(),
+});
+export type FixedImage = z.infer<typeof FixedImage>;
+
+/** An environment can be used; from here on it is this image, all through the run. */
+const ImageReady = z.object({
+  type: z.literal("image.ready"),
+  environment: Name,
+  image: z.string(),
+  digest: z.string().nullable(),
+  /** See FixedImage. */
+  reference: z.string().max(1000).optional(),
+  cached: z.boolean(),
+  durationMs: z.number().nonnegative(),
+});
+type ImageReady = z.infer<typeof ImageReady>;
+
+/** What an image that is ready is fixed as. */
+export function fixedImage({ image, digest, reference }: ImageReady): FixedImage {
+  return { id: image, digest: digest ?? image, ...(reference !== undefined && { reference }) };
+}
+
 /** How a run ended so far, as the steps see it that run after that. */
 export const EndSoFar = z.object({ state: z.enum(["succeeded", "failed", "cancelled"]), fault: Fault.nullable() });
 export type EndSoFar = z.infer<typeof EndSoFar>;
@@ -32,14 +57,7 @@ export type EndSoFar = z.infer<typeof EndSoFar>;
  */
 export const AgentEventBody = z.discriminatedUnion("type", [
   z.object({ type: z.literal("run.started"), backend: Name }),
-  z.object({
-    type: z.literal("image.ready"),
-    environment: Name,
-    image: z.string(),
-    digest: z.string().nullable(),
-    cached: z.boolean(),
-    durationMs: z.number().nonnegative(),
-  }),
+  ImageReady,
   /** A batch step's input was split: `items` step runs exist from here on. */
   z.object({ type: z.literal("step.expanded"), stepRun: StepRun, items: z.int().min(0).max(1_000_000) }),
   z.object({

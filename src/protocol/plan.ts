@@ -18,6 +18,13 @@ export const ParamSpec = z.object({
 });
 export type ParamSpec = z.infer<typeof ParamSpec>;
 
+/** When a registry is asked for an image: if it is not there, at the first use by each run, or never. */
+export const PullPolicy = z.enum(["missing", "always", "never"]);
+export type PullPolicy = z.infer<typeof PullPolicy>;
+
+/** Left out for `missing`. */
+const pull = PullPolicy.optional();
+
 /** Where an image comes from. Paths are relative to the source folder. */
 export const Environment = z.discriminatedUnion("kind", [
   /** A Dockerfile is generated from the recipe. */
@@ -45,6 +52,7 @@ export const Environment = z.discriminatedUnion("kind", [
     conda: z.object({ file: z.string() }).optional(),
     /** Folder inside the source that is copied to `/app`, the working directory; null copies nothing. */
     source: z.string().nullable(),
+    pull,
     env: z.record(z.string(), z.string()),
   }),
   /** A ready image; the source, where asked for, is mounted read-only at `/app`. */
@@ -52,6 +60,7 @@ export const Environment = z.discriminatedUnion("kind", [
     kind: z.literal("image"),
     image: z.string(),
     source: z.string().nullable(),
+    pull,
     env: z.record(z.string(), z.string()),
   }),
   /** The user's own Dockerfile, built with `context` (a folder of the source) as its context. */
@@ -62,6 +71,7 @@ export const Environment = z.discriminatedUnion("kind", [
     args: z.record(z.string(), z.string()),
     /** The stage that is the image; left out for the last. */
     target: z.string().optional(),
+    pull,
     env: z.record(z.string(), z.string()),
   }),
 ]);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { CacheState, Gpu } from "./agent-api.ts";
 import { Usage } from "./attempt-usage.ts";
 import { Problem } from "./errors.ts";
-import { AttemptImage, EndSoFar, Phases, RunEvent } from "./events.ts";
+import { AttemptImage, EndSoFar, FixedImage, Phases, RunEvent } from "./events.ts";
 import { Fault } from "./faults.ts";
 import { idOf } from "./ids.ts";
 import { Progress } from "./messages.ts";
@@ -187,6 +187,8 @@ export const RunDetail = Run.extend({
   stepCounts: z.record(StepState, z.int()),
   /** Only of a queued run. */
   waiting: Waiting.nullable(),
+  /** What its environments stand for, by name, from the first use of each on. */
+  images: z.record(Name, FixedImage),
 });
 export type RunDetail = z.infer<typeof RunDetail>;
 

@@ -5,7 +5,7 @@ import { generateDockerfile } from "../environment/dockerfile.ts";
 import { imageKey, imageTag } from "../environment/image-key.ts";
 import { requiredFiles } from "../environment/required-files.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
-import type { Environment } from "../protocol/plan.ts";
+import type { Environment, PullPolicy } from "../protocol/plan.ts";
 import {
   BuildContextProblem,
   contextEntries,
@@ -43,7 +43,9 @@ export async function imageRequest(order: ImageOrder): Promise<ImageNeed> {
     const worksIn = sourcePathOf(environment);
     if (source !== null && worksIn !== null) folderInContext(source, worksIn);
     if (!capabilities.images) return withoutImages(environment);
-    if (environment.kind === "image") return ready({ kind: "ready", image: environment.image });
+    if (environment.kind === "image") {
+      return ready({ kind: "ready", image: environment.image, ...pullOf(environment) });
+    }
     return ready(await buildRequest(order, environment));
   } catch (error) {
     if (!(error instanceof BuildContextProblem)) throw error;
@@ -74,10 +76,14 @@ async function buildRequest(
   const key = imageKey({ environment, dockerfile, files: entries });
   const context = join(contexts, key);
   await writeContext(root, entries, context);
-  const built = { kind: "build", tag: imageTag(pipeline, key), context, dockerfile } as const;
-  if (!isOwn) return { ...built, args: {} };
+  const built = { kind: "build", tag: imageTag(pipeline, key), context, dockerfile, ...pullOf(environment) } as const;
+  if (!isOwn) return { ...built, args: {}, base: environment.base };
   const { args, target } = environment;
   return { ...built, args, ...(target !== undefined && { target }) };
+}
+
+function pullOf({ pull }: Environment): { readonly pull?: PullPolicy } {
+  return pull === undefined ? {} : { pull };
 }
 
 /** The ignore file of an own Dockerfile, which lies beside it, is taken instead of that of the context. */

@@ -74,6 +74,8 @@ export interface PipelineFile {
     };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
+    /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */
+    readonly pull?: "missing" | "always" | "never";
     /** Build context of your own Dockerfile; the source folder by default. */
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
@@ -118,6 +120,8 @@ export interface PipelineFile {
     };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
+    /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */
+    readonly pull?: "missing" | "always" | "never";
     /** Build context of your own Dockerfile; the source folder by default. */
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
@@ -212,6 +216,8 @@ export interface PipelineFile {
       };
       /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
       readonly source?: string;
+      /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */
+      readonly pull?: "missing" | "always" | "never";
       /** Build context of your own Dockerfile; the source folder by default. */
       readonly context?: string;
       /** Build arguments of your own Dockerfile. */

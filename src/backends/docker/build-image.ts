@@ -42,6 +42,7 @@ export async function buildImage(
     forcerm: true,
     version: "1",
     target: request.target,
+    pull: request.pull === "always",
   };
   const output = new BuildOutput();
   let isBuilt = false;

@@ -14,3 +14,8 @@ export function isImageId(image: string): boolean {
 export function isImageName(image: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/.test(image) && !image.split("/").includes("..");
 }
+
+/** A repository as the engine writes it where it lists digests: without what goes without saying. */
+export function familiarName(repository: string): string {
+  return repository.replace(/^(index\.)?docker\.io\//, "").replace(/^library\//, "");
+}

@@ -22,7 +22,7 @@ async function prepare(session: BackendSession, request: ImageRequest): Promise<
   return { result, log: Buffer.concat(chunks).toString() };
 }
 
-function ready(name: string): ImageRequest {
+function ready(name: string): Extract<ImageRequest, { kind: "ready" }> {
   made.push(name);
   return { kind: "ready", image: name };
 }
@@ -45,6 +45,47 @@ test("an image is pulled once for all who ask at the same time, and is cached af
   const again = await prepare(rig.session, request);
   assert.deepEqual(again.result, { ...first.result, cached: true });
   assert.equal(registry.asked("good"), asked);
+});
+
+test("pull: always asks the registry again and takes what the name stands for now; missing and never do not", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("moving", "image");
+  const name = `${registry.address}/moving:1`;
+  const first = (await prepare(rig.session, ready(name))).result;
+  registry.answer("moving", "another-image");
+  for (const pull of ["missing", "never"] as const) {
+    const { result } = await prepare(rig.session, { kind: "ready", image: name, pull });
+    assert.deepEqual(result, { ...first, cached: true });
+  }
+  const { result } = await prepare(rig.session, { kind: "ready", image: name, pull: "always" });
+  assert.ok(first.ok && result.ok, JSON.stringify([first, result]));
+  assert.notEqual(result.image, first.image);
+  assert.equal(result.reference, `${registry.address}/moving@${result.digest}`);
+  made.push(first.image);
+  const again = await prepare(rig.session, { kind: "ready", image: first.reference!, pull: "missing" });
+  assert.deepEqual(
+    again.result,
+    { ...first, cached: true },
+    "the moved name takes nothing from the run that began before",
+  );
+});
+
+test("pull: never refuses what is not on the worker, also as the base of a build, and asks no registry", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("far", "image");
+  const name = `${registry.address}/far:1`;
+  const plain = await prepare(rig.session, { ...ready(name), pull: "never" });
+  const context = (await rig.lay("true")).spec.folder;
+  const recipe = { kind: "build", tag: "berth-test/never:1", context, dockerfile: `FROM ${name}\n`, args: {} } as const;
+  const built = await prepare(rig.session, { ...recipe, pull: "never", base: name });
+  for (const { result } of [plain, built]) {
+    assert.ok(!result.ok);
+    assert.equal(result.fault.code, "image-not-found");
+    assert.match(result.fault.message, /pull: never/);
+  }
+  assert.equal(registry.asked("far"), 0);
 });
 
 test("what a registry refuses is told apart: not found, denied, and what may pass", async () => {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Fault, fault } from "../../protocol/faults.ts";
+import { repositoryOf } from "../../std/image-repository.ts";
 import { SingleFlight } from "../../std/single-flight.ts";
 import type { ImageRequest, ImageResult } from "../execution-backend.ts";
 import { buildImage } from "./build-image.ts";
@@ -7,7 +8,7 @@ import type { Engine } from "./engine.ts";
 import { isStatus } from "./engine-error.ts";
 import type { InspectedImage } from "./engine-types.ts";
 import { pullFault } from "./image-fault.ts";
-import { isImageId, isImageName } from "./image-name.ts";
+import { familiarName, isImageId, isImageName } from "./image-name.ts";
 import { pullImage } from "./pull-image.ts";
 
 type OnLog = (chunk: Uint8Array) => void;
@@ -27,7 +28,7 @@ export class Images {
   }
 
   async prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
-    const key = request.kind === "ready" ? request.image : request.tag;
+    const key = `${request.pull ?? "missing"} ${nameOf(request)}`;
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners.add(onLog));
     const tellAll: OnLog = (chunk) => {
@@ -42,21 +43,26 @@ export class Images {
   }
 
   async #prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
-    const name = request.kind === "ready" ? request.image : request.tag;
+    const name = nameOf(request);
     if (!isImageName(name)) {
       return { ok: false, fault: fault("image-not-found", `${JSON.stringify(name)} is not a name of an image.`) };
     }
     const present = await this.#inspect(name);
-    if (present !== null) return this.#ready(name, present, true);
+    const isAsked = request.pull === "always" && !isImageId(name);
+    if (present !== null && !isAsked) return this.#ready(name, present, true);
     const failure = await this.#make(request, onLog, signal);
     if (failure !== null) return { ok: false, fault: failure };
     const made = await this.#inspect(name);
-    if (made !== null) return this.#ready(name, made, false);
+    if (made !== null) return this.#ready(name, made, made.Id === present?.Id);
     const why = `The image ${name} is not there although the engine reported that it was made.`;
     return { ok: false, fault: fault("image-pull-transient", why) };
   }
 
   async #make(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<Fault | null> {
+    const needed = request.kind === "build" ? request.base : request.image;
+    if (request.pull === "never" && needed !== undefined && (await this.#inspect(needed)) === null) {
+      return notToBePulled(needed);
+    }
     if (request.kind === "build") return buildImage(this.#engine, request, onLog, signal);
     if (isImageId(request.image)) return pullFault(request.image, `no such image: ${request.image}`);
     return pullImage(this.#engine, request.image, onLog, signal);
@@ -78,9 +84,25 @@ export class Images {
       const why = `The image ${name} is made for ${image.Architecture}; this worker is ${this.#arch}.`;
       return { ok: false, fault: fault("image-arch", why) };
     }
-    const digest = image.RepoDigests?.[0]?.split("@")[1] ?? image.Id;
-    return { ok: true, image: image.Id, digest, cached };
+    const reference = referenceOf(name, image.RepoDigests ?? []);
+    if (reference === undefined) return { ok: true, image: image.Id, digest: image.Id, cached };
+    return { ok: true, image: image.Id, digest: reference.split("@")[1]!, reference, cached };
   }
+}
+
+function nameOf(request: ImageRequest): string {
+  return request.kind === "ready" ? request.image : request.tag;
+}
+
+/** Under the name that was asked for: another registry may know the same image, but not give it to this worker. */
+function referenceOf(name: string, digests: readonly string[]): string | undefined {
+  const repository = familiarName(repositoryOf(name));
+  return digests.find((reference) => repositoryOf(reference) === repository) ?? digests[0];
+}
+
+function notToBePulled(image: string): Fault {
+  const message = `The image ${image} is not on this worker, and "pull: never" says that it is not to be pulled.`;
+  return fault("image-not-found", message, { advice: "Put it there (docker pull, docker load), or leave pull out." });
 }
 
 /** Whether the kernel hands programs of this architecture to an emulator. */

@@ -4,12 +4,10 @@ import { EngineError } from "./engine-error.ts";
 import { pullFault } from "./image-fault.ts";
 import { registryOf } from "./image-name.ts";
 import { jsonLines } from "./json-lines.ts";
+import { type PullLine, PullProgress } from "./pull-progress.ts";
 import { registryAuth } from "./registry-auth.ts";
 
-interface PullLine {
-  readonly status?: string;
-  readonly id?: string;
-  readonly progress?: string;
+interface PulledLine extends PullLine {
   readonly error?: string;
   readonly errorDetail?: { readonly message?: string };
 }
@@ -22,15 +20,14 @@ export async function pullImage(
   signal: AbortSignal,
 ): Promise<Fault | null> {
   const auth = await registryAuth(registryOf(image), process.env);
+  const progress = new PullProgress();
   try {
     const answer = await engine.pullImage(image, auth, signal);
-    for await (const line of jsonLines<PullLine>(answer)) {
+    for await (const line of jsonLines<PulledLine>(answer)) {
       const error = line.errorDetail?.message ?? line.error;
       if (error !== undefined) return pullFault(image, error);
-      // Progress bars repeat many times a second; what remains are the milestones of each layer.
-      if (line.status !== undefined && line.progress === undefined) {
-        onLog(Buffer.from(`${line.id === undefined ? "" : `${line.id}: `}${line.status}\n`));
-      }
+      const text = progress.read(line);
+      if (text !== null) onLog(Buffer.from(text));
     }
     return null;
   } catch (error) {

@@ -42,6 +42,7 @@ async function showRun(context: CliContext, reference: string, options: Options)
     startedLine(run),
     "",
     ...progressLines(steps),
+    ...imageLines(run, steps),
     ...attemptLines(steps),
     ...warningLines(steps),
     ...waitingLines(run),
@@ -66,6 +67,17 @@ function progressLines(steps: readonly StepRun[]): string[] {
     return state !== "running" || progress === null ? [] : [`  ${plainText(key)} is at ${progressText(progress)}`];
   });
   return running.length === 0 ? [] : [...running.slice(0, RETRIED_SHOWN_MAX), ""];
+}
+
+/** What each environment stands for in this run, and the steps that ran in it. */
+function imageLines({ images }: RunDetail, steps: readonly StepRun[]): string[] {
+  const lines = Object.entries(images).map(([environment, { id, digest, reference }]) => {
+    const ran = steps.filter(({ attempts }) => attempts.some(({ image }) => image?.digest === digest));
+    const names = [...new Set(ran.map(({ step }) => plainText(step)))].slice(0, RETRIED_SHOWN_MAX);
+    const used = names.length === 0 ? "" : `, used by ${names.join(", ")}`;
+    return `  image of ${plainText(environment)}: ${plainText(reference ?? id)}${used}`;
+  });
+  return lines.length === 0 ? [] : [...lines, ""];
 }
 
 /** Step runs of which an attempt went wrong that is not told by their own end, with how each attempt ended. */

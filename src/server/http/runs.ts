@@ -20,6 +20,7 @@ import { explainQueued } from "../scheduling/waiting-for-place.ts";
 import type { Services } from "../services.ts";
 import { listAttempts } from "../store/attempts.ts";
 import type { Database, Queryable } from "../store/database.ts";
+import { imagesOfRun } from "../store/run-images.ts";
 import { findRun, listRuns } from "../store/runs.ts";
 import { countStepRuns, listStepRuns } from "../store/step-runs.ts";
 import { nameOf } from "./callers.ts";
@@ -150,7 +151,7 @@ export async function runDetail(database: Database, project: string, id: string)
     (Object.keys(STEP_TRANSITIONS) as StepState[]).map((state) => [state, counts[state] ?? 0]),
   ) as Record<StepState, number>;
   const waiting = run.state === "queued" ? await explainQueued(database.pool, project, run) : null;
-  return { ...run, stepCounts, waiting };
+  return { ...run, stepCounts, waiting, images: await imagesOfRun(database.pool, id) };
 }
 
 async function withAttempts(

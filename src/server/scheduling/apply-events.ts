@@ -1,7 +1,7 @@
 import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
 import type { ConsumedInput, ProducedOutput } from "../../protocol/artifacts.ts";
 import { BerthError } from "../../protocol/errors.ts";
-import type { AgentEvent, AgentEventBody } from "../../protocol/events.ts";
+import { type AgentEvent, type AgentEventBody, type FixedImage, fixedImage } from "../../protocol/events.ts";
 import type { Fault } from "../../protocol/faults.ts";
 import {
   ATTEMPT_TRANSITIONS,
@@ -39,6 +39,8 @@ export interface Changes {
   }[];
   /** Batches reported as succeeded: true only if every item is. */
   readonly closedBatches: readonly string[];
+  /** What environments stand for from here on, by name. */
+  readonly images: Readonly<Record<string, FixedImage>>;
   readonly runEnd: { readonly state: RunState; readonly fault: Fault | null } | null;
 }
 
@@ -63,6 +65,7 @@ interface Draft {
   readonly commits: Commit[];
   readonly cached: Changes["cached"][number][];
   readonly closedBatches: string[];
+  readonly images: Record<string, FixedImage>;
   runEnd: Changes["runEnd"];
 }
 
@@ -86,6 +89,7 @@ export function applyEvents(input: ApplyInput): Changes {
     commits: [],
     cached: [],
     closedBatches: [],
+    images: {},
     runEnd: null,
   };
   for (const event of input.events) applyEvent(draft, event);
@@ -100,8 +104,10 @@ function applyEvent(draft: Draft, { seq, at, body }: AgentEvent): void {
   if (draft.runEnd !== null) refuse("the run was reported as finished before it");
   switch (body.type) {
     case "run.started":
-    case "image.ready":
       break; // For those who follow the run; nothing changes.
+    case "image.ready":
+      draft.images[body.environment] = fixedImage(body);
+      break;
     case "step.expanded":
       expandBatch(draft, { body, now, refuse });
       break;

@@ -17,6 +17,7 @@ import {
   requireLease,
   staleEpoch,
 } from "../store/leases.ts";
+import { fixImages } from "../store/run-images.ts";
 import { advanceRun } from "../store/runs.ts";
 import {
   insertStepRuns,
@@ -120,6 +121,7 @@ async function writeChanges(
   material: CommitMaterial,
 ): Promise<void> {
   const { project } = holder;
+  await fixImages(client, run.id, changes.images);
   await insertStepRuns(client, { id: run.id, project }, changes.newStepRuns);
   expectAll(await updateStepRuns(client, run.id, changes.changedStepRuns), changes.changedStepRuns, "step runs");
   await insertAttempts(client, holder, changes.newAttempts);

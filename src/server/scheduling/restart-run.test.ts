@@ -4,7 +4,9 @@ import {
   chainEvents,
   errorOf,
   inlineOutput,
+  reapNow,
   runServer,
+  showRun,
   showSteps,
   started,
   submit,
@@ -169,6 +171,25 @@ test("a restart runs in the images of the run that it goes on from, also in turn
   assert.deepEqual((await takeRun(worker)).assignment.images, { default: { id: "sha256:1", digest: "sha256:2" } });
   assert.equal((await restart("chain#1", { from: "use", withLatest: true })).statusCode, 201);
   assert.equal((await takeRun(worker)).assignment.images, null);
+});
+
+test("a run that is handed over uses the images that its first worker found, and shows them", async (t) => {
+  const server = await runServer(t);
+  const [first, second] = [await testWorker(server), await testWorker(server)];
+  const run = await submit(server);
+  const fixed = { id: "sha256:1", digest: "sha256:2", reference: "busybox@sha256:2" };
+  const ready = { type: "image.ready", environment: "default", image: "sha256:1", digest: "sha256:2" } as const;
+  const taken = await takeRun(first);
+  const [begin] = chainEvents();
+  const more = { reference: fixed.reference, cached: true, durationMs: 1 };
+  assert.equal((await taken.report(begin!, { ...ready, ...more })).statusCode, 200);
+  assert.deepEqual((await showRun(server, run.id)).images, { default: fixed });
+  await server.services.database.pool.query(
+    "UPDATE runs SET lease_expires_at = now() - interval '1 hour' WHERE id = $1",
+    [run.id],
+  );
+  await reapNow(server, 0);
+  assert.deepEqual((await takeRun(second)).assignment.images, { default: fixed });
 });
 
 test("with the latest, what changed runs again with all that needs it, and the answer says why", async (t) => {

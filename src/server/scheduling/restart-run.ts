@@ -5,7 +5,6 @@ import { initialStepRuns } from "../../pipeline/step-runs.ts";
 import { stepsFrom } from "../../pipeline/steps-from.ts";
 import { didYouMean } from "../../pipeline/suggest.ts";
 import { BerthError } from "../../protocol/errors.ts";
-import type { AttemptImage } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { Concurrency, Plan, SourceRef, StepPlan } from "../../protocol/plan.ts";
 import type { RestartRunRequest } from "../../protocol/resources.ts";
@@ -25,8 +24,8 @@ import {
   newestSource,
   type OriginalRun,
   originalRun,
-  pinImages,
 } from "../store/restarts.ts";
+import { fixImages, type RunImages } from "../store/run-images.ts";
 import { insertRun } from "../store/runs.ts";
 import { insertStepRuns } from "../store/step-runs.ts";
 import { checkBytesRemain, checkVersionsRemain } from "./check-taken-over.ts";
@@ -192,7 +191,7 @@ export interface RestartedRun {
 }
 
 interface Restart {
-  readonly images: Readonly<Record<string, AttemptImage>>;
+  readonly images: RunImages;
   readonly original: string;
   readonly run: OriginalRun;
   readonly plan: Plan;
@@ -222,7 +221,7 @@ async function writeRestart(client: Queryable, { project, by }: Submitter, resta
     ...{ pipelineId, pipelineVersion, params, variables, source, priority, ...wanted },
   });
   const items = ended.filter(({ parent }) => parent !== null && known.get(parent)!.items !== null);
-  if (Object.keys(restart.images).length > 0) await pinImages(client, id, restart.images);
+  await fixImages(client, id, restart.images);
   await insertStepRuns(client, { id, project }, [...initial, ...items.map((item) => continued(item, item))]);
   const committer = { project, run: id, pipelineId, worker: "" };
   await artifactsInRun(client, committer, await artifactsOf(client, partlyTaken(ended)));

@@ -1,11 +1,11 @@
 import { withVariables } from "../../pipeline/step-variables.ts";
 import { LEASE_DURATION_MS, type LeaseRef } from "../../protocol/agent-api.ts";
 import type { CancelFacts } from "../../protocol/cancel.ts";
-import type { AttemptImage } from "../../protocol/events.ts";
 import type { Params, Plan, SourceRef } from "../../protocol/plan.ts";
 import type { VariableValues } from "../../protocol/variables.ts";
 import type { Queryable } from "./database.ts";
 import { CANCEL_FACTS } from "./leases.ts";
+import type { RunImages } from "./run-images.ts";
 
 /** What a worker can take; a run is for it when every part fits. */
 export interface Offer {
@@ -134,7 +134,7 @@ export interface RunOrder {
   readonly backend: string | null;
   readonly source: SourceRef | null;
   readonly noCache: boolean;
-  readonly images: Readonly<Record<string, AttemptImage>> | null;
+  readonly images: RunImages | null;
   readonly timeLeftMs: number | null;
   readonly cancel: CancelFacts | null;
   /** Whether it took steps over from another run. */

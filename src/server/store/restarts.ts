@@ -1,9 +1,10 @@
 import type { StepRunIdentity } from "../../pipeline/step-runs.ts";
-import type { AttemptImage } from "../../protocol/events.ts";
+import type { FixedImage } from "../../protocol/events.ts";
 import type { Params, SourceRef } from "../../protocol/plan.ts";
 import type { RunState } from "../../protocol/states.ts";
 import type { VariableValues } from "../../protocol/variables.ts";
 import type { Queryable } from "./database.ts";
+import { imagesOfRun, type RunImages } from "./run-images.ts";
 import type { StepRunProgress, TakenOver } from "./step-runs.ts";
 
 /** What a restart repeats of the run that it goes on from. */
@@ -36,29 +37,19 @@ export async function originalRun(db: Queryable, project: string, run: string): 
 }
 
 /** The images that a run used, by environment, and of those that it did not come to, what it was to use. */
-export async function imagesOf(db: Queryable, run: string): Promise<Record<string, AttemptImage>> {
-  const pinned = await db.query<{ images: Record<string, AttemptImage> | null }>(
-    "SELECT images FROM runs WHERE id = $1",
-    [run],
-  );
-  const { rows } = await db.query<AttemptImage & { environment: string }>(
-    `SELECT DISTINCT ON (environment) environment, id, COALESCE(digest, id) AS digest
-     FROM (SELECT body->>'environment' AS environment, body->>'image' AS id, body->>'digest' AS digest, seq
+export async function imagesOf(db: Queryable, run: string): Promise<RunImages> {
+  const { rows } = await db.query<FixedImage & { environment: string }>(
+    `SELECT DISTINCT ON (environment) environment, id, COALESCE(digest, id) AS digest, reference
+     FROM (SELECT body->>'environment' AS environment, body->>'image' AS id, body->>'digest' AS digest,
+         body->>'reference' AS reference, seq
        FROM run_events WHERE run_id = $1 AND body->>'type' = 'image.ready') AS ready
      ORDER BY environment, seq DESC`,
     [run],
   );
-  const used = rows.map(({ environment, id, digest }) => [environment, { id, digest }] as const);
-  return { ...pinned.rows[0]?.images, ...Object.fromEntries(used) };
-}
-
-/** Makes a run that was just made run in these images. */
-export async function pinImages(
-  client: Queryable,
-  run: string,
-  images: Readonly<Record<string, AttemptImage>>,
-): Promise<void> {
-  await client.query("UPDATE runs SET images = $2 WHERE id = $1", [run, JSON.stringify(images)]);
+  const used = rows.map(({ environment, id, digest, reference }) => {
+    return [environment, { id, digest, ...(reference !== null && { reference }) }] as const;
+  });
+  return { ...(await imagesOfRun(db, run)), ...Object.fromEntries(used) };
 }
 
 /** The source that the newest run of a pipeline version had; undefined when there is no such run. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,12 +6,12 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 
-type Answer = "image" | "foreign-image" | { readonly status: number; readonly code: string };
+type Answer = "image" | "another-image" | "foreign-image" | { readonly status: number; readonly code: string };
 
 /** One that no worker has. */
 export const FOREIGN_ARCHITECTURE = "s390x";
 
-/** A registry on this machine, which the engine talks to without TLS. It serves one tiny image, or refuses. */
+/** A registry on this machine, which the engine talks to without TLS. It serves tiny images, or refuses. */
 export interface FakeRegistry extends AsyncDisposable {
   /** `127.0.0.1:port`. */
   readonly address: string;
@@ -23,7 +23,11 @@ export interface FakeRegistry extends AsyncDisposable {
 
 export async function fakeRegistry(): Promise<FakeRegistry> {
   const architecture = process.arch === "x64" ? "amd64" : process.arch;
-  const images = { image: await tinyImage(architecture), "foreign-image": await tinyImage(FOREIGN_ARCHITECTURE) };
+  const images = {
+    image: await tinyImage(architecture),
+    "another-image": await tinyImage(architecture),
+    "foreign-image": await tinyImage(FOREIGN_ARCHITECTURE),
+  };
   const answers = new Map<string, Answer>();
   const asked = new Map<string, number>();
   const server = createServer((request, response) => {
@@ -68,7 +72,7 @@ interface Blob {
 
 async function tinyImage(architecture: string): Promise<{ manifest: Blob; blobs: Map<string, Blob> }> {
   const tar = pack();
-  tar.entry({ name: "hello" }, `hello ${process.pid} ${Date.now()}\n`);
+  tar.entry({ name: "hello" }, `hello ${randomUUID()}\n`);
   tar.finalize();
   const layer = toBlob("application/vnd.docker.image.rootfs.diff.tar", await buffer(Readable.from(tar)));
   const rootfs = { type: "layers", diff_ids: [layer.digest] };
