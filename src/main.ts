@@ -6,6 +6,7 @@ import { CliError } from "./cli/cli-error.ts";
 import type { CliContext, Programs } from "./cli/context.ts";
 import { homeFiles, makeHome, readIfPresent } from "./cli/platform/home.ts";
 import { runCli } from "./cli/program.ts";
+import { invalidFile } from "./cli/read-pipeline.ts";
 import { createConsole } from "./cli/terminal/console.ts";
 
 /**
@@ -25,13 +26,14 @@ const programs: Programs = {
     return startServer(readServerConfig(env, home), { version });
   },
 
-  async startAgent({ env, home, server, trust }) {
+  async startAgent({ env, home, server, trust, policy }) {
     const { startAgent } = await import("./agent/agent.ts");
     const agent = await startAgent({
       home,
       backends: await loadBackends(),
       version,
       settings: readSettings(join(home, "config.json")),
+      policy: await policyOf(home, policy ?? (env.BERTH_POLICY || undefined)),
       log: await createLog(env),
       ...(server === undefined ? {} : { server }),
       ...(trust === undefined ? {} : { trust }),
@@ -73,12 +75,27 @@ const programs: Programs = {
     return identity === null ? null : { id: identity.workerId, name: identity.name, server: identity.server };
   },
 
+  async checkPolicy(file) {
+    return (await policyOf("", file)).described!;
+  },
+
   async cacheCare(home) {
     const { CacheCare } = await import("./agent/cache-care.ts");
     const { agentConfig } = await import("./agent/config.ts");
     return new CacheCare(home, agentConfig(readSettings(join(home, "config.json"))));
   },
 };
+
+/** A policy with a mistake is nobody's policy: nothing starts. */
+async function policyOf(home: string, named: string | undefined) {
+  const { loadPolicy, PolicyError } = await import("./agent/policy/load-policy.ts");
+  try {
+    return loadPolicy(home, named);
+  } catch (error) {
+    if (error instanceof PolicyError) throw invalidFile(error.file, error.problems);
+    throw error;
+  }
+}
 
 /** In order of preference for runs that name none. */
 async function loadBackends(): Promise<ExecutionBackend[]> {

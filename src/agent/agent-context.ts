@@ -8,6 +8,7 @@ import type { AgentConfig } from "./config.ts";
 import type { FolderRemover } from "./folder-remover.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import type { JournalSync } from "./journal-sync.ts";
+import type { WorkerPolicy } from "./policy/worker-policy.ts";
 import type { StepSlots } from "./step-slots.ts";
 import type { Transfers } from "./transfers/transfers.ts";
 import type { UsageSampler } from "./usage-sampler.ts";
@@ -27,6 +28,8 @@ export interface AgentContext {
   /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
   readonly config: AgentConfig;
+  /** What steps may ask of this worker. */
+  readonly policy: WorkerPolicy;
   readonly client: AgentClient;
   readonly cache: BlobCache;
   /** In order of preference. */

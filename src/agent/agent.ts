@@ -24,6 +24,7 @@ import { lockHome } from "./home-lock.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
 import { JournalSync } from "./journal-sync.ts";
 import { OpenBackends } from "./open-backends.ts";
+import { OPEN_POLICY, type WorkerPolicy } from "./policy/worker-policy.ts";
 import { pollLoop } from "./poll-loop.ts";
 import { announce, openJournal, openJournals } from "./recovery.ts";
 import { RunDriver } from "./run-driver.ts";
@@ -48,6 +49,8 @@ export interface AgentOptions {
   readonly sdk?: string;
   /** See config.ts; all optional. */
   readonly settings?: unknown;
+  /** What steps may ask of this worker; default: whatever Berth's own defaults allow. */
+  readonly policy?: WorkerPolicy;
   readonly log: Logger;
   /** Default: five seconds. */
   readonly heartbeatIntervalMs?: number;
@@ -158,6 +161,7 @@ class Agent implements RunningAgent {
       installation: identity.installation,
       sdk: options.sdk ?? DEFAULT_SDK,
       config,
+      policy: options.policy ?? OPEN_POLICY,
       client,
       cache,
       backends: this.#backends.opened,
@@ -327,6 +331,7 @@ class Agent implements RunningAgent {
     const disk = { diskFreeBytes, diskNeededBytes, diskTotalBytes };
     const capabilities = await collectCapabilities({
       ...{ config: this.#config, ...disk, gpusBefore: this.#gpus, backends, cache: this.#context.cache.figures },
+      policy: this.#context.policy.described,
     });
     this.#gpus = capabilities.gpus;
     const gpus = capabilities.gpus.map(({ id }) => id);

@@ -4,6 +4,7 @@ import os from "node:os";
 import { promisify } from "node:util";
 import type { WorkerCapabilities } from "../protocol/agent-api.ts";
 import type { AgentConfig } from "./config.ts";
+import type { WorkerPolicy } from "./policy/worker-policy.ts";
 
 /** A driver that does not answer within this is reported as absent. */
 const PROBE_TIMEOUT_MS = 5_000;
@@ -18,6 +19,8 @@ export interface HostFigures {
   /** The GPUs that were found the time before: a driver that does not answer has not lost them. */
   readonly gpusBefore?: WorkerCapabilities["gpus"];
   readonly cache?: WorkerCapabilities["cache"];
+  /** Null where there is no file. */
+  readonly policy?: WorkerPolicy["described"];
   /** Healthy backends by name, with what each probe said. */
   readonly backends: WorkerCapabilities["backends"];
 }
@@ -30,6 +33,7 @@ export async function collectCapabilities({
   diskTotalBytes,
   gpusBefore = [],
   cache,
+  policy = null,
   backends,
 }: HostFigures): Promise<WorkerCapabilities> {
   return {
@@ -42,6 +46,7 @@ export async function collectCapabilities({
     ...(diskTotalBytes === undefined ? {} : { diskTotalBytes }),
     gpus: config.gpus === null ? await nvidiaGpus(gpusBefore) : namedByHand(config.gpus),
     ...(cache === undefined ? {} : { cache }),
+    ...(policy === null ? {} : { policy: { digest: policy.digest, summary: [...policy.summary] } }),
     backends,
     slots: config.slots,
   };

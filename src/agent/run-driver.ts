@@ -2,8 +2,9 @@ import type { Logger } from "pino";
 import { RunGraphs } from "../pipeline/run-graphs.ts";
 import type { Assignment, LeaseRef } from "../protocol/agent-api.ts";
 import { type CancelFacts, cancelFault, endOfCancelled, timeUp } from "../protocol/cancel.ts";
+import type { Fault } from "../protocol/faults.ts";
 import { stepRunKey } from "../protocol/names.ts";
-import type { Phase, Plan } from "../protocol/plan.ts";
+import type { Phase, Plan, StepPlan } from "../protocol/plan.ts";
 import type { RuntimeContext, StopReason } from "../runtime/attempt-work.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { deadline } from "../runtime/run-deadline.ts";
@@ -13,6 +14,7 @@ import { durably } from "./durably.ts";
 import type { HeldRun } from "./held-runs.ts";
 import { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal-record.ts";
+import { refuseStep } from "./policy/refuse-step.ts";
 import { knownProgress } from "./prior-states.ts";
 import { RunAttempts } from "./run-attempts.ts";
 import { listAttemptParts, runFolder, scopeOf } from "./run-folder.ts";
@@ -207,7 +209,7 @@ export class RunDriver implements HeldRun {
       await durably(() => this.#link.outbox.report({ type: "run.started", backend: name }), wait);
     }
     using _limit = this.#limitTime();
-    const drive = this.#phases(backend);
+    const drive = this.#phases(name, backend);
     const main = this.#explained(await drive("main").run());
     // Whoever takes the run over makes again what is not committed, and may see another end: nothing follows before that.
     await this.#link.commits.settled();
@@ -234,8 +236,8 @@ export class RunDriver implements HeldRun {
   }
 
   /** What drives the phases of the run, one after the other. */
-  #phases({ session, capabilities }: OpenBackend): (phase: Phase) => RunSteps {
-    const { home, installation, config, stepSlots: slots, sdk } = this.#context;
+  #phases(backend: string, { session, capabilities }: OpenBackend): (phase: Phase) => RunSteps {
+    const { home, installation, config, policy, stepSlots: slots, sdk } = this.#context;
     const history = this.#history;
     const known = knownProgress(history);
     const { plan, source, params } = this.#assignment;
@@ -249,10 +251,12 @@ export class RunDriver implements HeldRun {
       stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
     const { outputs } = known;
+    const refusalOf = (step: StepPlan) =>
+      refuseStep(policy, { step, environment: plan.environments[step.environment]!, backend, capabilities });
     const works = new StepWorks({
       ...{ home, installation, assignment: this.#assignment, graphs, outputs, images, capabilities, sdk, stopOf },
       ...{ config, limits: limitsOf(config), attemptsBefore: history.attempts.size, ...shared },
-      runEnd: () => this.#mainEnd,
+      ...{ policy, refusalOf, runEnd: () => this.#mainEnd },
     });
     const runState = () => this.#mainEnd?.state ?? "running";
     const conditions = new StepConditions({ plan, params, graphs, outputs, source: this.#link.source, runState });
@@ -261,7 +265,7 @@ export class RunDriver implements HeldRun {
       imageOf: (stepRun) => works.imageOf(stepRun),
       inputsOf: (stepRun) => works.inputs(stepRun),
     });
-    for (const environment of openEnvironments(plan, graphs)) void images.prepare(environment);
+    for (const environment of openEnvironments(plan, graphs, refusalOf)) void images.prepare(environment);
     const aheadMax = capabilities.prepareAhead ? config.stepsAtOnce : 0;
     const onFailure = (error: unknown) => this.#giveUp(error);
     const parts = {
@@ -364,7 +368,9 @@ function lastUse({ steps }: Plan, environment: string | null): Phase {
 }
 
 /** The environments of steps that have something left to do, but for those that only a failure would need. */
-function openEnvironments(plan: Plan, graphs: RunGraphs): Set<string> {
-  const open = plan.steps.filter(({ name, phase }) => phase !== "on_failure" && graphs.stateOfStep(name) === "running");
+function openEnvironments(plan: Plan, graphs: RunGraphs, refusalOf: (step: StepPlan) => Fault | null): Set<string> {
+  const open = plan.steps.filter(
+    (step) => step.phase !== "on_failure" && graphs.stateOfStep(step.name) === "running" && refusalOf(step) === null,
+  );
   return new Set(open.map(({ environment }) => environment));
 }

@@ -14,6 +14,8 @@ import { type SplitBatch, splitBatch } from "../runtime/split-batch.ts";
 import { consumedInputs, type Read, stagedInputs } from "../runtime/step-inputs.ts";
 import type { AgentConfig } from "./config.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
+import { boundWork, memoryMost } from "./policy/bound-work.ts";
+import type { WorkerPolicy } from "./policy/worker-policy.ts";
 import { attemptFolder, runFolder, scopeOf, secretFolder } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
@@ -53,6 +55,9 @@ export interface StepWorksOptions {
   /** Host path of the folder with the step SDKs. */
   readonly sdk: string;
   readonly config: WorkerShare & Pick<AgentConfig, "graceMs" | "secretsFolder">;
+  readonly policy: WorkerPolicy;
+  /** Why this worker does not run a step at all; null where it does. */
+  readonly refusalOf: (step: StepPlan) => Fault | null;
   /** Attempts that an earlier process made under this lease. */
   readonly attemptsBefore: number;
   readonly limits: RuntimeContext["limits"];
@@ -82,6 +87,8 @@ export class StepWorks implements Works {
 
   ready(stepRun: StepRunSpec): Promise<Fault | null> | Fault | null {
     const { environment, resources } = this.#stepOf(stepRun);
+    const refused = this.#options.refusalOf(this.#stepOf(stepRun));
+    if (refused !== null) return refused;
     const image = this.#options.images.prepare(environment, resources.imageTimeoutMs);
     const split = stepRun.parent === null ? null : this.#splitOf(stepRun.parent, stepRun);
     if (image instanceof Promise || split instanceof Promise) {
@@ -127,12 +134,14 @@ export class StepWorks implements Works {
       capabilities,
       reserved,
     });
-    return { ...work, graceMs: config.graceMs };
+    return boundWork({ ...work, graceMs: config.graceMs }, step, this.#options.policy);
   }
 
   rules(stepRun: StepRunSpec): RetryRules {
     const { retry, resources } = this.#stepOf(stepRun);
-    return { policy: retry, memoryBytes: resources.memoryBytes, memoryMostBytes: this.#options.config.memoryBytes };
+    const { config, policy } = this.#options;
+    const memoryMostBytes = Math.min(config.memoryBytes, memoryMost(policy) ?? config.memoryBytes);
+    return { policy: retry, memoryBytes: resources.memoryBytes, memoryMostBytes };
   }
 
   /** What it runs in, by digest where that is known. Of one that is ready. */

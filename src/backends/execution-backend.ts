@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Usage } from "../protocol/attempt-usage.ts";
 import type { Fault } from "../protocol/faults.ts";
-import type { PullPolicy } from "../protocol/plan.ts";
+import type { Isolation, PullPolicy } from "../protocol/plan.ts";
 import type { TreeSize } from "../std/tree-size.ts";
 
 /**
@@ -168,6 +168,8 @@ export interface AttemptSpec {
   /** Left out for none. */
   readonly secrets?: SpecSecrets;
   readonly network: "run" | "none";
+  /** Left out for the backend's defaults. */
+  readonly isolation?: AttemptIsolation;
   readonly limits: { readonly cpus: number | null; readonly memoryBytes: number | null; readonly pids: number };
   /**
    * Ids of the GPUs that the step may use; left out for none. Who else uses them is the caller's business; the backend
@@ -196,6 +198,9 @@ export const SECRET_LAYOUT = {
   env: "env",
   variables: "env/variables",
 } as const;
+
+/** More than the defaults; mounts are resolved by then. What a backend cannot do it refuses. */
+export type AttemptIsolation = Omit<Isolation, "mounts">;
 
 export type PlanResult =
   | { readonly ok: true; readonly warnings: readonly string[] }
@@ -342,6 +347,10 @@ export interface Capabilities {
   /** Whether `/berth/in`, `/berth/out` exist under these very paths. */
   readonly fixedPaths: boolean;
   readonly readOnlyInputs: boolean;
+  /** Whether a step's own root file system can be made read-only. */
+  readonly readOnlyRoot: boolean;
+  /** Whether steps can be given profiles of AppArmor and SELinux, and runtimes: which ones is the host's matter. */
+  readonly profiles: boolean;
   readonly fileSystemIsolation: boolean;
   /** Whether the record tells the true outcome after the object was deleted. */
   readonly recordSurvivesDeletion: boolean;

@@ -12,8 +12,13 @@ export function specHash(spec: AttemptSpec): string {
     ...parts,
     ...(spec.gpus === undefined ? [] : [spec.gpus]),
     ...(spec.secrets === undefined ? [] : [[spec.secrets.folder, spec.secrets.variables]]),
+    ...isolationOf(spec),
   ];
   return hash("sha256", JSON.stringify(all), "hex");
+}
+
+function isolationOf({ isolation }: AttemptSpec): unknown[] {
+  return isolation === undefined ? [] : [Object.entries(isolation).sort(([a], [b]) => (a < b ? -1 : 1))];
 }
 
 /** The order of keys means nothing: a spec read back from a journal is the same spec. */

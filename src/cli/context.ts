@@ -28,6 +28,8 @@ export interface Programs {
   loadBackends(home: string): Promise<readonly LocalBackend[]>;
   /** The worker that a folder is registered as, or null. */
   registeredWorker(home: string): Promise<RegisteredWorker | null>;
+  /** What a policy file says, in short; throws CliError with every problem where it cannot be followed. */
+  checkPolicy(file: string): Promise<{ readonly digest: string; readonly summary: readonly string[] }>;
   /** What looks after the cache of the worker that a folder is registered as. */
   cacheCare(home: string): Promise<CacheCare>;
 }
@@ -82,6 +84,8 @@ export interface AgentOptions {
   readonly server?: string;
   /** In place of what the worker was registered with. */
   readonly trust?: TlsTrust;
+  /** The worker's policy file; default: BERTH_POLICY, or the one in its home if there is one. */
+  readonly policy?: string;
 }
 
 export interface RegistrationOptions {

@@ -28,7 +28,7 @@ export interface PipelineFile {
 export function readPipeline(file: string, options: ProgramOptions = {}): PipelineFile {
   const result = checkPipeline(file, options);
   if (result.ok) return result.pipeline;
-  throw invalidPipeline(file, result.problems);
+  throw invalidFile(file, result.problems);
 }
 
 export type CheckedPipeline =
@@ -75,7 +75,7 @@ function kindOf(path: string): "file" | "folder" | "nothing" {
   return stats?.isFile() ? "file" : "nothing";
 }
 
-export function invalidPipeline(file: string, problems: readonly Problem[]): CliError {
+export function invalidFile(file: string, problems: readonly Problem[]): CliError {
   const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
   const lines = problems.map((problem) => problemLine(problem, file));
   return new CliError([`${file} has ${count}:`, ...lines].join("\n"), { exitCode: EXIT.usage });

@@ -39,6 +39,7 @@ export function cacheComponents(facts: CacheFacts): CacheComponents {
     outputs: digestOf(withoutRetention(step.outputs)),
     network: step.network,
     ...(step.secrets === undefined ? {} : { secrets: digestOf(step.secrets) }),
+    ...(step.isolation === undefined ? {} : { isolation: digestOf(step.isolation) }),
     ...(step.cache?.key == null ? {} : { key: shown(step.cache.key) }),
     ...prefixed("env", env, shown),
     ...prefixed("params", params, (value) => shown(JSON.stringify(value))),

@@ -4,6 +4,7 @@ import type { Compilation } from "./compilation.ts";
 import { compileArgs } from "./compile-args.ts";
 import { compileCondition } from "./compile-condition.ts";
 import type { Environments } from "./compile-environments.ts";
+import { compileIsolation } from "./compile-isolation.ts";
 import { BATCH_INPUT, compileBatch, compileInputs, type OutputsByStep } from "./compile-links.ts";
 import { compileMatrix } from "./compile-matrix.ts";
 import { compileNeeds } from "./compile-needs.ts";
@@ -57,7 +58,7 @@ export function compileStep(
     when,
     allowFailure: spec.allow_failure ?? false,
     failFast: spec.fail_fast ?? null,
-    network: spec.network ?? "run",
+    ...compileIsolation(name, spec, compilation),
   };
   if (spec.typescript !== undefined) checkTypescriptTypes(name, plan, compilation);
   // A step without environment or action cannot run, but its place in the graph is checked all the same.

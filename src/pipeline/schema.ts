@@ -18,6 +18,7 @@ import {
   parseMemory,
 } from "./quantity.ts";
 import { EnvironmentSpec } from "./schema-environment.ts";
+import { IsolationSpec } from "./schema-isolation.ts";
 import { mapping, NameText, Plain, record, relativePath, text, Variables } from "./schema-parts.ts";
 import { RetentionSpec } from "./schema-retention.ts";
 import { SchedulesSpec } from "./schema-schedules.ts";
@@ -115,11 +116,11 @@ export const BatchSpec = mapping({
 });
 export type BatchSpec = z.infer<typeof BatchSpec>;
 
-const Memory = z
+export const Memory = z
   .string()
   .regex(MEMORY_PATTERN, 'must be a size such as "512MiB" or "2GiB"')
   .refine((size) => !MEMORY_PATTERN.test(size) || isCount(parseMemory(size)), "must be at least 1 B and below 8 PiB");
-const Duration = z
+export const Duration = z
   .string()
   .regex(DURATION_PATTERN, { error: ({ input }) => durationProblem(input, '"30s", "10m" or "2h"') })
   .refine(
@@ -262,7 +263,7 @@ export const StepSpec = mapping({
     ])
     .optional()
     .describe("Whether a result that was made from the same before is taken instead of running the step."),
-  network: z.enum(["run", "none"]).optional().describe("none: without any network. Default: run."),
+  isolation: IsolationSpec.optional(),
 }).describe("One unit of work: exactly one of run, command, python and typescript.");
 export type StepSpec = z.infer<typeof StepSpec>;
 
@@ -285,6 +286,7 @@ export const PipelineFile = mapping({
   environment: EnvironmentChoice.optional().describe("Environment of the steps that name none."),
   environments: record(NameText, EnvironmentSpec, 200).optional().describe("Environments by name."),
   retry: RetrySpec.optional(),
+  isolation: IsolationSpec.optional(),
   retention: RetentionSpec.optional(),
   schedules: SchedulesSpec.optional().describe("When to run it, by name: see docs/schedules-and-triggers.md."),
   worker: mapping({

@@ -42,6 +42,13 @@ export const CacheState = z.object({
 export type CacheState = z.infer<typeof CacheState>;
 
 /** What a worker can do. Labels are set by whoever made the registration token, not by the agent. */
+/** What a worker's own policy file says: SHA-256 of its text, and its rules in short. */
+export const PolicyState = z.object({
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  summary: z.array(z.string().max(5_000)).max(20),
+});
+export type PolicyState = z.infer<typeof PolicyState>;
+
 export const WorkerCapabilities = z.object({
   os: z.string().max(60),
   arch: z.string().max(60),
@@ -54,6 +61,8 @@ export const WorkerCapabilities = z.object({
   diskTotalBytes: z.int().nonnegative().optional(),
   gpus: z.array(Gpu).max(64),
   cache: CacheState.optional(),
+  /** Left out where it has none. */
+  policy: PolicyState.optional(),
   /** Healthy backends by name, with what each probe said. */
   backends: z.record(Name, z.record(z.string(), z.unknown())),
   /** Runs that may be held at once. */

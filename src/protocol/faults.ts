@@ -86,6 +86,10 @@ export const FAULTS = {
     advice: "Set the secret, or let the pipeline have it: berth secret set, berth secret allow.",
   },
   "spec-unsupported": { class: "configuration", advice: "Choose a backend that can do this, or drop the request." },
+  "policy-refused": {
+    class: "configuration",
+    advice: "Ask for less, or run it on a worker whose policy allows it: worker.pool and worker.labels choose one.",
+  },
   "spec-invalid": { class: "configuration", advice: "Correct the pipeline file." },
   "spec-conflict": { class: "infrastructure", advice: "Another object has this attempt's name; it was left alone." },
   "bad-entrypoint": { class: "configuration", advice: "Check that the command exists in the image and is executable." },

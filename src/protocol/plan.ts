@@ -208,6 +208,19 @@ export type Condition = z.infer<typeof Condition>;
 export const StepSecret = z.object({ name: SecretName, variable: z.string().nullable() });
 export type StepSecret = z.infer<typeof StepSecret>;
 
+/** How a step is kept apart from its worker, where it asks for other than the defaults. */
+export const Isolation = z.object({
+  /** Whether it may write to its attempt folder and `/tmp` only. */
+  readOnlyRoot: z.literal(true).optional(),
+  /** Names of profiles and runtimes that its worker was set up with. */
+  apparmor: z.string().optional(),
+  selinux: z.string().optional(),
+  runtime: z.string().optional(),
+  /** Names of folders that the worker's policy offers. */
+  mounts: z.array(Name).optional(),
+});
+export type Isolation = z.infer<typeof Isolation>;
+
 export const StepPlan = z.object({
   name: Name,
   /** Key into `environments`. */
@@ -238,6 +251,8 @@ export const StepPlan = z.object({
    */
   failFast: z.boolean().nullable().default(null),
   network: z.enum(["run", "none"]),
+  /** Left out for the defaults. */
+  isolation: Isolation.optional(),
 });
 export type StepPlan = z.infer<typeof StepPlan>;
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CacheState, Gpu } from "./agent-api.ts";
+import { CacheState, Gpu, PolicyState } from "./agent-api.ts";
 import { Usage } from "./attempt-usage.ts";
 import { Problem } from "./errors.ts";
 import { AttemptImage, EndSoFar, FixedImage, Phases, RunEvent } from "./events.ts";
@@ -358,6 +358,8 @@ export const WorkerSummary = z.object({
   diskNeededBytes: z.int(),
   /** As last told; null for an agent that does not tell it. */
   cache: CacheState.nullable(),
+  /** What the worker's own policy file says; null where it has none. */
+  policy: PolicyState.nullable(),
   backends: z.array(Name),
   slots: z.int(),
   /** Runs that it holds now. */

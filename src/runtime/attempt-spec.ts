@@ -90,6 +90,7 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
     mounts: mountsOf(order),
     ...(step.secrets === undefined ? {} : { secrets: secretsOf(step.secrets, order.secretsFolder) }),
     network: step.network,
+    ...isolationOf(step),
     limits: { cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
     ...(reserved === undefined || reserved.gpus.length === 0 ? {} : { gpus: reserved.gpus }),
     labels: {
@@ -101,6 +102,12 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
 
 function secretsOf(secrets: readonly StepSecret[], folder: string): SpecSecrets {
   return { folder, variables: secrets.some(({ variable }) => variable !== null) };
+}
+
+/** What its worker has to resolve, which are mounts, is added by whoever knows the worker. */
+function isolationOf({ isolation = {} }: StepPlan): Pick<AttemptSpec, "isolation"> {
+  const { mounts: _, ...rest } = isolation;
+  return Object.keys(rest).length === 0 ? {} : { isolation: rest };
 }
 
 /** The attempt folder, as the step sees it. */

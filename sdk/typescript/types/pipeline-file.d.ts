@@ -148,6 +148,29 @@ export interface PipelineFile {
     /** Attempts after faults of the platform, which do not count for max. Default: 5. */
     readonly infrastructure?: number;
   };
+  /** How steps are kept apart from their worker and from each other. A step's keys win over the pipeline's. */
+  readonly isolation?: {
+    /** none: without any network. default: the one of the run. */
+    readonly network?: string;
+    /** true: the step can write to its attempt folder and /tmp only. Default: false. */
+    readonly read_only_root?: boolean;
+    /** Profile of AppArmor, which the worker has loaded. */
+    readonly apparmor?: string;
+    /** Type of SELinux, such as container_t. */
+    readonly selinux?: string;
+    /** Runtime of the worker's engine, such as runsc (gVisor) or kata; needs network: none. */
+    readonly runtime?: string;
+    /** Folders of the worker, by the names that its policy gives them; read-only. */
+    readonly mounts?: readonly string[];
+    /** Refused: no step runs privileged, whoever asks. */
+    readonly privileged?: boolean | string;
+    /** Refused: a step always has namespaces of its own, never those of its worker. */
+    readonly pid?: boolean | string;
+    /** Refused: a step always has namespaces of its own, never those of its worker. */
+    readonly ipc?: boolean | string;
+    /** Refused: no step is given capabilities. */
+    readonly capabilities?: boolean | string;
+  };
   /** How long versions of artifacts are kept: see docs/retention.md. */
   readonly retention?: string | {
     /** How long each version is kept: 12h, 14d, forever. Left out: only the last ones. */
@@ -341,7 +364,28 @@ export interface PipelineFile {
       /** How old a result may be. Default: any age. */
       readonly ttl?: string;
     };
-    /** none: without any network. Default: run. */
-    readonly network?: "run" | "none";
+    /** How steps are kept apart from their worker and from each other. A step's keys win over the pipeline's. */
+    readonly isolation?: {
+      /** none: without any network. default: the one of the run. */
+      readonly network?: string;
+      /** true: the step can write to its attempt folder and /tmp only. Default: false. */
+      readonly read_only_root?: boolean;
+      /** Profile of AppArmor, which the worker has loaded. */
+      readonly apparmor?: string;
+      /** Type of SELinux, such as container_t. */
+      readonly selinux?: string;
+      /** Runtime of the worker's engine, such as runsc (gVisor) or kata; needs network: none. */
+      readonly runtime?: string;
+      /** Folders of the worker, by the names that its policy gives them; read-only. */
+      readonly mounts?: readonly string[];
+      /** Refused: no step runs privileged, whoever asks. */
+      readonly privileged?: boolean | string;
+      /** Refused: a step always has namespaces of its own, never those of its worker. */
+      readonly pid?: boolean | string;
+      /** Refused: a step always has namespaces of its own, never those of its worker. */
+      readonly ipc?: boolean | string;
+      /** Refused: no step is given capabilities. */
+      readonly capabilities?: boolean | string;
+    };
   } };
 }

@@ -75,6 +75,22 @@ export const NEEDS = {
     },
   },
   readOnlyInputs: { met: ({ readOnlyInputs }) => readOnlyInputs, why: "inputs are the step's to write" },
+  readOnlyRoot: {
+    met: ({ readOnlyRoot }) => readOnlyRoot,
+    why: "steps have no root file system of their own",
+    refuses: {
+      path: "isolation.readOnlyRoot",
+      change: (spec) => ({ ...spec, isolation: { ...spec.isolation, readOnlyRoot: true } }),
+    },
+  },
+  profiles: {
+    met: ({ profiles }) => profiles,
+    why: "profiles cannot be chosen",
+    refuses: {
+      path: "isolation.apparmor",
+      change: (spec) => ({ ...spec, isolation: { ...spec.isolation, apparmor: "berth-contract" } }),
+    },
+  },
   fileSystemIsolation: { met: ({ fileSystemIsolation }) => fileSystemIsolation, why: "steps share the host's files" },
   lastingRecord: {
     met: ({ recordSurvivesDeletion }) => recordSurvivesDeletion,

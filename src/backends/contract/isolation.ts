@@ -71,6 +71,25 @@ export const ISOLATION: ContractGroup = {
       },
     },
     {
+      title: "with a read-only root a step writes to its own folders and /tmp, and to nothing of its image",
+      needs: [NEEDS.programs, NEEDS.readOnlyRoot],
+      async run(rig) {
+        const script =
+          'for file in /x /etc/x /usr/x /var/x; do if (: >$file) 2>/dev/null; then echo "wrote $file"; fi; done; ' +
+          'echo kept >"$BERTH_OUT"/x && echo kept >"$HOME"/x && echo kept >/tmp/x && echo done';
+        const { handle } = await rig.runShell(script, { isolation: { readOnlyRoot: true } });
+        assert.equal((await rig.log(handle)).toString(), "done\n");
+      },
+    },
+    {
+      title: "a profile that its worker has no use for is refused, and the step does not run without it",
+      needs: [NEEDS.programs, NEEDS.profiles],
+      async run(rig) {
+        const isolation = { runtime: "berth-contract-no-such-runtime" };
+        await assert.rejects(rig.runShell("true", { isolation, network: "none" }), /no runtime berth-contract/);
+      },
+    },
+    {
       title: "the limit of cores holds",
       needs: [NEEDS.programs, NEEDS.cpuLimit],
       async run(rig) {

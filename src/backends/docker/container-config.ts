@@ -1,4 +1,5 @@
 import { type AttemptSpec, SECRET_LAYOUT, type SpecSecrets } from "../execution-backend.ts";
+import { isolationOptions } from "./isolation-options.ts";
 import type { StepDefaults } from "./platform.ts";
 
 export interface ContainerOptions {
@@ -52,6 +53,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
       ...hardening(),
+      ...isolationOptions(spec),
       ...limits(spec, options),
       ...gpuDevices(spec, options),
       NetworkMode: options.networkMode,
@@ -94,7 +96,6 @@ function gpuDevices({ gpus = [] }: AttemptSpec, { gpuAccess }: ContainerOptions)
 function hardening(): object {
   return {
     CapDrop: ["ALL"],
-    SecurityOpt: ["no-new-privileges"],
     IpcMode: "private",
     Init: false,
     OomScoreAdj: OOM_SCORE_ADJUSTMENT,

@@ -19,6 +19,8 @@ export interface EngineInfo {
   readonly NCPU: number;
   readonly MemTotal: number;
   readonly SecurityOptions?: readonly string[] | null;
+  /** By name. */
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
   readonly MemoryLimit: boolean;
   readonly SwapLimit: boolean;
   readonly PidsLimit: boolean;

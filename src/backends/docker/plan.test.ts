@@ -3,7 +3,9 @@ import { test } from "node:test";
 import type { AttemptSpec } from "../execution-backend.ts";
 import { planForDocker } from "./plan.ts";
 
-const HOST = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
+const HOST = {
+  ...{ cpus: 4, memoryBytes: 8 * 1024 ** 3, runtimes: ["runc", "runsc"], securityOptions: ["name=apparmor"] },
+};
 const SPEC: AttemptSpec = {
   image: "busybox",
   argv: ["true"],
@@ -64,4 +66,13 @@ test("mounts cannot cover Berth's own folders, or what holds them", () => {
 
 test("NUL characters and impossible names of variables are refused instead of cut off", () => {
   assert.deepEqual(refused({ env: { "A=B": "x", C: "y\0z" }, argv: ["sh", "a\0b"] }), ["env.A=B", "env.C", "argv[1]"]);
+});
+
+test("a profile or runtime that the engine would pass over is refused, and so is one that brings a network of its own", () => {
+  assert.deepEqual(refused({ isolation: { apparmor: "strict", readOnlyRoot: true, runtime: "runc" } }), []);
+  assert.deepEqual(refused({ isolation: { runtime: "runsc" }, network: "none" }), []);
+  assert.deepEqual(refused({ isolation: { runtime: "runsc" } }), ["isolation.runtime"]);
+  assert.deepEqual(refused({ isolation: { runtime: "kata" }, network: "none" }), ["isolation.runtime"]);
+  assert.deepEqual(refused({ isolation: { selinux: "container_t" } }), ["isolation.selinux"]);
+  assert.deepEqual(refused({ isolation: { apparmor: "unconfined" } }), ["isolation.apparmor"]);
 });

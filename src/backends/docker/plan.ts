@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path/posix";
 import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend.ts";
+import { type EngineIsolation, isolationProblems } from "./isolation-options.ts";
 
 export const DOCKER_CAPABILITIES: Capabilities = {
   images: true,
@@ -11,6 +12,8 @@ export const DOCKER_CAPABILITIES: Capabilities = {
   oom: true,
   fixedPaths: true,
   readOnlyInputs: true,
+  readOnlyRoot: true,
+  profiles: true,
   fileSystemIsolation: true,
   recordSurvivesDeletion: true,
   stats: true,
@@ -26,7 +29,7 @@ const CPUS_MIN = 0.01;
 const OWN_FOLDERS = ["/berth/in", "/berth/out", "/berth/tmp", "/berth/ctl", "/.berth"];
 
 /** What this host's engine can do at most; null where nothing is known yet. */
-export interface EngineLimits {
+export interface EngineLimits extends EngineIsolation {
   readonly cpus: number;
   readonly memoryBytes: number;
 }
@@ -49,6 +52,7 @@ export function planForDocker(spec: AttemptSpec, engine: EngineLimits | null): P
   if (memoryBytes !== null && engine !== null && memoryBytes > engine.memoryBytes) {
     refuse("limits.memoryBytes", `${memoryBytes} bytes were asked for; this host has ${engine.memoryBytes}.`);
   }
+  unsupported.push(...isolationProblems(spec, engine));
   if (pids < 1) refuse("limits.pids", "A step needs at least one process.");
   for (const [index, { host, inside }] of spec.mounts.entries()) {
     if (!isAbsolute(host) || !isAbsolute(inside)) refuse(`mounts[${index}]`, "both paths must be absolute");

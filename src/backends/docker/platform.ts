@@ -6,6 +6,7 @@ import type { BackendOptions } from "../execution-backend.ts";
 import { type ContainerUser, containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineInfo, EngineVersion } from "./engine-types.ts";
+import type { EngineLimits } from "./plan.ts";
 
 /** What is known of the engine once it answered. */
 export interface Platform {
@@ -20,8 +21,9 @@ export interface Platform {
 }
 
 /** What this host has to give. */
-export function hostLimits({ info }: Platform): { readonly cpus: number; readonly memoryBytes: number } {
-  return { cpus: info.NCPU, memoryBytes: info.MemTotal };
+export function hostLimits({ info }: Platform): EngineLimits {
+  const { NCPU: cpus, MemTotal: memoryBytes, Runtimes = {}, SecurityOptions } = info;
+  return { cpus, memoryBytes, runtimes: Object.keys(Runtimes), securityOptions: SecurityOptions ?? [] };
 }
 
 export interface StepDefaults {

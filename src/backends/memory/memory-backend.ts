@@ -43,6 +43,8 @@ export const MEMORY_CAPABILITIES: Capabilities = {
   oom: true,
   fixedPaths: true,
   readOnlyInputs: false,
+  readOnlyRoot: false,
+  profiles: false,
   fileSystemIsolation: false,
   recordSurvivesDeletion: true,
   stats: true,

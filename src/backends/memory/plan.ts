@@ -3,7 +3,18 @@ import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend
 /** Refuses what the capabilities, which a test may narrow, do not offer. */
 export function planForMemory(spec: AttemptSpec, capabilities: Capabilities): PlanResult {
   const { limits, network } = capabilities;
+  const { readOnlyRoot, apparmor, selinux, runtime } = spec.isolation ?? {};
   const checks = [
+    {
+      refused: readOnlyRoot === true && !capabilities.readOnlyRoot,
+      path: "isolation.readOnlyRoot",
+      why: "there is no root file system",
+    },
+    ...Object.entries({ apparmor, selinux, runtime }).map(([key, value]) => ({
+      refused: value !== undefined && !capabilities.profiles,
+      path: `isolation.${key}`,
+      why: "there are no profiles and runtimes",
+    })),
     { refused: spec.gpus !== undefined && !capabilities.gpus, path: "gpus", why: "there are no GPUs" },
     { refused: spec.image !== null && !capabilities.images, path: "image", why: "there are no images" },
     { refused: spec.image === null && capabilities.images, path: "image", why: "an image is required" },

@@ -11,6 +11,8 @@ export const PROCESS_CAPABILITIES: Capabilities = {
   oom: false,
   fixedPaths: false,
   readOnlyInputs: false,
+  readOnlyRoot: false,
+  profiles: false,
   fileSystemIsolation: false,
   recordSurvivesDeletion: true,
   stats: true,
@@ -29,14 +31,18 @@ export function planProcess(spec: AttemptSpec): PlanResult {
   return unsupported.length > 0 ? { ok: false, unsupported } : { ok: true, warnings: [] };
 }
 
-function isolationProblems({ image, network, limits }: AttemptSpec): Unsupported[] {
+function isolationProblems({ image, network, limits, isolation = {} }: AttemptSpec): Unsupported[] {
   const checks: readonly [refused: boolean, path: string, why: string][] = [
     [image !== null, "image", "plain processes run without an image"],
     [network === "none", "network", "a plain process shares the worker's network"],
     [limits.cpus !== null, "limits.cpus", "a plain process cannot be limited in cores"],
     [limits.memoryBytes !== null, "limits.memoryBytes", "a plain process cannot be limited in memory"],
   ];
-  return checks.filter(([refused]) => refused).map(([, path, why]) => ({ path, why }));
+  const asked = Object.keys(isolation).map((key) => ({
+    path: `isolation.${key}`,
+    why: "a plain process is not isolated: run it on the docker backend",
+  }));
+  return [...asked, ...checks.filter(([refused]) => refused).map(([, path, why]) => ({ path, why }))];
 }
 
 function folderProblems({ workingFolder, mounts }: AttemptSpec): Unsupported[] {

@@ -32,7 +32,7 @@ function workerOf(t: TestContext, bytes: string) {
       programs: {
         self: ["false"],
         ...{ startServer: unexpected, startAgent: unexpected, registerAgent: unexpected, loadBackends: unexpected },
-        changeTrust: unexpected,
+        ...{ changeTrust: unexpected, checkPolicy: unexpected },
         registeredWorker: async (agentHome) =>
           agentHome === join(home, "agent") ? { id: "wrk_1", name: "forge-1", server: "http://x" } : null,
         cacheCare: async (agentHome) => new CacheCare(agentHome, { cacheBytesMax: 2 ** 30 }),

@@ -8,6 +8,7 @@ import { berthHome, homeFiles } from "../platform/home.ts";
 import { serveUntilStopped, tellSupervisor } from "../platform/serve-until-stopped.ts";
 import type { CommandResult } from "../program.ts";
 import { defineAgentCache } from "./agent-cache.ts";
+import { defineAgentPolicy } from "./agent-policy.ts";
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
   command
@@ -39,6 +40,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     .option("--home <folder>", "folder of the worker's identity and state; by default BERTH_HOME/agent")
     .option("--server <url>", "address of the server, when it is not the one registered at")
     .option("--ca-file <file>", "certificates in PEM to know that address by")
+    .option("--policy <file>", "what steps may ask of this worker; by default policy.yaml in its home (BERTH_POLICY)")
     .addOption(new Option("--tls-server-name <name>", "name in the certificate of that address").hideHelp())
     .addHelpText(
       "after",
@@ -46,6 +48,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     )
     .action((options: StartOptions) => start(context, options));
   defineAgentCache(command, context, result);
+  defineAgentPolicy(command, context);
 }
 
 const REGISTER_HELP = `
@@ -131,6 +134,7 @@ interface StartOptions {
   readonly server?: string;
   readonly caFile?: string;
   readonly tlsServerName?: string;
+  readonly policy?: string;
 }
 
 async function start(context: CliContext, options: StartOptions): Promise<void> {
@@ -146,6 +150,7 @@ async function start(context: CliContext, options: StartOptions): Promise<void> 
     env: context.env,
     home,
     ...(options.server === undefined ? {} : { server: options.server }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.caFile === undefined ? {} : { trust: { caFile: options.caFile, serverName: options.tlsServerName } }),
   });
   await serveUntilStopped(agent, () => {

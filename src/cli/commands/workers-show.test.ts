@@ -12,6 +12,7 @@ const WORKER: WorkerSummary = {
   ...{ agentVersion: "1.0.0", os: "linux", arch: "x64", cpus: 4, memoryBytes: 2 ** 33, gpus: [] },
   ...{ diskFreeBytes: 2 ** 36, diskNeededBytes: 2 ** 31, backends: ["docker"], slots: 4, held: 1 },
   ...{ registeredAt: new Date().toISOString(), lastSeenAt: new Date().toISOString() },
+  policy: null,
   cache: {
     ...{ budgetBytes: 20 * 2 ** 30, usedBytes: 2 ** 30, blobs: 12, hits: 30, misses: 10 },
     ...{ hitBytes: 3 * 2 ** 20, fetchedBytes: 2 ** 20, evictions: 2, evictedBytes: 2 ** 10 },
@@ -49,4 +50,10 @@ test("a ratio of nothing is none, and one is only whole when nothing was fetched
   assert.equal(hitRatio({ hits: 0, misses: 0 }), null);
   assert.equal(hitRatio({ hits: 999, misses: 1 }), "99 %");
   assert.equal(hitRatio({ hits: 5, misses: 0 }), "100 %");
+});
+
+test("a worker's own policy is shown in short, with the digest of its file", async (t) => {
+  const policy = { digest: "ab".repeat(32), summary: ["forbidden: network", "at most: memory 2GiB"] };
+  const { stdout } = await runCaptured(["workers", "show", "forge-1"], await serving(t, { ...WORKER, policy }));
+  assert.match(stdout, /^policy: +sha256:abababababab\n {13}forbidden: network\n {13}at most: memory 2GiB$/m);
 });

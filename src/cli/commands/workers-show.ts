@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { CacheState } from "../../protocol/agent-api.ts";
+import type { CacheState, PolicyState } from "../../protocol/agent-api.ts";
 import type { WorkerSummary } from "../../protocol/resources.ts";
 import { formatSize } from "../../std/format-size.ts";
 import { showWorker } from "../api/workers.ts";
@@ -23,7 +23,8 @@ async function show(context: CliContext, name: string, options: Options): Promis
   const { console } = context;
   const worker = await showWorker((await connect(context, options)).api, name);
   if (options.json) return console.out(JSON.stringify(worker, null, 2));
-  for (const [what, value] of rows(worker)) console.out(`${`${what}:`.padEnd(12)} ${plainText(value)}`);
+  for (const [what, value] of rows(worker))
+    console.out(`${(what === "" ? "" : `${what}:`).padEnd(12)} ${plainText(value)}`);
 }
 
 function rows(worker: WorkerSummary): [what: string, value: string][] {
@@ -41,6 +42,7 @@ function rows(worker: WorkerSummary): [what: string, value: string][] {
     ["disk", `${formatSize(diskFreeBytes)} free; no runs below ${formatSize(diskNeededBytes)}`],
     ["backends", worker.backends.join(", ") || "-"],
     ...(cache === null ? [] : cacheRows(cache)),
+    ...(worker.policy === null ? [] : policyRows(worker.policy)),
   ];
 }
 
@@ -59,6 +61,10 @@ function cacheRows(cache: CacheState): [what: string, value: string][] {
     ["inputs", inputs],
     ["evicted", evicted],
   ];
+}
+
+function policyRows({ digest, summary }: PolicyState): [what: string, value: string][] {
+  return [["policy", `sha256:${digest.slice(0, 12)}`], ...summary.map((rule): [string, string] => ["", rule])];
 }
 
 /** How many of the blobs that steps read were there, such as `93 %`; null when none was read yet. */

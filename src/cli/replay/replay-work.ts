@@ -46,6 +46,8 @@ export async function replayWork(options: ReplayWorkOptions): Promise<ReplayWork
   const contexts = join(workspace.folder, "contexts");
   const order = { pipeline: plan.name, environment, source, contexts, capabilities };
   const image = await replayImage({ ...options, past, session, order });
+  if (step.isolation?.mounts !== undefined)
+    options.note(`The mounts ${step.isolation.mounts.join(", ")} are folders of its worker; a replay is given none.`);
   if ((step.resources.gpus ?? 0) > 0) options.note("The step asks for GPUs; a replay is given none.");
   const { share, item } = await shareOf(options, reads);
   const work = buildAttemptWork({

@@ -20,6 +20,7 @@ const NO_PROGRAMS: Programs = {
   changeTrust: unexpected,
   loadBackends: unexpected,
   registeredWorker: async () => null,
+  checkPolicy: unexpected,
   cacheCare: unexpected,
 };
 

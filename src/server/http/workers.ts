@@ -123,6 +123,7 @@ function shown({ capabilities, ...row }: WorkerRow): WorkerSummary {
     diskFreeBytes: capabilities.diskFreeBytes,
     diskNeededBytes: capabilities.diskNeededBytes ?? 0,
     cache: capabilities.cache ?? null,
+    policy: capabilities.policy ?? null,
     backends: Object.keys(capabilities.backends),
     slots: capabilities.slots,
     held: row.held,
