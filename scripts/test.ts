@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { startTestCluster } from "../test/setup/database.ts";
 import { ensureDocker } from "../test/setup/docker.ts";
+import { ensureKmsProgram } from "../test/setup/kms-server.ts";
 import { ensureS3Program } from "../test/setup/s3-program.ts";
 
 /**
@@ -28,7 +29,7 @@ if (matching.length === 0) {
   process.exit(2);
 }
 
-const files = await withS3Server(matching);
+const files = await withPrograms(matching);
 // Without a name, Node would look for tests by itself.
 if (files.length === 0) process.exit(2);
 await using docker = await ensureDocker();
@@ -60,18 +61,27 @@ function containers(): Set<string> {
 }
 
 /**
- * Compiles the S3 server, which may take longer than a test is given. Where that cannot be, the files that need it are
- * left out and named; but not where nobody reads that.
+ * Compiles the servers of others that tests talk to, which may take longer than a test is given. Where that cannot be, the
+ * files that need one are left out and named; but not where nobody reads that.
  */
-async function withS3Server(all: readonly string[]): Promise<readonly string[]> {
-  const needsS3 = (file: string) => readFileSync(resolve(root, file), "utf8").includes("s3");
-  if (!all.some(needsS3)) return all;
+async function withPrograms(all: readonly string[]): Promise<readonly string[]> {
+  const withS3 = await withProgram(all, "s3", ensureS3Program);
+  return await withProgram(withS3, "kms-server", ensureKmsProgram);
+}
+
+async function withProgram(
+  all: readonly string[],
+  mark: string,
+  ensure: () => Promise<string>,
+): Promise<readonly string[]> {
+  const needsIt = (file: string) => readFileSync(resolve(root, file), "utf8").includes(mark);
+  if (!all.some(needsIt)) return all;
   try {
-    await ensureS3Program();
+    await ensure();
     return all;
   } catch (error) {
     if (process.env.CI !== undefined) throw error;
-    process.stderr.write(`${(error as Error).message}\nLeft out are:\n  ${all.filter(needsS3).join("\n  ")}\n`);
-    return all.filter((file) => !needsS3(file));
+    process.stderr.write(`${(error as Error).message}\nLeft out are:\n  ${all.filter(needsIt).join("\n  ")}\n`);
+    return all.filter((file) => !needsIt(file));
   }
 }

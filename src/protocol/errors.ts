@@ -29,6 +29,8 @@ export const ERROR_STATUS = {
   range_not_satisfiable: 416,
   too_many_requests: 429,
   internal: 500,
+  /** A secret does not open: the key that it is encrypted under is not there, or it was changed. */
+  secret_unreadable: 500,
   unavailable: 503,
   store_misconfigured: 503,
   storage_full: 507,

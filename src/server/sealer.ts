@@ -1,11 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { BerthError } from "../protocol/errors.ts";
-import { writePrivate } from "./home.ts";
 
 /**
- * Keeps secrets in the database so that the database alone gives none away: AES-256-GCM under a ring of keys that is
- * elsewhere. The newest key seals, every one of them opens, so that a key is replaced without a moment in which nothing can
+ * Keeps secrets in the database so that the database alone gives none away: AES-256-GCM under keys that this process has. The newest key seals, every one of them opens, so that a key is replaced without a moment in which nothing can
  * be read. `place` says which secret it is, such as `triggers/trg_…/secret`; what was sealed for one place opens at no
  * other, so that whoever can write rows cannot exchange them.
  */
@@ -20,11 +17,11 @@ export interface Sealer {
 }
 
 export const KEY_BYTES = 32;
-const KEY_ID_BYTES = 8;
+export const KEY_ID_BYTES = 8;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** Of the form: version, key id, nonce, tag, ciphertext. */
-const VERSION = 1;
+export const SEALED_VERSION = 1;
 
 /** The last key is the newest. */
 export function createSealer(...ring: readonly Buffer[]): Sealer {
@@ -39,11 +36,17 @@ export function createSealer(...ring: readonly Buffer[]): Sealer {
       const cipher = createCipheriv("aes-256-gcm", keys.get(newest)!, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(Buffer.from(place));
       const text = Buffer.concat([cipher.update(secret), cipher.final()]);
-      return Buffer.concat([Buffer.from([VERSION]), Buffer.from(newest, "hex"), nonce, cipher.getAuthTag(), text]);
+      return Buffer.concat([
+        Buffer.from([SEALED_VERSION]),
+        Buffer.from(newest, "hex"),
+        nonce,
+        cipher.getAuthTag(),
+        text,
+      ]);
     },
     open(place, sealed) {
       const [id, nonce, tag, text] = partsOf(sealed);
-      const key = sealed[0] === VERSION ? keys.get(id.toString("hex")) : undefined;
+      const key = sealed[0] === SEALED_VERSION ? keys.get(id.toString("hex")) : undefined;
       if (key === undefined) {
         throw unreadable("it was sealed under another key", "All servers of an installation need the same keys.");
       }
@@ -72,61 +75,6 @@ export function keyNameOf(column: string): string {
   return `encode(substring(${column} FROM 2 FOR ${KEY_ID_BYTES}), 'hex')`;
 }
 
-/** Of a server without a key: it can do all that needs no secret. */
-export const NO_SEALER: Sealer = { newest: null, has: () => false, seal: noKey, open: noKey };
-
-function noKey(): never {
-  throw new BerthError("conflict", "This server has no key to keep secrets with.", {
-    advice:
-      "On each server, set BERTH_SECRET_KEY_FILE to a file with the same 32 random bytes in base64: openssl rand -base64 32",
-  });
-}
-
-/** The sealer of a server that was given a key file: one key a line, the newest last. */
-export function sealerOf(file: string): Sealer {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new BerthError("invalid_request", `The key file ${file} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-      advice: MAKE_ONE,
-    });
-  }
-  return createSealer(...readKeys(text, file));
-}
-
-/** The sealer of a server that was given its keys in `variable`: separated by blanks, the newest last. */
-export function sealerOfText(text: string, variable: string): Sealer {
-  return createSealer(...readKeys(text, variable));
-}
-
-/** The sealer of a server with a database of its own: its key is made when it is first needed, beside the database. */
-export function ownSealer(file: string): Sealer {
-  try {
-    return sealerOf(file);
-  } catch (error) {
-    if (!(error instanceof BerthError && (error.cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT"))
-      throw error;
-  }
-  writePrivate(file, `${randomBytes(KEY_BYTES).toString("base64")}\n`);
-  return sealerOf(file);
-}
-
-const MAKE_ONE = "Make one, for all servers of the installation: openssl rand -base64 32";
-
-function readKeys(text: string, where: string): Buffer[] {
-  const words = text.split(/\s+/).filter((word) => word !== "");
-  const keys = words.map((word) =>
-    /^[0-9a-fA-F]{64}$/.test(word) ? Buffer.from(word, "hex") : Buffer.from(word, "base64"),
-  );
-  const isGood = keys.every((key, index) => key.length === KEY_BYTES && /^[0-9A-Za-z+/=]+$/.test(words[index]!));
-  if (isGood && keys.length > 0) return keys;
-  throw new BerthError("invalid_request", `${where} does not hold keys of ${KEY_BYTES} bytes in base64.`, {
-    advice: MAKE_ONE,
-  });
-}
-
 function partsOf(sealed: Buffer): [id: Buffer, nonce: Buffer, tag: Buffer, text: Buffer] {
   let at = 1;
   const take = (length: number) => {
@@ -137,5 +85,5 @@ function partsOf(sealed: Buffer): [id: Buffer, nonce: Buffer, tag: Buffer, text:
 }
 
 function unreadable(why: string, advice: string, cause?: unknown): BerthError {
-  return new BerthError("internal", `A secret in the database cannot be read: ${why}.`, { advice, cause });
+  return new BerthError("secret_unreadable", `A secret in the database cannot be read: ${why}.`, { advice, cause });
 }

@@ -6,6 +6,8 @@ import type { ServerConfig } from "./config.ts";
 import { openHome, type ServerHome } from "./home.ts";
 import { createApp } from "./http/app.ts";
 import { allRoutes } from "./http/routes.ts";
+import { type KeyRing, NO_KEYS } from "./keys/key-ring.ts";
+import { ownRing, ringOfFile, ringOfText } from "./keys/open-key-ring.ts";
 import { listen } from "./listen.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
 import { openStores } from "./open-stores.ts";
@@ -15,7 +17,6 @@ import { startCollector } from "./scheduling/collect-loop.ts";
 import { startRunLoops } from "./scheduling/loops.ts";
 import { QuotaLedger } from "./scheduling/quota-ledger.ts";
 import { requireKeys } from "./scheduling/require-keys.ts";
-import { NO_SEALER, ownSealer, type Sealer, sealerOf, sealerOfText } from "./sealer.ts";
 import type { Services } from "./services.ts";
 import { Database } from "./store/database.ts";
 import { migrate } from "./store/migrations.ts";
@@ -74,7 +75,7 @@ async function start(
   const database = started.use(new Database({ url: databaseUrl, poolSize: config.databaseConnections }));
   const wakeups = started.use(await openPostgresWakeups({ url: databaseUrl, log }));
   const objects = await openStores(config.objects, { database, installation, started });
-  const sealer = openSealer(config, home);
+  const sealer = openRing(config, home);
   await requireKeys(database.pool, sealer, config.lostKeys);
   const services: Services = {
     database,
@@ -114,13 +115,13 @@ async function start(
 }
 
 /** A key is made only where no other server could need the same. */
-function openSealer({ secretKeyFile, secretKeys, databaseUrl }: ServerConfig, home: ServerHome): Sealer {
-  if (secretKeys !== null) return sealerOfText(secretKeys, "BERTH_SECRET_KEYS");
-  if (secretKeyFile !== null) return sealerOf(secretKeyFile);
-  return databaseUrl === null ? ownSealer(home.secretKeyFile) : NO_SEALER;
+function openRing({ secretKeyFile, secretKeys, databaseUrl }: ServerConfig, home: ServerHome): KeyRing {
+  if (secretKeys !== null) return ringOfText(secretKeys, "BERTH_SECRET_KEYS");
+  if (secretKeyFile !== null) return ringOfFile(secretKeyFile);
+  return databaseUrl === null ? ownRing(home.secretKeyFile) : NO_KEYS;
 }
 
-/** As for the sealer. Its public half is written down, so that what it signs can be checked after it was replaced. */
+/** As for the ring. Its public half is written down, so that what it signs can be checked after it was replaced. */
 async function openSigner(config: ServerConfig, home: ServerHome, database: Database): Promise<Signer | null> {
   const { provenanceKeyFile, databaseUrl } = config;
   if (provenanceKeyFile === null && databaseUrl !== null) return null;

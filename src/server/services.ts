@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
+import type { KeyRing } from "./keys/key-ring.ts";
 import type { ObjectTiers } from "./objects/object-tiers.ts";
 import type { Signer } from "./provenance/signer.ts";
 import type { QuotaLedger } from "./scheduling/quota-ledger.ts";
-import type { Sealer } from "./sealer.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { Database } from "./store/database.ts";
 import type { Uploads } from "./store/uploads.ts";
@@ -20,7 +20,8 @@ export interface Services {
   readonly quotas: QuotaLedger;
   readonly wakeups: Wakeups;
   readonly log: Logger;
-  readonly sealer: Sealer;
+  /** What secrets are kept under. */
+  readonly sealer: KeyRing;
   /** Null where this server was given no key for provenance. */
   readonly signer: Signer | null;
   /** Id of this installation, in every object name and in signed messages. */

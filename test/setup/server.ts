@@ -6,11 +6,12 @@ import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
+import { type KeyRing, localRing } from "../../src/server/keys/key-ring.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
 import { createSigner, type Signer } from "../../src/server/provenance/signer.ts";
 import { QuotaLedger } from "../../src/server/scheduling/quota-ledger.ts";
-import { createSealer, type Sealer } from "../../src/server/sealer.ts";
+import { createSealer } from "../../src/server/sealer.ts";
 import { newSecretToken } from "../../src/server/secret-token.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Database } from "../../src/server/store/database.ts";
@@ -49,7 +50,7 @@ export interface TestServerOptions {
   /** What secrets are sealed under; shared by several replicas. */
   readonly secretKey?: Buffer;
   /** In place of one made of `secretKey`. */
-  readonly sealer?: Sealer;
+  readonly sealer?: KeyRing;
   /** Default: nothing is logged. */
   readonly log?: Logger;
 }
@@ -86,7 +87,7 @@ export async function testServer(
     log,
     ...(options.directExpiresMs === undefined ? {} : { directExpiresMs: options.directExpiresMs }),
   });
-  const sealer = options.sealer ?? createSealer(options.secretKey ?? randomBytes(32));
+  const sealer = options.sealer ?? localRing(createSealer(options.secretKey ?? randomBytes(32)));
   const signer =
     options.signer === undefined ? createSigner(generateKeyPairSync("ed25519").privateKey) : options.signer;
   if (signer !== null) await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });

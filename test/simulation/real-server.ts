@@ -5,6 +5,7 @@ import type { PollRequest } from "../../src/protocol/agent-api.ts";
 import type { CancelFacts } from "../../src/protocol/cancel.ts";
 import { BerthError } from "../../src/protocol/errors.ts";
 import { CreateRunRequest } from "../../src/protocol/resources.ts";
+import { localRing } from "../../src/server/keys/key-ring.ts";
 import { appendLogs, unpackLogs } from "../../src/server/scheduling/append-logs.ts";
 import { bootWorker } from "../../src/server/scheduling/boot.ts";
 import { cancelRun } from "../../src/server/scheduling/cancel.ts";
@@ -59,7 +60,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     quotas: new QuotaLedger(database),
     wakeups,
     log: SILENT,
-    sealer: createSealer(randomBytes(32)),
+    sealer: localRing(createSealer(randomBytes(32))),
     signer: null,
     installation: "sim",
     version: "0.0.0-test",

@@ -27,7 +27,8 @@ export async function authenticateWebhook(request: FastifyRequest, services: Ser
   }
   if (hook === null) throw notSigned(REFUSED);
   const place = secretPlace(trigger as string);
-  const keys = [services.sealer.open(place, hook.secret).toString(), ...oldKeys(services, place, hook.oldSecret)];
+  const current = (await services.sealer.open(place, hook.secret)).toString();
+  const keys = [current, ...(await oldKeys(services, place, hook.oldSecret))];
   return {
     principal: { kind: "webhook", trigger: trigger as string, message },
     project: hook.project,
@@ -36,10 +37,10 @@ export async function authenticateWebhook(request: FastifyRequest, services: Ser
 }
 
 /** An old secret that cannot be read, such as after the loss of its key, is none: the new one was made in its place. */
-function oldKeys({ sealer, log }: Services, place: string, sealed: Buffer | null): string[] {
+async function oldKeys({ sealer, log }: Services, place: string, sealed: Buffer | null): Promise<string[]> {
   if (sealed === null) return [];
   try {
-    return [sealer.open(place, sealed).toString()];
+    return [(await sealer.open(place, sealed)).toString()];
   } catch (error) {
     log.warn({ err: error, place }, "the old secret of a trigger cannot be read; only its new one counts");
     return [];

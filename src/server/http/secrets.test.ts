@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { CHAIN, chainEvents, runServer, started, submit, takeRun } from "../../../test/setup/run-fixture.ts";
 import { type TestServer, type TestWorker, testWorker } from "../../../test/setup/server.ts";
 import { createBoxRecipient } from "../../protocol/sealed-box.ts";
+import { localRing } from "../keys/key-ring.ts";
 import { compileFile } from "../scheduling/compile-file.ts";
 import { requireKeys } from "../scheduling/require-keys.ts";
 import { requireSecrets } from "../scheduling/require-secrets.ts";
@@ -13,6 +14,8 @@ import { createSealer } from "../sealer.ts";
 
 const CANARY = `canary-${randomBytes(12).toString("hex")}`;
 const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+const ringOf = (...keys: Buffer[]) => localRing(createSealer(...keys));
 
 async function set(server: TestServer, name: string, value: string, more: object = {}): Promise<void> {
   const payload = { name, value: base64(value), ...more };
@@ -196,14 +199,17 @@ test("ciphertext that was moved to another secret, version or project does not o
   await pool.query(`UPDATE secret_versions SET sealed = (SELECT sealed FROM secret_versions v JOIN secrets s
     ON s.id = v.secret_id WHERE s.name = 'OTHER') FROM secrets s WHERE s.id = secret_id AND s.name = 'TOKEN'`);
   const { answer } = await fetchSecrets(worker, assignment.run, assignment.epoch);
-  assert.equal(answer.statusCode, 500);
-  assert.match(answer.body, /changed, or is not where it belongs/);
+  assert.equal(answer.statusCode, 422);
+  assert.match(answer.body, /does not open with the keys of this server/);
   assert.ok(!answer.body.includes(CANARY));
   const back =
     "UPDATE secret_versions SET sealed = $1, version = $2 WHERE secret_id = (SELECT id FROM secrets WHERE name = 'TOKEN')";
   await pool.query(back, [original.rows[0].sealed, 2]);
   await pool.query("UPDATE secrets SET current_version = 2 WHERE name = 'TOKEN'");
-  assert.equal((await fetchSecrets(worker, assignment.run, assignment.epoch)).answer.statusCode, 500);
+  assert.equal(
+    (await fetchSecrets(worker, assignment.run, assignment.epoch)).answer.json().error.code,
+    "secret_unavailable",
+  );
   await pool.query(back, [original.rows[0].sealed, 1]);
   await pool.query("UPDATE secrets SET current_version = 1 WHERE name = 'TOKEN'");
   assert.deepEqual((await fetchSecrets(worker, assignment.run, assignment.epoch)).open(), { TOKEN: "for tokens" });
@@ -214,23 +220,53 @@ test("after a rekey the old key is not needed; a server without the right key re
   const server = await runServer(t, { secretKey: old });
   const { pool } = server.services.database;
   await set(server, "TOKEN", CANARY);
-  await requireKeys(pool, createSealer(old), []);
-  await assert.rejects(requireKeys(pool, createSealer(newer), []), (error: Error & { advice: string }) => {
-    assert.match(error.message, new RegExp(`sealed under ${createSealer(old).newest}`));
+  await requireKeys(pool, ringOf(old), []);
+  await assert.rejects(requireKeys(pool, ringOf(newer), []), (error: Error & { advice: string }) => {
+    assert.match(error.message, new RegExp(`sealed under ${ringOf(old).newest}`));
     assert.match(error.advice, /Nothing was changed.*BERTH_LOST_KEYS/);
     return true;
   });
-  await requireKeys(pool, createSealer(newer), [createSealer(old).newest!]);
-  const both = await runServer(t, { url: server.services.database.url, sealer: createSealer(old, newer) });
+  await requireKeys(pool, ringOf(newer), [ringOf(old).newest!]);
+  const both = await runServer(t, { url: server.services.database.url, sealer: ringOf(old, newer) });
   const before = await pool.query("SELECT sealed FROM secret_versions");
   const done = await both.call("admin", { method: "POST", url: "/secrets/rekey" });
-  assert.deepEqual(done.json(), { key: createSealer(newer).newest, values: 1, triggers: 0, projectsLeft: 0 });
+  assert.deepEqual(done.json(), { key: ringOf(newer).newest, values: 1, triggers: 0, projectsLeft: 0 });
   assert.notDeepEqual((await pool.query("SELECT sealed FROM secret_versions")).rows, before.rows);
-  await requireKeys(pool, createSealer(newer), []);
+  await requireKeys(pool, ringOf(newer), []);
   const after = await runServer(t, { url: server.services.database.url, secretKey: newer });
   const worker = await testWorker(after);
   await submit(after);
   const { assignment } = await takeRun(worker);
   await nameSecrets(after, "TOKEN");
   assert.deepEqual((await fetchSecrets(worker, assignment.run, assignment.epoch)).open(), { TOKEN: CANARY });
+});
+
+test("with a key that is lost, rekey says which secrets to set again, a step is told why it gets none, and no log waits", async (t) => {
+  const [lost, newer] = [randomBytes(32), randomBytes(32)];
+  const before = await runServer(t, { secretKey: lost });
+  await set(before, "OLD", CANARY);
+  await set(before, "OLDER", CANARY);
+  const { url } = before.services.database;
+  const server = await runServer(t, { url, secretKey: newer });
+  await set(server, "NEW", "readable");
+  const worker = await testWorker(server);
+  await submit(server);
+  const { assignment } = await takeRun(worker);
+  await nameSecrets(server, "NEW", "OLD");
+
+  const rekey = () => server.call("admin", { method: "POST", url: "/secrets/rekey" });
+  const refused = (await rekey()).json().error;
+  assert.equal(refused.code, "secret_unreadable");
+  assert.deepEqual(refused.details, { secrets: ["OLD", "OLDER"] });
+  assert.match(refused.advice, /Nothing was changed.*berth secret set/);
+  const none = (await fetchSecrets(worker, assignment.run, assignment.epoch)).answer.json().error;
+  assert.deepEqual([none.code, none.details], ["secret_unavailable", { secret: "OLD" }]);
+  const masked = await new SecretValues(server.services).secretValuesFor(server.project, assignment.run);
+  assert.deepEqual(masked.map(String), ["readable"]);
+
+  await set(server, "OLD", "again");
+  await server.call("operator", { method: "DELETE", url: "/secrets/OLDER" });
+  assert.equal((await rekey()).json().values, 2);
+  const given = (await fetchSecrets(worker, assignment.run, assignment.epoch)).open();
+  assert.deepEqual(given, { NEW: "readable", OLD: "again" });
 });

@@ -40,7 +40,7 @@ export async function createTrigger(
   const { name } = request;
   const id = newId("trigger");
   const secret = newWebhookSecret();
-  const sealed = sealer.seal(secretPlace(id), secret);
+  const sealed = await sealer.seal(secretPlace(id), secret);
   return database.transaction(async (client) => {
     const definition = await definitionOf(client, submitter, request);
     if (!(await insertTrigger(client, { id, project, name, secret: sealed, ...definition }))) {
@@ -83,7 +83,7 @@ export async function rotateTrigger(
   return database.transaction(async (client) => {
     const { id, name } = await lockedOrNotFound(client, project, reference);
     await recordAudit(client, { project, action: "trigger.rotate", subject: name, details: { id, keepOldSeconds } });
-    await rotateSecret(client, id, sealer.seal(secretPlace(id), secret), { keepOldSeconds, by });
+    await rotateSecret(client, id, await sealer.seal(secretPlace(id), secret), { keepOldSeconds, by });
     return { ...(await findTrigger(client, project, id))!, secret };
   });
 }

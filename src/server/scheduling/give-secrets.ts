@@ -7,7 +7,7 @@ import { recordAudit } from "../store/audit.ts";
 import type { Queryable } from "../store/database.ts";
 import { type LeaseHolder, requireLease, staleEpoch } from "../store/leases.ts";
 import { insertAccesses, type SealedValue, sealedValues, secretsOfRun } from "../store/secrets.ts";
-import { openValue } from "./secret-place.ts";
+import { openValues } from "./secret-place.ts";
 
 /** The attempt that asks, and the key that only it has. */
 export interface SecretsWanted {
@@ -34,17 +34,18 @@ export async function giveSecrets(
     const stored =
       names.length === 0 ? [] : (await sealedValues(client, project, names)).filter(({ current }) => current);
     const values = names.map((name) => allowed(stored, name, pipeline));
-    const opened = values.map((value) => [value.name, openValue(sealer, project, value)] as const);
+    const { opened, unreadable } = await openValues(sealer, project, values);
+    if (unreadable[0] !== undefined) throw doesNotOpen(unreadable[0].name);
     await insertAccesses(client, { project, run, epoch, stepRun, attempt, worker }, values);
     // One event for each, so that the log answers who had a certain secret; and one where there was nothing to give.
     for (const { name, version } of values.length > 0 ? values : [{ name: "-", version: null }]) {
       const details = { version, run, epoch, stepRun, attempt };
       await recordAudit(client, { project, action: "secret.access", subject: name, details });
     }
-    return opened;
+    return [...opened];
   });
   const plaintext: StepSecretValues = {
-    values: Object.fromEntries(given.map(([name, value]) => [name, value.toString("base64")])),
+    values: Object.fromEntries(given.map(([{ name }, value]) => [name, value.toString("base64")])),
   };
   return sealTo(recipient, Buffer.from(JSON.stringify(plaintext)), { run, epoch, stepRun, attempt });
 }
@@ -78,6 +79,13 @@ function allowed(stored: readonly SealedValue[], name: string, pipeline: string)
   if (value !== undefined && isAllowed(value, pipeline)) return value;
   throw new BerthError("secret_unavailable", unavailable(name, value, pipeline), {
     advice: howToAllow(name, value, pipeline),
+    details: { secret: name },
+  });
+}
+
+function doesNotOpen(name: string): BerthError {
+  return new BerthError("secret_unavailable", `The secret ${name} does not open with the keys of this server.`, {
+    advice: `Put the key back under which it is encrypted, or set it again: berth secret set ${name}`,
     details: { secret: name },
   });
 }

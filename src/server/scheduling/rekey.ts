@@ -5,7 +5,7 @@ import { recordAudit } from "../store/audit.ts";
 import { lockSecrets, makeKey, projectsUnderOtherKeys, removeUnusedKeys } from "../store/project-keys.ts";
 import { resealVersion, sealedValues } from "../store/secrets.ts";
 import { resealTriggers } from "../store/triggers.ts";
-import { openValue, secretPlace } from "./secret-place.ts";
+import { openValues, secretPlace } from "./secret-place.ts";
 
 /**
  * Encrypts all secrets of a project anew: its values under a new key of the project, that key and the secrets of triggers
@@ -21,9 +21,11 @@ export async function rekey(
     await lockSecrets(client, project);
     const stored = await sealedValues(client, project, null);
     const key = await makeKey(client, sealer, project);
-    for (const value of stored) {
+    const { opened, unreadable } = await openValues(sealer, project, stored);
+    if (unreadable.length > 0) throw doNotOpen(unreadable.map(({ name }) => name));
+    for (const [value, plaintext] of opened) {
       const place = secretPlace(project, value.secret, value.version);
-      const sealed = key.sealer.seal(place, openValue(sealer, project, value));
+      const sealed = key.sealer.seal(place, plaintext);
       await resealVersion(client, value, { keyVersion: key.version, sealed });
     }
     await removeUnusedKeys(client, project);
@@ -32,4 +34,18 @@ export async function rekey(
     return resealed;
   });
   return { key: newest, ...done, projectsLeft: await projectsUnderOtherKeys(database.pool, newest) };
+}
+
+function doNotOpen(names: readonly string[]): BerthError {
+  const secrets = [...new Set(names)];
+  return new BerthError(
+    "secret_unreadable",
+    `These secrets of the project do not open with the keys of this server: ${secrets.join(", ")}.`,
+    {
+      advice:
+        "Nothing was changed. Put the key back under which they are encrypted; if it is lost for good, " +
+        "set each of them again (`berth secret set`), or remove it.",
+      details: { secrets },
+    },
+  );
 }

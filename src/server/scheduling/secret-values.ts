@@ -1,6 +1,6 @@
 import type { Services } from "../services.ts";
 import { sealedValues, secretsOfRun } from "../store/secrets.ts";
-import { openValue } from "./secret-place.ts";
+import { openValues } from "./secret-place.ts";
 
 /** A run asks often, for every line that it logs; what was changed is masked a moment later. */
 const KEPT_MS = 30_000;
@@ -41,6 +41,8 @@ export class SecretValues {
     const plan = await secretsOfRun(database.pool, project, run);
     const names = [...new Set(Object.values(plan?.steps ?? {}).flat())];
     if (names.length === 0) return [];
-    return (await sealedValues(database.pool, project, names)).map((value) => openValue(sealer, project, value));
+    const stored = await sealedValues(database.pool, project, names);
+    // What no server opens any more is given to nobody: it must not keep what the run says from being taken.
+    return [...(await openValues(sealer, project, stored)).opened.values()];
   }
 }

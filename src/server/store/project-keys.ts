@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { KeyRing } from "../keys/key-ring.ts";
 import { createSealer, KEY_BYTES, keyNameOf, type Sealer } from "../sealer.ts";
 import type { Queryable } from "./database.ts";
 
@@ -18,19 +19,19 @@ export async function lockSecrets(client: Queryable, project: string): Promise<v
 }
 
 /** The newest key of the project, made where there is none that opens. Within lockSecrets. */
-export async function currentKey(client: Queryable, sealer: Sealer, project: string): Promise<ProjectKey> {
+export async function currentKey(client: Queryable, ring: KeyRing, project: string): Promise<ProjectKey> {
   const { rows } = await client.query<{ version: number; sealed: Buffer; key: string }>(
     `SELECT version, sealed, ${keyNameOf("sealed")} AS key FROM project_keys WHERE project_id = $1
      ORDER BY version DESC LIMIT 1`,
     [project],
   );
   const newest = rows[0];
-  if (newest !== undefined && sealer.has(newest.key)) return opened(sealer, project, newest);
-  return makeKey(client, sealer, project);
+  if (newest !== undefined && ring.has(newest.key)) return opened(ring, project, newest);
+  return makeKey(client, ring, project);
 }
 
 /** One more key of the project, which is its newest from then on. Within lockSecrets. */
-export async function makeKey(client: Queryable, sealer: Sealer, project: string): Promise<ProjectKey> {
+export async function makeKey(client: Queryable, ring: KeyRing, project: string): Promise<ProjectKey> {
   const key = randomBytes(KEY_BYTES);
   const { rows } = await client.query<{ version: number }>(
     "SELECT COALESCE(max(version), 0) + 1 AS version FROM project_keys WHERE project_id = $1",
@@ -40,18 +41,18 @@ export async function makeKey(client: Queryable, sealer: Sealer, project: string
   await client.query("INSERT INTO project_keys (project_id, version, sealed) VALUES ($1, $2, $3)", [
     project,
     version,
-    sealer.seal(placeOf(project, version), key),
+    await ring.seal(placeOf(project, version), key),
   ]);
   return { version, sealer: createSealer(key) };
 }
 
 /** The key of a row of project_keys. */
-export function opened(
-  sealer: Sealer,
+export async function opened(
+  ring: KeyRing,
   project: string,
   { version, sealed }: { readonly version: number; readonly sealed: Buffer },
-): ProjectKey {
-  return { version, sealer: createSealer(sealer.open(placeOf(project, version), sealed)) };
+): Promise<ProjectKey> {
+  return { version, sealer: createSealer(await ring.open(placeOf(project, version), sealed)) };
 }
 
 /** Removes the keys of a project under which nothing is sealed any more. Within lockSecrets. */

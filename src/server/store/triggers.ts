@@ -1,6 +1,7 @@
+import { BerthError } from "../../protocol/errors.ts";
 import type { SourceRef } from "../../protocol/plan.ts";
 import type { Trigger, TriggerState } from "../../protocol/triggers.ts";
-import type { Sealer } from "../sealer.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
 import type { Queryable } from "./database.ts";
 import { DELIVERY, type DeliveryRow, toDelivery } from "./deliveries.ts";
 
@@ -186,19 +187,44 @@ function toTrigger({ pausedAt, pausedBy, pauseReason, last, ...row }: any): Trig
 }
 
 /** Seals the secrets of a project's triggers under the newest key; how many triggers that were. */
-export async function resealTriggers(client: Queryable, sealer: Sealer, project: string): Promise<number> {
-  const { rows } = await client.query<{ id: string; secret: Buffer; oldSecret: Buffer | null }>(
-    `SELECT id, secret, CASE WHEN old_secret_until > now() THEN old_secret END AS "oldSecret" FROM triggers
+export async function resealTriggers(client: Queryable, ring: KeyRing, project: string): Promise<number> {
+  const { rows } = await client.query<{ id: string; name: string; secret: Buffer; oldSecret: Buffer | null }>(
+    `SELECT id, name, secret, CASE WHEN old_secret_until > now() THEN old_secret END AS "oldSecret" FROM triggers
      WHERE project_id = $1 ORDER BY id FOR NO KEY UPDATE`,
     [project],
   );
-  for (const { id, secret, oldSecret } of rows) {
-    const anew = (sealed: Buffer) => sealer.seal(secretPlace(id), sealer.open(secretPlace(id), sealed));
+  for (const { id, name, secret, oldSecret } of rows) {
+    const anew = async (sealed: Buffer) => ring.seal(secretPlace(id), await ring.open(secretPlace(id), sealed));
     await client.query("UPDATE triggers SET secret = $2, old_secret = $3 WHERE id = $1", [
       id,
-      anew(secret),
-      oldSecret === null ? null : anew(oldSecret),
+      await anew(secret).catch((error: unknown) => {
+        throw doesNotOpen(error, name);
+      }),
+      oldSecret === null ? null : await anew(oldSecret).catch(noneWhereUnreadable),
     ]);
   }
   return rows.length;
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof BerthError && error.code === "secret_unreadable";
+}
+
+/** The new secret was made in its place. */
+function noneWhereUnreadable(error: unknown): null {
+  if (isUnreadable(error)) return null;
+  throw error;
+}
+
+function doesNotOpen(cause: unknown, name: string): unknown {
+  if (!isUnreadable(cause)) return cause;
+  return new BerthError(
+    "secret_unreadable",
+    `The secret of the trigger ${name} does not open with this server's keys.`,
+    {
+      advice: `Nothing was changed. Put the key back, or make a new secret: berth triggers rotate ${name}`,
+      details: { trigger: name },
+      cause,
+    },
+  );
 }
