@@ -12,7 +12,6 @@ import { type WithServer, withServerOptions } from "../server-options.ts";
 import { plainText } from "../terminal/plain-text.ts";
 
 const RETRIED_SHOWN_MAX = 20;
-const WARNINGS_SHOWN_MAX = 20;
 
 type Options = WithServer<{ json?: boolean }>;
 
@@ -44,7 +43,6 @@ async function showRun(context: CliContext, reference: string, options: Options)
     ...progressLines(steps),
     ...imageLines(run, steps),
     ...attemptLines(steps),
-    ...warningLines(steps),
     ...waitingLines(run),
     ...lookFurther(runName(run), view, artifacts, console.style),
   ])
@@ -96,16 +94,6 @@ function attemptLines(steps: readonly StepRun[]): string[] {
   });
   const more = retried.length - lines.length;
   return lines.length === 0 ? [] : [...lines, ...(more > 0 ? [`  … and of ${more} more`] : []), ""];
-}
-
-/** What the last attempts of step runs were warned of. */
-function warningLines(steps: readonly StepRun[]): string[] {
-  const warnings = steps.flatMap(({ key, attempts }) =>
-    (attempts.at(-1)?.warnings ?? []).map((warning) => `  warning of ${plainText(key)}: ${plainText(warning)}`),
-  );
-  const more = warnings.length - WARNINGS_SHOWN_MAX;
-  const shown = warnings.slice(0, WARNINGS_SHOWN_MAX);
-  return shown.length === 0 ? [] : [...shown, ...(more > 0 ? [`  … and ${more} more warnings`] : []), ""];
 }
 
 function waitingLines({ waiting }: RunDetail): string[] {

@@ -18,7 +18,7 @@ export interface StepRunSeed {
   readonly fault: Fault | null;
   readonly mayFail?: boolean;
   readonly takenFrom?: { readonly number: number } | null;
-  readonly attempts?: readonly unknown[];
+  readonly attempts?: readonly { readonly warnings: readonly string[] }[];
 }
 
 /** One line of the progress table: a step run, or a batch with all its items. */
@@ -51,6 +51,8 @@ export interface RunView {
   backend: string | null;
   fault: Fault | null;
   readonly rows: Map<string, Row>;
+  /** What the latest attempts of step runs that ended were warned of, by key. */
+  readonly warnings: Map<string, readonly string[]>;
   /** Batch items by key: which row counts them. */
   readonly batchOf: Map<string, Row>;
 }
@@ -63,6 +65,7 @@ export function createRunView(state: RunState, seeds: readonly StepRunSeed[]): R
     backend: null,
     fault: null,
     rows: new Map(),
+    warnings: new Map(seeds.map(({ key, attempts = [] }) => [key, attempts.at(-1)?.warnings ?? []])),
     batchOf: new Map(),
   };
   for (const seed of seeds) {
@@ -144,6 +147,7 @@ export function applyEvent(view: RunView, event: RunEvent): void {
       break;
     }
     case "attempt.finished":
+      view.warnings.set(body.stepRun, body.warnings);
       if (body.stepState !== null) finish(view, body.stepRun, body.stepState, body.fault, atMs);
       break;
     case "step.finished":

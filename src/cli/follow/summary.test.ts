@@ -4,11 +4,16 @@ import { fault } from "../../protocol/faults.ts";
 import type { MetricSummary } from "../../protocol/messages.ts";
 import type { Run } from "../../protocol/resources.ts";
 import { createStyle } from "../terminal/style.ts";
-import { createRunView } from "./run-view.ts";
+import { createRunView, type StepRunSeed } from "./run-view.ts";
 import { renderSummary } from "./summary.ts";
 
 /** The lines of a run whose step `check` failed. */
-function summaryOf(mayFail: boolean, state: Run["state"] = "failed", metrics: readonly MetricSummary[] = []): string[] {
+function summaryOf(
+  mayFail: boolean,
+  state: Run["state"] = "failed",
+  metrics: readonly MetricSummary[] = [],
+  attempts: StepRunSeed["attempts"] = [],
+): string[] {
   const run = { pipeline: "wine", number: 3, state, startedAt: null, finishedAt: null, worker: null, cancel: null };
   const failed = { mayFail, key: "check", step: "check", matrix: null, item: null, parent: null, items: null };
   const view = createRunView(state, [
@@ -18,6 +23,7 @@ function summaryOf(mayFail: boolean, state: Run["state"] = "failed", metrics: re
       startedAt: null,
       finishedAt: null,
       fault: fault("exit-nonzero", "It exited with 3."),
+      attempts,
     },
   ]);
   const data = {
@@ -46,4 +52,10 @@ test("of each metric the last value of the newest attempt is there", () => {
     lines.filter((line) => line.includes("train")),
     ["   train[model=knn] loss       0.3  of 3 values from 0.25 to 1", "   train[model=knn] auc   12345700"],
   );
+});
+
+test("what the last attempt was warned of is there, and no more of it than can be read", () => {
+  const warned = [{ warnings: ["of old"] }, { warnings: Array.from({ length: 25 }, (_, n) => `odd \u001b[2J${n}`) }];
+  const lines = summaryOf(true, "succeeded", [], warned).filter((line) => /odd|old|warnings/.test(line));
+  assert.deepEqual([lines.length, lines[0], lines.at(-1)], [21, "! check: odd 0", "  … and 5 more warnings"]);
 });

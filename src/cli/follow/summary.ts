@@ -11,6 +11,7 @@ import type { Row, RunView } from "./run-view.ts";
 
 /** Rows of a table in the summary; what is left out is counted. */
 const ROWS_MAX = 40;
+const WARNINGS_MAX = 20;
 
 export interface SummaryData {
   readonly run: Run;
@@ -30,6 +31,7 @@ export function renderSummary({ run, view, artifacts, metrics }: SummaryData, st
     ...stepsTable([...view.rows.values()], style),
     ...metricsTable(metrics, style),
     ...artifactsTable(artifacts, style),
+    ...warningLines(view, style),
     ...faults(run, view, style),
   ];
 }
@@ -169,8 +171,17 @@ function groupItems(artifacts: readonly ArtifactVersion[]): ArtifactGroup[] {
   }));
 }
 
-function leftOut(count: number, what: string, style: Style): string[] {
-  return count <= ROWS_MAX ? [] : [style.dim(`  … and ${count - ROWS_MAX} more ${what}`)];
+function warningLines({ warnings }: RunView, style: Style): string[] {
+  const lines = [...warnings].flatMap(([key, texts]) =>
+    texts.map((text) => `${style.yellow("!")} ${plainText(key)}: ${plainText(text)}`),
+  );
+  return lines.length === 0
+    ? []
+    : [...lines.slice(0, WARNINGS_MAX), ...leftOut(lines.length, "warnings", style, WARNINGS_MAX), ""];
+}
+
+function leftOut(count: number, what: string, style: Style, max = ROWS_MAX): string[] {
+  return count <= max ? [] : [style.dim(`  … and ${count - max} more ${what}`)];
 }
 
 /** Each fault once, with the platform's words and what to do; what merely followed from another fault is left out. */
