@@ -170,7 +170,13 @@ export interface AttemptSpec {
   readonly network: "run" | "none";
   /** Left out for the backend's defaults. */
   readonly isolation?: AttemptIsolation;
-  readonly limits: { readonly cpus: number | null; readonly memoryBytes: number | null; readonly pids: number };
+  readonly limits: {
+    readonly cpus: number | null;
+    readonly memoryBytes: number | null;
+    readonly pids: number;
+    /** From and to each disk; left out for no limit. */
+    readonly io?: { readonly readBytesPerSecond: number | null; readonly writeBytesPerSecond: number | null };
+  };
   /**
    * Ids of the GPUs that the step may use; left out for none. Who else uses them is the caller's business; the backend
    * shows the step these and no others, as far as the platform can.

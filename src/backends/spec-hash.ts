@@ -13,6 +13,7 @@ export function specHash(spec: AttemptSpec): string {
     ...(spec.gpus === undefined ? [] : [spec.gpus]),
     ...(spec.secrets === undefined ? [] : [[spec.secrets.folder, spec.secrets.variables]]),
     ...isolationOf(spec),
+    ...(limits.io === undefined ? [] : [{ io: [limits.io.readBytesPerSecond, limits.io.writeBytesPerSecond] }]),
   ];
   return hash("sha256", JSON.stringify(all), "hex");
 }

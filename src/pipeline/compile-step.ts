@@ -145,12 +145,18 @@ function compileCache(name: string, { cache = false, phase }: StepSpec, { proble
   return { key, ttlMs: durationOf(ttl) };
 }
 
+function rates({ read, write }: { readonly read?: string | undefined; readonly write?: string | undefined }) {
+  const rate = (text: string | undefined) => (text === undefined ? null : parseMemory(text));
+  return { readBytesPerSecond: rate(read), writeBytesPerSecond: rate(write) };
+}
+
 function compileResources({ resources = {} }: StepSpec): StepPlan["resources"] {
   return {
     cpu: resources.cpu ?? null,
     memoryBytes: resources.memory === undefined ? null : parseMemory(resources.memory),
     ...(resources.gpu ? { gpus: resources.gpu } : {}),
     ...(resources.disk === undefined ? {} : { diskBytes: parseMemory(resources.disk) }),
+    ...(resources.io === undefined ? {} : { io: rates(resources.io) }),
     timeoutMs: durationOf(resources.timeout),
     queueTimeoutMs: durationOf(resources.queueTimeout),
     imageTimeoutMs: durationOf(resources.imageTimeout),

@@ -215,7 +215,11 @@ test("GPUs and disk are in the plan only where they are asked for, so that other
   const { gpus, diskBytes } = resources("{ gpu: 2, disk: 20GiB }");
   assert.deepEqual([gpus, diskBytes], [2, 20 * 2 ** 30]);
   assert.deepEqual(Object.keys(resources("{ gpu: 0 }")), Object.keys(resources("{}")));
-  assert.ok(!("gpus" in resources("{}")));
+  assert.ok(!("gpus" in resources("{}")) && !("io" in resources("{}")));
+  assert.deepEqual(resources("{ io: { read: 50MiB } }").io, {
+    readBytesPerSecond: 50 * 2 ** 20,
+    writeBytesPerSecond: null,
+  });
 });
 
 test("sizes and durations are read with their units", () => {

@@ -138,6 +138,12 @@ const ResourcesSpec = mapping({
     .optional()
     .describe("Whole GPUs, which no other step gets meanwhile. Default: none."),
   disk: Memory.optional().describe("What the step may write, and what must be free on its worker: 20GiB."),
+  io: mapping({
+    read: Memory.optional().describe("Bytes a second that it may read from a disk: 50MiB."),
+    write: Memory.optional().describe("Bytes a second that it may write to a disk."),
+  })
+    .optional()
+    .describe("How fast it may use disks, where its worker can hold it back."),
   timeout: Duration.optional().describe("How long one attempt may run: 30s, 10m, 2h."),
   queueTimeout: Duration.optional().describe("How long the step may wait for room on the worker once it could start."),
   imageTimeout: Duration.optional().describe("How long its image may take to be pulled or built."),

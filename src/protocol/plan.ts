@@ -154,6 +154,13 @@ export const Resources = z.object({
   /** Whole GPUs, for this step alone; left out for none. Disk: what it may write, and what its worker must have free. */
   gpus: z.int().positive().optional(),
   diskBytes: z.int().positive().optional(),
+  /** Of what it reads from each disk, and writes to it; left out for no limit. */
+  io: z
+    .object({
+      readBytesPerSecond: z.int().positive().nullable(),
+      writeBytesPerSecond: z.int().positive().nullable(),
+    })
+    .optional(),
   /** How long one attempt may run. */
   timeoutMs: z.int().positive().nullable(),
   /** How long a step run that could start may wait for room on its worker, and for its image. */

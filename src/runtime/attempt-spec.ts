@@ -91,7 +91,10 @@ function attemptSpec(order: WorkOrder): AttemptSpec {
     ...(step.secrets === undefined ? {} : { secrets: secretsOf(step.secrets, order.secretsFolder) }),
     network: step.network,
     ...isolationOf(step),
-    limits: { cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
+    limits: {
+      ...{ cpus: step.resources.cpu, memoryBytes, pids: PIDS_MAX },
+      ...(step.resources.io === undefined ? {} : { io: step.resources.io }),
+    },
     ...(reserved === undefined || reserved.gpus.length === 0 ? {} : { gpus: reserved.gpus }),
     labels: {
       ...{ "berth.pipeline": plan.name, "berth.step": step.name, "berth.title": `${plan.name}#${run.number}` },

@@ -333,6 +333,13 @@ export interface PipelineFile {
       readonly gpu?: number;
       /** What the step may write, and what must be free on its worker: 20GiB. */
       readonly disk?: string;
+      /** How fast it may use disks, where its worker can hold it back. */
+      readonly io?: {
+        /** Bytes a second that it may read from a disk: 50MiB. */
+        readonly read?: string;
+        /** Bytes a second that it may write to a disk. */
+        readonly write?: string;
+      };
       /** How long one attempt may run: 30s, 10m, 2h. */
       readonly timeout?: string;
       /** How long the step may wait for room on the worker once it could start. */

@@ -19,7 +19,8 @@ import { handOverSecrets } from "../spec-secrets.ts";
 import type { AttemptNote, AttemptNotes } from "./attempt-notes.ts";
 import { containerConfig, type GpuAccess } from "./container-config.ts";
 import { EngineError, isStatus } from "./engine-error.ts";
-import type { InspectedContainer } from "./engine-types.ts";
+import type { CreatedContainer, InspectedContainer } from "./engine-types.ts";
+import { refusedIo } from "./io-limits.ts";
 import { attemptLabels, readAttemptLabels } from "./labels.ts";
 import { type Platform, stepDefaults } from "./platform.ts";
 import type { ScopeNetworks } from "./scope-networks.ts";
@@ -162,11 +163,13 @@ export class Attempts {
       usernsMode: platform.user.usernsMode,
       gpuAccess: this.#options.gpuAccess,
       defaults: stepDefaults(platform),
+      disks: platform.io.devices,
       networkMode: making.holder === null ? "none" : `container:${making.holder}`,
     });
     for (let tries = 0; ; tries++) {
       try {
-        await platform.engine.createContainer(handle.name, config);
+        const { Warnings } = await platform.engine.createContainer(handle.name, config);
+        refuseWithoutIo(spec, Warnings);
         return null;
       } catch (error) {
         if (isStatus(error, 404)) throw imageGone(spec.image, error);
@@ -248,6 +251,12 @@ async function remove({ engine }: Platform, name: string): Promise<void> {
   } catch (error) {
     if (!isStatus(error, 404)) throw error;
   }
+}
+
+/** The container that was made is not started, and goes with the attempt. */
+function refuseWithoutIo({ limits }: AttemptSpec, warnings: CreatedContainer["Warnings"]): void {
+  const refused = limits.io === undefined ? null : refusedIo(warnings);
+  if (refused !== null) throw new EngineError(400, `limits of transfers are not kept: ${refused}`);
 }
 
 function specConflict(name: string): BackendError {

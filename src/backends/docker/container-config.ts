@@ -1,4 +1,5 @@
 import { type AttemptSpec, SECRET_LAYOUT, type SpecSecrets } from "../execution-backend.ts";
+import { ioLimits } from "./io-limits.ts";
 import { isolationOptions } from "./isolation-options.ts";
 import type { StepDefaults } from "./platform.ts";
 
@@ -14,6 +15,8 @@ export interface ContainerOptions {
   readonly gpuAccess: GpuAccess;
   /** The limits of a step that names none. */
   readonly defaults: StepDefaults;
+  /** The disks on which its limits of transfers hold; left out for none. */
+  readonly disks?: readonly string[];
 }
 
 /**
@@ -55,6 +58,7 @@ export function containerConfig(spec: AttemptSpec, options: ContainerOptions): o
       ...hardening(),
       ...isolationOptions(spec),
       ...limits(spec, options),
+      ...ioLimits(spec, options.disks ?? []),
       ...gpuDevices(spec, options),
       NetworkMode: options.networkMode,
       UsernsMode: options.usernsMode,

@@ -12,6 +12,7 @@ export interface EngineVersion {
 export interface EngineInfo {
   readonly ID: string;
   readonly Driver: string;
+  readonly DockerRootDir: string;
   readonly CgroupVersion?: string;
   readonly CgroupDriver: string;
   readonly OperatingSystem: string;
@@ -38,6 +39,12 @@ export interface EngineStats {
   readonly blkio_stats: {
     readonly io_service_bytes_recursive?: readonly { readonly op: string; readonly value: number }[] | null;
   };
+}
+
+export interface CreatedContainer {
+  readonly Id: string;
+  /** What of the configuration the engine left out. */
+  readonly Warnings?: readonly string[] | null;
 }
 
 /** What Berth reads of an inspected container. */

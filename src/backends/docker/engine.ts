@@ -3,6 +3,7 @@ import type { EngineAddress } from "./engine-address.ts";
 import { EngineClient, type EngineRequest } from "./engine-client.ts";
 import { EngineError } from "./engine-error.ts";
 import type {
+  CreatedContainer,
   EngineInfo,
   EngineStats,
   EngineVersion,
@@ -46,7 +47,7 @@ export class Engine implements Disposable {
     await this.#client.call("GET", "/_ping", { timeoutMs, signal });
   }
 
-  createContainer(name: string, config: object): Promise<{ readonly Id: string }> {
+  createContainer(name: string, config: object): Promise<CreatedContainer> {
     return this.#client.call("POST", "/containers/create", { query: { name }, body: config });
   }
 

@@ -60,6 +60,7 @@ function atTerminal({ installation, platform, gpuAccess, ref, spec, terminal }: 
   const config = containerConfig(spec, {
     ...{ labels, shim, networkMode, gpuAccess, user: user.user, usernsMode: user.usernsMode },
     defaults: stepDefaults(platform),
+    disks: platform.io.devices,
   }) as { readonly HostConfig: object };
   return {
     ...config,

@@ -3,8 +3,10 @@ import { test } from "node:test";
 import type { AttemptSpec } from "../execution-backend.ts";
 import { planForDocker } from "./plan.ts";
 
+const IO = { devices: ["/dev/vda"], noReads: null, noWrites: "it is cgroup version 1" };
 const HOST = {
   ...{ cpus: 4, memoryBytes: 8 * 1024 ** 3, runtimes: ["runc", "runsc"], securityOptions: ["name=apparmor"] },
+  io: IO,
 };
 const SPEC: AttemptSpec = {
   image: "busybox",
@@ -37,6 +39,14 @@ test("everything that cannot be honoured is listed at once, by path", () => {
     "limits.cpus",
     "limits.memoryBytes",
     "limits.pids",
+  ]);
+});
+
+test("a limit of transfers that the kernel cannot keep is refused by name, the other one is not", () => {
+  const limits = { ...SPEC.limits, io: { readBytesPerSecond: 1000, writeBytesPerSecond: null } };
+  assert.deepEqual(refused({ limits }), []);
+  assert.deepEqual(refused({ limits: { ...limits, io: { ...limits.io, writeBytesPerSecond: 5 } } }), [
+    "limits.io.write",
   ]);
 });
 

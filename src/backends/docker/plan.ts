@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path/posix";
 import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend.ts";
+import { type IoSupport, ioProblems } from "./io-limits.ts";
 import { type EngineIsolation, isolationProblems } from "./isolation-options.ts";
 
 export const DOCKER_CAPABILITIES: Capabilities = {
@@ -32,6 +33,7 @@ const OWN_FOLDERS = ["/berth/in", "/berth/out", "/berth/tmp", "/berth/ctl", "/.b
 export interface EngineLimits extends EngineIsolation {
   readonly cpus: number;
   readonly memoryBytes: number;
+  readonly io: IoSupport;
 }
 
 export function planForDocker(spec: AttemptSpec, engine: EngineLimits | null): PlanResult {
@@ -53,6 +55,7 @@ export function planForDocker(spec: AttemptSpec, engine: EngineLimits | null): P
     refuse("limits.memoryBytes", `${memoryBytes} bytes were asked for; this host has ${engine.memoryBytes}.`);
   }
   unsupported.push(...isolationProblems(spec, engine));
+  unsupported.push(...ioProblems(spec, engine?.io ?? null));
   if (pids < 1) refuse("limits.pids", "A step needs at least one process.");
   for (const [index, { host, inside }] of spec.mounts.entries()) {
     if (!isAbsolute(host) || !isAbsolute(inside)) refuse(`mounts[${index}]`, "both paths must be absolute");

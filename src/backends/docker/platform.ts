@@ -6,6 +6,7 @@ import type { BackendOptions } from "../execution-backend.ts";
 import { type ContainerUser, containerUser } from "./container-user.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineInfo, EngineVersion } from "./engine-types.ts";
+import { type IoSupport, ioSupport } from "./io-limits.ts";
 import type { EngineLimits } from "./plan.ts";
 
 /** What is known of the engine once it answered. */
@@ -16,14 +17,15 @@ export interface Platform {
   readonly user: ContainerUser;
   /** Host path of the shim for the engine's architecture. */
   readonly shim: string;
+  readonly io: IoSupport;
   /** What all steps together may use; undefined for all that the host has. */
   readonly capacity: BackendOptions["capacity"];
 }
 
 /** What this host has to give. */
-export function hostLimits({ info }: Platform): EngineLimits {
+export function hostLimits({ info, io }: Platform): EngineLimits {
   const { NCPU: cpus, MemTotal: memoryBytes, Runtimes = {}, SecurityOptions } = info;
-  return { cpus, memoryBytes, runtimes: Object.keys(Runtimes), securityOptions: SecurityOptions ?? [] };
+  return { cpus, memoryBytes, io, runtimes: Object.keys(Runtimes), securityOptions: SecurityOptions ?? [] };
 }
 
 export interface StepDefaults {
@@ -55,7 +57,7 @@ export async function connect({ engine, stateFolder, capacity }: ConnectOptions)
   if (info.OSType !== "linux") throw new Error(`The engine runs ${info.OSType} containers; Berth needs Linux ones.`);
   const shim = keepShim(shimPath(NODE_ARCH[version.Arch] ?? version.Arch), stateFolder);
   const user = containerUser(info, process.getuid!(), process.getgid!());
-  return { engine, version, info, user, shim, capacity };
+  return { engine, version, info, user, shim, capacity, io: ioSupport(info, stateFolder) };
 }
 
 /**

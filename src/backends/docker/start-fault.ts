@@ -19,6 +19,9 @@ export function startFault(words: string, image: string | null): Fault | null {
         "Install NVIDIA's container toolkit on the worker, or set backends.docker.gpus of the agent to variables.",
     });
   }
+  if (/limits of transfers are not kept/i.test(words)) {
+    return fault("spec-unsupported", "The engine's kernel cannot hold the step back from disks.", evidence);
+  }
   return null;
 }
 

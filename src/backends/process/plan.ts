@@ -36,6 +36,7 @@ function isolationProblems({ image, network, limits, isolation = {} }: AttemptSp
     [image !== null, "image", "plain processes run without an image"],
     [network === "none", "network", "a plain process shares the worker's network"],
     [limits.cpus !== null, "limits.cpus", "a plain process cannot be limited in cores"],
+    [limits.io !== undefined, "limits.io", "a plain process cannot be held back from disks"],
     [limits.memoryBytes !== null, "limits.memoryBytes", "a plain process cannot be limited in memory"],
   ];
   const asked = Object.keys(isolation).map((key) => ({
