@@ -50,6 +50,8 @@ export class BenchServer implements AsyncDisposable {
       env: {
         ...process.env,
         ...{ BERTH_HOME: join(home, "server"), BERTH_LISTEN: "127.0.0.1:0", DATABASE_URL: postgres.url },
+        // What is measured is the server, not its patience.
+        ...{ BERTH_TOKEN_RATE: "0", BERTH_ADDRESS_RATE: "0" },
         BERTH_LOG_LEVEL: "error",
       },
     });

@@ -21,6 +21,8 @@ test("without any variable a server listens on loopback and runs its own databas
     secretKeys: null,
     lostKeys: [],
     provenanceKeyFile: null,
+    rates: { perTokenSecond: 500, perAddressSecond: 1_000, perAddressMinuteUnproven: 60 },
+    trustedProxies: [],
     logLevel: "info",
     recoveryAfterMs: null,
   });
@@ -46,6 +48,9 @@ test("every variable is read, and an empty one is one that is not set", () => {
     BERTH_SECRET_KEYS: "",
     BERTH_LOST_KEYS: "0011 2233",
     BERTH_PROVENANCE_KEY_FILE: "/keys/provenance.pem",
+    BERTH_TOKEN_RATE: "20",
+    BERTH_UNPROVEN_RATE: "0",
+    BERTH_TRUSTED_PROXIES: "10.0.0.5 10.1.0.0/16 fd00::/8",
     BERTH_LOG_LEVEL: "debug",
     BERTH_RECOVERY_AFTER_SECONDS: "5",
   });
@@ -72,6 +77,8 @@ test("every variable is read, and an empty one is one that is not set", () => {
     secretKeys: null,
     lostKeys: ["0011", "2233"],
     provenanceKeyFile: "/keys/provenance.pem",
+    rates: { perTokenSecond: 20, perAddressSecond: 1_000, perAddressMinuteUnproven: null },
+    trustedProxies: ["10.0.0.5", "10.1.0.0/16", "fd00::/8"],
     logLevel: "debug",
     recoveryAfterMs: 5000,
   });
@@ -97,6 +104,9 @@ test("what cannot be meant is refused by the name of its variable", () => {
     { BERTH_TLS_NAMES: "-berth", BERTH_TLS: "generate" },
     { DATABASE_URL: "mysql://x" },
     { DATABASE_URL: "secret" },
+    { BERTH_TOKEN_RATE: "-1" },
+    { BERTH_TRUSTED_PROXIES: "10.0.0.0/33" },
+    { BERTH_TRUSTED_PROXIES: "proxy.example.com" },
     { BERTH_LOG_LEVEL: "loud" },
     { BERTH_DATABASE_CONNECTIONS: "1" },
     { BERTH_RECOVERY_AFTER_SECONDS: "1.5" },

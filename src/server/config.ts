@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { MEMORY_PATTERN, parseMemory } from "../pipeline/quantity.ts";
 import { BerthError } from "../protocol/errors.ts";
+import type { RateConfig } from "./http/rate-limits.ts";
 import { LARGE_TIER_MIN_BYTES, OBJECT_TIER_MIN_BYTES } from "./objects/object-tiers.ts";
 import { parseStoreLocation, type StoreLocation } from "./objects/store-location.ts";
 import { HOST_NAME } from "./tls/host-name.ts";
@@ -28,6 +29,13 @@ export interface ServerConfig {
   readonly lostKeys: readonly string[];
   /** BERTH_PROVENANCE_KEY_FILE: private Ed25519 key in PEM, the same for all replicas; null: one in the home, or none. */
   readonly provenanceKeyFile: string | null;
+  /**
+   * BERTH_TOKEN_RATE, requests of one API token a second, default 500; BERTH_ADDRESS_RATE, of one address, those of agents
+   * aside, default 1000; BERTH_UNPROVEN_RATE, of one address a minute that prove nothing, default 60. 0: no limit.
+   */
+  readonly rates: RateConfig;
+  /** BERTH_TRUSTED_PROXIES, separated by blanks: addresses and networks whose x-forwarded-for is believed; default none. */
+  readonly trustedProxies: readonly string[];
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   readonly logLevel: LogLevel;
   /** BERTH_RECOVERY_AFTER_SECONDS: how long a silent worker keeps its runs after their lease ran out; null is 300. */
@@ -64,6 +72,12 @@ const CONNECTIONS_MAX = 1_000;
 /** A row is whole in memory, several times over. */
 const OBJECT_MIN_BYTES = ["64KiB", "256MiB"] as const;
 const LARGE_MIN_BYTES = ["64KiB", "5TiB"] as const;
+/** Far more than people and programs that follow runs ask for; a loop that went wild is held up. */
+const TOKEN_RATE = 500;
+/** Several people may sit behind one address. */
+const ADDRESS_RATE = 1_000;
+const UNPROVEN_RATE = 60;
+const RATE_MAX = 1_000_000;
 const RECOVERY_AFTER_MAX_SECONDS = 30 * 24 * 3600;
 
 export function readServerConfig(env: Environment, home: string = homeFolder(env)): ServerConfig {
@@ -77,9 +91,32 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     objects: objectsConfig(env, home),
     ...secretKeys(env),
     provenanceKeyFile: pathOf(env, "BERTH_PROVENANCE_KEY_FILE"),
+    rates: rates(env),
+    trustedProxies: trustedProxies(env),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
   };
+}
+
+function rates(env: Environment): RateConfig {
+  const rate = (name: string, byDefault: number) => wholeNumber(env, name, 0, RATE_MAX) ?? byDefault;
+  const limit = (value: number) => (value === 0 ? null : value);
+  return {
+    perTokenSecond: limit(rate("BERTH_TOKEN_RATE", TOKEN_RATE)),
+    perAddressSecond: limit(rate("BERTH_ADDRESS_RATE", ADDRESS_RATE)),
+    perAddressMinuteUnproven: limit(rate("BERTH_UNPROVEN_RATE", UNPROVEN_RATE)),
+  };
+}
+
+function trustedProxies(env: Environment): string[] {
+  const given = words(env.BERTH_TRUSTED_PROXIES ?? null);
+  for (const text of given) {
+    const [address = "", bits] = text.split("/");
+    const most = isIP(address) === 4 ? 32 : 128;
+    const isNetwork = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+    if (isIP(address) === 0 || !isNetwork) throw invalid("BERTH_TRUSTED_PROXIES", text, "an address or network");
+  }
+  return given;
 }
 
 /** Two files in PEM that somebody renews, or an authority of the server's own, for these names beside the machine's. */

@@ -101,7 +101,10 @@ async function start(
   );
   const stop = new AbortController();
   const tls = config.tls === null ? null : started.use(openTls(config.tls, home.tlsFolder, log));
-  const app = await createApp(services, allRoutes(services, version), { version, stop: stop.signal, tls: appTls(tls) });
+  const app = await createApp(services, allRoutes(services, version), {
+    ...{ version, stop: stop.signal, tls: appTls(tls) },
+    ...{ rates: config.rates, trustedProxies: config.trustedProxies },
+  });
   started.defer(() => closeApp(app, stop));
   const addresses = await listen(app, config.listen, tls, log);
   home.announce({

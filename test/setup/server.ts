@@ -5,6 +5,7 @@ import { type Logger, pino } from "pino";
 import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
+import type { RateConfig } from "../../src/server/http/rate-limits.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
 import { type KeyRing, localRing } from "../../src/server/keys/key-ring.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
@@ -51,6 +52,9 @@ export interface TestServerOptions {
   readonly secretKey?: Buffer;
   /** In place of one made of `secretKey`. */
   readonly sealer?: KeyRing;
+  /** Default: everybody may ask as often as they like. */
+  readonly rates?: RateConfig;
+  readonly trustedProxies?: readonly string[];
   /** Default: nothing is logged. */
   readonly log?: Logger;
 }
@@ -96,6 +100,8 @@ export async function testServer(
   const services: Services = { database, wakeups, blobs, objects, uploads, quotas, log, sealer, signer, ...facts };
   const app = await createApp(services, routesOf(services), {
     version: VERSION,
+    trustedProxies: options.trustedProxies ?? [],
+    ...(options.rates === undefined ? {} : { rates: options.rates }),
     ...(options.stop === undefined ? {} : { stop: options.stop }),
   });
   await app.ready();

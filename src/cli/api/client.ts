@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import { BerthError, ErrorBody } from "../../protocol/errors.ts";
 import type { TlsTrust } from "../../std/tls-trust.ts";
@@ -30,6 +31,10 @@ export interface UploadOptions extends RequestOptions {
 
 /** For one answer in JSON; streams have no limit of their own. */
 const REQUEST_TIMEOUT_MS = 30_000;
+
+/** A request that is refused for a moment, because there are too many, is sent so often, within the time limit of its answer. */
+const ASKED_MAX = 5;
+const RETRY_AFTER_MAX_SECONDS = 5;
 
 /** Berth's API, as commands use it. Every answer is checked against its schema. */
 export class ApiClient {
@@ -100,22 +105,39 @@ export class ApiClient {
     for (const [name, value] of Object.entries(options.query ?? {})) {
       for (const one of value === undefined ? [] : [value].flat()) target.searchParams.append(name, String(one));
     }
-    let response: Response;
-    try {
-      response = await this.#secure.fetch(target, trust, {
-        method,
-        headers: { authorization: `Bearer ${token}`, "user-agent": this.#userAgent, ...options.headers },
-        ...(options.body === undefined ? {} : { body: options.body, duplex: "half" }),
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-    } catch (error) {
-      // The caller's own abort is no news about the server.
-      if (options.signal?.aborted && !isTimeout(options.signal.reason)) throw error;
-      throw noAnswerFrom(url, error);
+    const request = {
+      method,
+      headers: { authorization: `Bearer ${token}`, "user-agent": this.#userAgent, ...options.headers },
+      ...(options.body === undefined ? {} : { body: options.body, duplex: "half" as const }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    };
+    for (let asked = 1; ; asked++) {
+      try {
+        const response = await this.#secure.fetch(target, trust, request);
+        if (response.ok) return response;
+        const waitMs = isRepeatable(options.body) && asked < ASKED_MAX ? retryAfterMs(response) : null;
+        if (waitMs === null) throw await errorOf(response);
+        await response.body?.cancel();
+        await sleep(waitMs, undefined, options.signal ? { signal: options.signal } : {});
+      } catch (error) {
+        if (error instanceof BerthError) throw error;
+        // The caller's own abort is no news about the server.
+        if (options.signal?.aborted && !isTimeout(options.signal.reason)) throw error;
+        throw noAnswerFrom(url, error);
+      }
     }
-    if (response.ok) return response;
-    throw await errorOf(response);
   }
+}
+
+/** A stream has been read once it was sent. */
+function isRepeatable(body: Body | undefined): boolean {
+  return body === undefined || typeof body === "string";
+}
+
+/** How long the server asks to be left alone, where that is worth waiting for. */
+function retryAfterMs({ status, headers }: Response): number | null {
+  const seconds = Number(headers.get("retry-after"));
+  return status === 429 && seconds > 0 && seconds <= RETRY_AFTER_MAX_SECONDS ? seconds * 1000 : null;
 }
 
 interface SendOptions extends RequestOptions {

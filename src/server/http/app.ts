@@ -5,6 +5,7 @@ import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod
 import type { Services } from "../services.ts";
 import { about, addErrorAnswers } from "./errors.ts";
 import { addOpenApi, openapiRoute } from "./openapi.ts";
+import { NO_RATES, type RateConfig, RateLimits } from "./rate-limits.ts";
 import { API_PREFIX, addRoutes } from "./registry.ts";
 import { addBodyParsers, JSON_BODY_MAX_BYTES } from "./request-body.ts";
 import { RequestSignals } from "./request-signals.ts";
@@ -24,6 +25,10 @@ export interface AppOptions {
   /** Ends what waits (long polls, event streams) and refuses new requests once aborted. */
   readonly stop?: AbortSignal;
   readonly tls?: AppTls | null;
+  /** How often one caller may ask; default as often as it likes. */
+  readonly rates?: RateConfig;
+  /** Addresses and networks of proxies that are believed whom they ask for; default none. */
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface AppTls {
@@ -55,6 +60,7 @@ export async function createApp(
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     ...transport(options.tls ?? null),
+    trustProxy: [...(options.trustedProxies ?? [])],
     routerOptions: { maxParamLength: PARAM_MAX_CHARS },
   });
   const signals = new RequestSignals();
@@ -69,7 +75,7 @@ export async function createApp(
   addRoutes(
     app,
     services,
-    signals,
+    { signals, rates: new RateLimits(options.rates ?? NO_RATES) },
     new Map([
       [API_PREFIX, routes],
       ["/api", [openapiRoute]],

@@ -81,13 +81,17 @@ export function isDatabaseAway(error: unknown): boolean {
   );
 }
 
+/** For 429 where nothing more is known. */
+const RETRY_AFTER_SECONDS = 30;
+
 export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: string) => readonly string[]): void {
   app.setErrorHandler(async (error, request, reply) => {
     const known = toBerthError(error);
     if (known.status >= 500) request.log.error({ err: error, ...about(request) }, known.message);
     if (known.status === 401) reply.header("www-authenticate", "Bearer");
     if (known.status === 503) reply.header("retry-after", "1");
-    if (known.status === 429) reply.header("retry-after", "30");
+    if (known.status === 429)
+      reply.header("retry-after", String(known.details?.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
     return reply.code(known.status).type("application/json").send(known.toBody(request.id));
   });
   app.setNotFoundHandler(async (request, reply) => {

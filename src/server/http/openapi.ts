@@ -67,11 +67,11 @@ export function operationId(route: Route): string {
 }
 
 const ERRORS_OF_ACCESS = {
-  public: [],
-  role: ["unauthenticated", "forbidden", "not_found"],
+  public: ["too_many_requests"],
+  role: ["unauthenticated", "forbidden", "not_found", "too_many_requests"],
   agent: ["unauthenticated", "signature_expired", "stale_boot"],
-  registration: ["unauthenticated"],
-  webhook: ["unauthenticated", "signature_expired"],
+  registration: ["unauthenticated", "too_many_requests"],
+  webhook: ["unauthenticated", "signature_expired", "too_many_requests"],
 } as const satisfies Record<Route["access"]["kind"], readonly ErrorCode[]>;
 
 /** The answers of a route by status: its own, and the errors that it, its access and its input can lead to. */

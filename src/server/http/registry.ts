@@ -7,6 +7,7 @@ import { authenticate, type Caller } from "./authenticate.ts";
 import { actorOf } from "./callers.ts";
 import { Denials } from "./denials.ts";
 import { answerSchemas, operationId, securityOf } from "./openapi.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { checkAbsentBody, checkContentType } from "./request-body.ts";
 import type { RequestSignals } from "./request-signals.ts";
 import type { Route } from "./route.ts";
@@ -35,7 +36,7 @@ declare module "fastify" {
 export function addRoutes(
   app: FastifyInstance,
   services: Services,
-  signals: RequestSignals,
+  { signals, rates }: { readonly signals: RequestSignals; readonly rates: RateLimits },
   routes: ReadonlyMap<string, readonly Route[]>,
 ): void {
   const denials = new Denials(services);
@@ -52,7 +53,12 @@ export function addRoutes(
     const { route } = request.routeOptions.config;
     // Only the answer for unknown paths has none.
     if (route === undefined) return;
-    request.caller = await authenticate(request, route, services, denials);
+    rates.arrived(request, route);
+    request.caller = await authenticate(request, route, services, denials).catch((error: unknown) => {
+      rates.refused(request, route, error);
+      throw error;
+    });
+    rates.identified(request.caller.principal);
     checkContentType(request, route);
   });
   app.addHook("preValidation", async (request) => checkAbsentBody(request));
