@@ -98,5 +98,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "list who changed what, and check that nobody changed that",
     load: () => import("./commands/audit.ts"),
   },
+  { name: "login", summary: "get a token for yourself, with a browser", load: () => import("./commands/login.ts") },
+  { name: "logout", summary: "revoke the token of a login", load: () => import("./commands/logout.ts") },
   { name: "token", summary: "create, list and revoke tokens", load: () => import("./commands/token.ts") },
 ];

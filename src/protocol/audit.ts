@@ -14,6 +14,9 @@ export const AUDIT_ACTIONS = [
   "artifact.tag",
   "artifact.unpin",
   "cache.forget",
+  "login.deny",
+  "login.end",
+  "login.succeed",
   "pipeline.version",
   "provenance.issue",
   "quota.remove",
@@ -58,8 +61,8 @@ export type AuditAction = z.infer<typeof AuditAction>;
 
 export const AuditActor = z.strictObject({
   /** `system` is Berth itself, such as a schedule; `anonymous` is somebody whom nothing proved. */
-  kind: z.enum(["token", "worker", "registration", "trigger", "system", "anonymous"]),
-  /** Of the token, worker or trigger. */
+  kind: z.enum(["token", "person", "worker", "registration", "trigger", "system", "anonymous"]),
+  /** Of the token, worker or trigger; of a person, what the identity provider calls them. */
   id: z.string().nullable(),
   name: z.string(),
 });

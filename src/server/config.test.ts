@@ -23,6 +23,7 @@ test("without any variable a server listens on loopback and runs its own databas
     provenanceKeyFile: null,
     rates: { perTokenSecond: 500, perAddressSecond: 1_000, perAddressMinuteUnproven: 60 },
     trustedProxies: [],
+    login: null,
     logLevel: "info",
     recoveryAfterMs: null,
   });
@@ -79,6 +80,7 @@ test("every variable is read, and an empty one is one that is not set", () => {
     provenanceKeyFile: "/keys/provenance.pem",
     rates: { perTokenSecond: 20, perAddressSecond: 1_000, perAddressMinuteUnproven: null },
     trustedProxies: ["10.0.0.5", "10.1.0.0/16", "fd00::/8"],
+    login: null,
     logLevel: "debug",
     recoveryAfterMs: 5000,
   });

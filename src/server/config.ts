@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import { MEMORY_PATTERN, parseMemory } from "../pipeline/quantity.ts";
 import { BerthError } from "../protocol/errors.ts";
 import type { RateConfig } from "./http/rate-limits.ts";
+import { readLoginConfig } from "./login/login-config.ts";
+import type { OidcConfig } from "./login/oidc-login.ts";
 import { LARGE_TIER_MIN_BYTES, OBJECT_TIER_MIN_BYTES } from "./objects/object-tiers.ts";
 import { parseStoreLocation, type StoreLocation } from "./objects/store-location.ts";
 import { HOST_NAME } from "./tls/host-name.ts";
@@ -36,6 +38,8 @@ export interface ServerConfig {
   readonly rates: RateConfig;
   /** BERTH_TRUSTED_PROXIES, separated by blanks: addresses and networks whose x-forwarded-for is believed; default none. */
   readonly trustedProxies: readonly string[];
+  /** How people log in: see login/login-config.ts; null: not at all. */
+  readonly login: OidcConfig | null;
   /** BERTH_LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   readonly logLevel: LogLevel;
   /** BERTH_RECOVERY_AFTER_SECONDS: how long a silent worker keeps its runs after their lease ran out; null is 300. */
@@ -93,6 +97,7 @@ export function readServerConfig(env: Environment, home: string = homeFolder(env
     provenanceKeyFile: pathOf(env, "BERTH_PROVENANCE_KEY_FILE"),
     rates: rates(env),
     trustedProxies: trustedProxies(env),
+    login: readLoginConfig(env),
     logLevel: logLevel(given(env, "BERTH_LOG_LEVEL") ?? "info"),
     recoveryAfterMs: recovery === null ? null : recovery * 1000,
   };

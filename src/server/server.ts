@@ -9,6 +9,7 @@ import { allRoutes } from "./http/routes.ts";
 import { type KeyRing, NO_KEYS } from "./keys/key-ring.ts";
 import { ownRing, ringOfFile, ringOfText } from "./keys/open-key-ring.ts";
 import { listen } from "./listen.ts";
+import { OidcLogin } from "./login/oidc-login.ts";
 import { startCollection } from "./objects/collect-unfinished.ts";
 import { openStores } from "./open-stores.ts";
 import { startEmbeddedPostgres } from "./postgres/embedded-postgres.ts";
@@ -87,6 +88,7 @@ async function start(
     log,
     sealer,
     signer: await openSigner(config, home, database),
+    login: config.login === null ? null : new OidcLogin(config.login),
     installation,
     version,
   };

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { KeyRing } from "./keys/key-ring.ts";
+import type { Login } from "./login/login.ts";
 import type { ObjectTiers } from "./objects/object-tiers.ts";
 import type { Signer } from "./provenance/signer.ts";
 import type { QuotaLedger } from "./scheduling/quota-ledger.ts";
@@ -24,6 +25,8 @@ export interface Services {
   readonly sealer: KeyRing;
   /** Null where this server was given no key for provenance. */
   readonly signer: Signer | null;
+  /** Null where people do not log in here. */
+  readonly login: Login | null;
   /** Id of this installation, in every object name and in signed messages. */
   readonly installation: string;
   /** Of Berth, as this process is. */

@@ -8,6 +8,7 @@ import { createApp } from "../../src/server/http/app.ts";
 import type { RateConfig } from "../../src/server/http/rate-limits.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
 import { type KeyRing, localRing } from "../../src/server/keys/key-ring.ts";
+import type { Login } from "../../src/server/login/login.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
 import { type ObjectTiers, oneStore } from "../../src/server/objects/object-tiers.ts";
 import { createSigner, type Signer } from "../../src/server/provenance/signer.ts";
@@ -54,6 +55,8 @@ export interface TestServerOptions {
   readonly sealer?: KeyRing;
   /** Default: everybody may ask as often as they like. */
   readonly rates?: RateConfig;
+  /** Default: people do not log in. */
+  readonly login?: Login;
   readonly trustedProxies?: readonly string[];
   /** Default: nothing is logged. */
   readonly log?: Logger;
@@ -95,7 +98,7 @@ export async function testServer(
   const signer =
     options.signer === undefined ? createSigner(generateKeyPairSync("ed25519").privateKey) : options.signer;
   if (signer !== null) await registerKey(database.pool, { id: signer.keyId, publicKey: signer.publicKey });
-  const facts = { installation, version: VERSION };
+  const facts = { installation, version: VERSION, login: options.login ?? null };
   const quotas = new QuotaLedger(database);
   const services: Services = { database, wakeups, blobs, objects, uploads, quotas, log, sealer, signer, ...facts };
   const app = await createApp(services, routesOf(services), {

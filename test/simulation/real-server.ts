@@ -62,6 +62,7 @@ export function realServer({ simulated, project, recoveryAfterMs, alone }: RealS
     log: SILENT,
     sealer: localRing(createSealer(randomBytes(32))),
     signer: null,
+    login: null,
     installation: "sim",
     version: "0.0.0-test",
   };

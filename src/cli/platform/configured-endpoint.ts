@@ -38,12 +38,12 @@ export function configuredEndpoint(env: Environment, choice: ServerChoice): Conf
     if (token === undefined) {
       throw usageError(
         `There is no token for ${server}.`,
-        "Give one by --token or BERTH_TOKEN; `berth token create` makes them.",
+        "Give one by --token or BERTH_TOKEN; `berth token create` makes them, and `berth login` one for you.",
       );
     }
     return { url: checkedUrl(server), token, trust: trustOf(env, choice) ?? {} };
   }
-  const file = configFile(env);
+  const file = readConfigFile(berthHome(env));
   if (file !== null) {
     return { url: checkedUrl(file.server), token: token ?? file.token, trust: trustOf(env, choice) ?? trustIn(file) };
   }
@@ -65,8 +65,9 @@ function trustOf(env: Environment, { caFile, caFingerprint }: ServerChoice): Tru
   return chosen.find((trust) => (trust.caFile ?? trust.caFingerprint) !== undefined) ?? null;
 }
 
-function configFile(env: Environment): z.infer<typeof ConfigFile> | null {
-  const path = homeFiles(berthHome(env)).config;
+/** What config.json of a home says; null where there is none. */
+export function readConfigFile(home: string): z.infer<typeof ConfigFile> | null {
+  const path = homeFiles(home).config;
   const text = readIfPresent(path);
   if (text === null) return null;
   const parsed = ConfigFile.safeParse(parseOrNull(text));

@@ -30,6 +30,7 @@ import { encodeBlobBatch } from "../../protocol/blob-batch.ts";
 import { newId } from "../../protocol/ids.ts";
 import { createBoxRecipient } from "../../protocol/sealed-box.ts";
 import type { TriggerWithSecret } from "../../protocol/triggers.ts";
+import type { Login } from "../login/login.ts";
 import type { DirectTransfers } from "../objects/direct-transfers.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
 import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
@@ -56,6 +57,13 @@ const DIGEST = sha256(BLOB);
 /** Long enough for an object of its own. */
 const ANOTHER = Buffer.alloc(1000, "other bytes");
 const PUBLIC_KEY = "A".repeat(43);
+
+/** Whoever asks has logged in; login.test.ts is about those who have not. */
+const LOGIN: Login = {
+  ...{ roles: [{ project: "default", role: "viewer", group: "*" }], lifetimeSeconds: 60 },
+  begin: async () => new URL("https://login.example/"),
+  finish: async () => ({ subject: "1", name: "somebody", groups: [] }),
+};
 
 interface World {
   readonly server: TestServer;
@@ -96,7 +104,10 @@ async function example(route: Route, world: World): Promise<Example> {
   const metric = { ...said, n: 0, name: "auc", value: 0.9, step: null };
   const image = { type: "image.ready", environment: "default", image: "busybox", digest: null, cached: true };
   const event = { seq: 3, at: new Date().toISOString(), body: { ...image, durationMs: 1 } };
+  const loginSecrets = { redirectUri: "http://127.0.0.1:1/callback", state: PUBLIC_KEY, nonce: PUBLIC_KEY };
   const examples: Record<string, Example> = {
+    "POST /login/begin": { body: { ...loginSecrets, codeChallenge: PUBLIC_KEY } },
+    "POST /login/finish": { body: { ...loginSecrets, answer: "?code=1", codeVerifier: PUBLIC_KEY } },
     "POST /tokens": { body: { name: "ci", role: "viewer" } },
     "DELETE /tokens/:token": { params: { token: world.tokenId } },
     "POST /registration-tokens": { body: {} },
@@ -296,7 +307,10 @@ function paramsOf(route: Route): [name: string, isObject: boolean][] {
 async function makeWorld(t: TestContext): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "berth-access-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const server = await testServer(t, (services) => allRoutes(services, "test"), { objects: objectsOf(folder) });
+  const server = await testServer(t, (services) => allRoutes(services, "test"), {
+    objects: objectsOf(folder),
+    login: LOGIN,
+  });
   const { services, project } = server;
   const other = newId("project");
   await services.database.pool.query("INSERT INTO projects (id, name) VALUES ($1, 'other')", [other]);
@@ -576,7 +590,13 @@ test("every route lets in exactly whom its access rule names, and shows nobody a
 
 test("without a credential of its own, Berth is reached by exactly these routes", () => {
   const byKind = Map.groupBy(allRoutes({} as Services, "test"), ({ access }) => access.kind);
-  assert.deepEqual(byKind.get("public")?.map(keyOf), ["GET /health", "GET /health/ready"]);
+  assert.deepEqual(byKind.get("public")?.map(keyOf), [
+    "GET /health",
+    "GET /health/ready",
+    // These end with what the identity provider proves.
+    "POST /login/begin",
+    "POST /login/finish",
+  ]);
   // Of these the body has to be signed.
   assert.deepEqual(byKind.get("webhook")?.map(keyOf), ["POST /hooks/:trigger"]);
 });

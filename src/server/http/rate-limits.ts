@@ -9,7 +9,7 @@ export interface RateConfig {
   readonly perTokenSecond: number | null;
   /** Requests from one address, those of agents aside. */
   readonly perAddressSecond: number | null;
-  /** Requests from one address that prove nothing, and registrations of workers. */
+  /** Requests from one address that prove nothing, registrations of workers, and logins. */
   readonly perAddressMinuteUnproven: number | null;
 }
 
@@ -39,25 +39,30 @@ export class RateLimits {
   }
 
   /** Before anything is looked up for a request. */
-  arrived(request: FastifyRequest, { access }: Route): void {
-    if (access.kind === "agent") return;
+  arrived(request: FastifyRequest, route: Route): void {
+    if (route.access.kind === "agent") return;
     const address = networkOf(request.ip);
     refuse(this.#addresses?.take(address), "This address asks too often.");
-    // A registration is counted, for each of them makes a worker; of the others only those that failed.
-    const waitMs = access.kind === "registration" ? this.#unproven?.take(address) : this.#unproven?.waitMs(address);
+    // Of most routes only those requests count that failed.
+    const waitMs = isCounted(route) ? this.#unproven?.take(address) : this.#unproven?.waitMs(address);
     refuse(waitMs, "Too many requests from this address proved nothing.");
   }
 
   /** It proved nothing. */
-  refused(request: FastifyRequest, { access }: Route, error: unknown): void {
+  refused(request: FastifyRequest, route: Route, error: unknown): void {
     const isUnproven = error instanceof BerthError && error.code === "unauthenticated";
-    if (isUnproven && access.kind !== "registration") this.#unproven?.take(networkOf(request.ip));
+    if (isUnproven && !isCounted(route)) this.#unproven?.take(networkOf(request.ip));
   }
 
   /** Once it is known who asks. */
   identified(principal: Principal): void {
     if (principal.kind === "token") refuse(this.#tokens?.take(principal.tokenId), "This API token asks too often.");
   }
+}
+
+/** Each registration makes a worker, and each login asks the identity provider. */
+function isCounted({ access, counted }: Route): boolean {
+  return access.kind === "registration" || counted === true;
 }
 
 function refuse(waitMs: number | undefined, message: string): void {

@@ -100,6 +100,8 @@ interface RouteFacts<S extends RouteSchemas> {
   readonly maxBodyBytes?: number;
   /** Content type of a streamed answer, for the OpenAPI document. */
   readonly streams?: string;
+  /** Anybody may ask, and each request is counted as one that proved nothing: rate-limits.ts. */
+  readonly counted?: true;
   readonly errors?: readonly ErrorCode[];
   /** Of a JSON answer; 200 where it is left out. */
   readonly status?: 200 | 201;

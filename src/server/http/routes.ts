@@ -4,6 +4,7 @@ import { auditRoutes } from "./audit.ts";
 import { blobBatchRoutes } from "./blob-batches.ts";
 import { blobRoutes } from "./blobs.ts";
 import { healthRoutes } from "./health.ts";
+import { loginRoutes } from "./login.ts";
 import { registrationTokenRoutes } from "./registration-tokens.ts";
 import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
@@ -17,6 +18,7 @@ export function allRoutes(services: Services, version: string): Route[] {
     ...healthRoutes(services, version),
     ...tokenRoutes(services),
     ...auditRoutes(services),
+    ...loginRoutes(services),
     ...registrationTokenRoutes(services),
     ...workerRoutes(services),
     agentRegistrationRoute(services),

@@ -34,7 +34,7 @@ export function tokenRoutes({ database }: Services): Route[] {
           await recordAudit(client, { project: owner, action: "token.create", subject: id, details });
           return insertToken(client, made);
         });
-        return { ...shown(row), token };
+        return { ...shownToken(row), token };
       },
     }),
     defineRoute({
@@ -47,7 +47,7 @@ export function tokenRoutes({ database }: Services): Route[] {
       handler: async ({ query: { cursor, limit }, principal, project }) => {
         const page = { after: decodeKey(cursor), limit: limit + 1 };
         const rows = await listTokens(database.pool, project, ownsInstallation(principal), page);
-        return nextPage(rows.map(shown), limit, ({ id }) => encodeCursor([id]));
+        return nextPage(rows.map(shownToken), limit, ({ id }) => encodeCursor([id]));
       },
     }),
     defineRoute({
@@ -88,7 +88,7 @@ function checkInstallation(principal: Principal, role: string): void {
   }
 }
 
-function shown(row: TokenRow): ApiToken {
+export function shownToken(row: TokenRow): ApiToken {
   return {
     id: row.id,
     name: row.name,
