@@ -11,6 +11,7 @@ import { requireKeys } from "../scheduling/require-keys.ts";
 import { requireSecrets } from "../scheduling/require-secrets.ts";
 import { SecretValues } from "../scheduling/secret-values.ts";
 import { createSealer } from "../sealer.ts";
+import { ACCESSES_KEPT } from "../store/secrets.ts";
 
 const CANARY = `canary-${randomBytes(12).toString("hex")}`;
 const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -96,6 +97,41 @@ test("a value goes in, is in no answer, log or row, and comes out sealed for the
     assert.ok(!lines.join("").includes(form), "a value is in the log");
     for (const answer of [...answers, given.answer]) assert.ok(!answer.body.includes(form), answer.body);
   }
+});
+
+test("of the attempts that had a secret so many are remembered, and the audit log has all of them", async (t) => {
+  const server = await runServer(t);
+  const { pool } = server.services.database;
+  await set(server, "TOKEN", CANARY);
+  await set(server, "OTHER", CANARY);
+  const worker = await testWorker(server);
+  await submit(server);
+  const { assignment, report } = await takeRun(worker);
+  await report({ type: "run.started", backend: "process" }, started("make"));
+  const { run, epoch } = assignment;
+  await nameSecrets(server, "OTHER");
+  assert.equal((await fetchSecrets(worker, run, epoch)).answer.statusCode, 200);
+  await nameSecrets(server, "TOKEN");
+  assert.equal((await fetchSecrets(worker, run, epoch)).answer.statusCode, 200);
+  // As many more, and the first one is too many.
+  await pool.query(
+    `INSERT INTO secret_accesses (project_id, secret_id, name, version, run_id, step_run, attempt, epoch, worker_id)
+     SELECT project_id, secret_id, name, version, run_id, step_run, attempt + n, epoch, worker_id
+     FROM secret_accesses, generate_series(1, ${ACCESSES_KEPT - 1}) n WHERE name = 'TOKEN'`,
+  );
+  const same = await Promise.all([fetchSecrets(worker, run, epoch), fetchSecrets(worker, run, epoch)]);
+  for (const { answer } of same) assert.equal(answer.statusCode, 200, answer.body);
+  assert.equal((await fetchSecrets(worker, run, epoch)).answer.statusCode, 200);
+  const kept = await pool.query(
+    "SELECT name, count(*)::int, min(id)::int AS first FROM secret_accesses GROUP BY name ORDER BY name",
+  );
+  const total = ACCESSES_KEPT + 4;
+  assert.deepEqual(kept.rows, [
+    { name: "OTHER", count: 1, first: 1 },
+    { name: "TOKEN", count: ACCESSES_KEPT, first: total - ACCESSES_KEPT + 1 },
+  ]);
+  const audited = await pool.query("SELECT FROM audit_events WHERE action = 'secret.access' AND subject = 'TOKEN'");
+  assert.equal(audited.rows.length, 4);
 });
 
 test("a worker without the run gets 404, and the holder stale_epoch once the run has ended or moved on", async (t) => {

@@ -183,6 +183,10 @@ export interface NewAccess {
   readonly worker: string;
 }
 
+/** Of one secret: what its page shows, and some. The audit log has all of them. */
+export const ACCESSES_KEPT = 200;
+
+/** Writes down who got what, and forgets the oldest of what is known of the same secrets. */
 export async function insertAccesses(
   client: Queryable,
   { project, run, epoch, stepRun, attempt, worker }: NewAccess,
@@ -198,6 +202,15 @@ export async function insertAccesses(
       values.map(({ name }) => name),
       values.map(({ version }) => version),
     ],
+  );
+  // Several attempts may do this at once: what another one is about to remove is left to it.
+  await client.query(
+    `DELETE FROM secret_accesses WHERE id IN (
+       SELECT id FROM secret_accesses WHERE id IN (
+         SELECT old.id FROM unnest($1::text[]) AS s (secret) CROSS JOIN LATERAL
+           (SELECT id FROM secret_accesses WHERE secret_id = s.secret ORDER BY id DESC OFFSET ${ACCESSES_KEPT}) old)
+       ORDER BY id FOR UPDATE SKIP LOCKED)`,
+    [values.map(({ secret }) => secret)],
   );
 }
 
