@@ -114,14 +114,14 @@ function rates(env: Environment): RateConfig {
 }
 
 function trustedProxies(env: Environment): string[] {
-  const given = words(env.BERTH_TRUSTED_PROXIES ?? null);
-  for (const text of given) {
+  const proxies = words(env.BERTH_TRUSTED_PROXIES ?? null);
+  for (const text of proxies) {
     const [address = "", bits] = text.split("/");
     const most = isIP(address) === 4 ? 32 : 128;
     const isNetwork = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
     if (isIP(address) === 0 || !isNetwork) throw invalid("BERTH_TRUSTED_PROXIES", text, "an address or network");
   }
-  return given;
+  return proxies;
 }
 
 /** Two files in PEM that somebody renews, or an authority of the server's own, for these names beside the machine's. */

@@ -91,7 +91,7 @@ export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: str
     if (known.status === 401) reply.header("www-authenticate", "Bearer");
     if (known.status === 503) reply.header("retry-after", "1");
     if (known.status === 429)
-      reply.header("retry-after", String(known.details?.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
+      reply.header("retry-after", Number(known.details?.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
     return reply.code(known.status).type("application/json").send(known.toBody(request.id));
   });
   app.setNotFoundHandler(async (request, reply) => {
