@@ -9,6 +9,7 @@ import { dockerSteps } from "./docker-steps.ts";
 import { expiry } from "./expiry.ts";
 import { hardenedContainers } from "./hardened.ts";
 import { lookups } from "./lookups.ts";
+import { masking } from "./masking.ts";
 import { pageWith } from "./page.ts";
 import { platformCost } from "./platform-cost.ts";
 import { processSteps } from "./process-steps.ts";
@@ -38,6 +39,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   cancel: cancelled,
   retry: retried,
   restart: reattached,
+  masking,
   platform: platformCost,
   usage: usageSampling,
 };

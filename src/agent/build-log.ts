@@ -1,10 +1,12 @@
 import { appendFileSync, existsSync, mkdirSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { MaskStream } from "../std/mask-stream.ts";
+import type { KnownSecrets } from "./known-secrets.ts";
 import type { LogSource } from "./log-shipper.ts";
 
 /**
- * What building or pulling an image prints, on disk until the server has it. It is shown as the `build` stream of the
+ * What building or pulling an image prints, on disk until the server has it, without the secrets in it. It is shown as the `build` stream of the
  * first attempt that waits for the image.
  */
 export class BuildLog implements LogSource {
@@ -12,10 +14,16 @@ export class BuildLog implements LogSource {
   readonly attempt: number;
   readonly stream = "build";
   readonly #file: string;
+  readonly #masked: MaskStream;
   #begun = false;
 
-  constructor(file: string, shownAt: { readonly stepRun: string; readonly attempt: number }) {
+  constructor(
+    file: string,
+    shownAt: { readonly stepRun: string; readonly attempt: number },
+    secrets: Pick<KnownSecrets, "masker">,
+  ) {
     this.#file = file;
+    this.#masked = new MaskStream(() => secrets.masker);
     this.stepRun = shownAt.stepRun;
     this.attempt = shownAt.attempt;
   }
@@ -27,6 +35,16 @@ export class BuildLog implements LogSource {
   }
 
   append(chunk: Uint8Array): void {
+    this.#write(this.#masked.write(Buffer.from(chunk)));
+  }
+
+  /** Nothing more is printed. */
+  end(): void {
+    this.#write(this.#masked.end());
+  }
+
+  #write(chunk: Buffer): void {
+    if (chunk.length === 0) return;
     if (!this.#begun) mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
     this.#begun = true;
     appendFileSync(this.#file, chunk, { mode: 0o600 });

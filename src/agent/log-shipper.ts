@@ -22,8 +22,11 @@ export interface LogSource {
   readonly stepRun: string;
   readonly attempt: number;
   readonly stream: LogStream;
-  /** What is there from `offset` on; less than everything is fine, nothing means nothing yet. */
-  read(offset: number, maxBytes: number): Promise<Buffer>;
+  /**
+   * What is there from `offset` on; less than everything is fine, nothing means nothing yet. With `hasEnded` nothing more
+   * will be written, and nothing means that this was all.
+   */
+  read(offset: number, maxBytes: number, hasEnded: boolean): Promise<Buffer>;
 }
 
 export interface LogShipperOptions {
@@ -141,7 +144,7 @@ export class LogShipper {
       if (room === 0 || chunks.length === CHUNKS_PER_REQUEST) break;
       const ended = tracked.ended;
       const limit = this.#tracked.size === 1 ? room : Math.min(room, FAIR_BYTES);
-      const bytes = await this.#read(tracked, limit);
+      const bytes = await this.#read(tracked, limit, ended);
       if (bytes !== null && bytes.length > 0) {
         const { stepRun, attempt, stream } = tracked.source;
         chunks.push({ stepRun, attempt, stream, offset: tracked.offset, length: bytes.length, bytes });
@@ -157,9 +160,9 @@ export class LogShipper {
   }
 
   /** Null when the stream cannot be read now. */
-  async #read(tracked: Tracked, maxBytes: number): Promise<Buffer | null> {
+  async #read(tracked: Tracked, maxBytes: number, hasEnded: boolean): Promise<Buffer | null> {
     try {
-      const bytes = await tracked.source.read(tracked.offset, maxBytes);
+      const bytes = await tracked.source.read(tracked.offset, maxBytes, hasEnded);
       tracked.readFailures = 0;
       return bytes;
     } catch (error) {

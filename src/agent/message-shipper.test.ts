@@ -23,6 +23,7 @@ function setUp(t: TestContext) {
   const open = () =>
     new MessageShipper({
       epoch: 3,
+      mask: (text) => text,
       send: async (request) => {
         const failure = server.fail();
         if (failure !== null) throw failure;

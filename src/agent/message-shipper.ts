@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { type MaskText, maskMessages } from "../protocol/mask-events.ts";
 import {
   MESSAGES_PER_REQUEST,
   type MessagesRequest,
@@ -21,6 +22,7 @@ const CHUNKS_PER_ROUND = 8;
 
 export interface MessageShipperOptions {
   readonly epoch: number;
+  readonly mask: MaskText;
   send(request: MessagesRequest, signal: AbortSignal): Promise<unknown>;
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -72,7 +74,13 @@ export class MessageShipper {
     // Nobody may be waiting for its end yet.
     shipped.promise.catch(() => {});
     const nothing = { progress: null, metrics: [], count: 0, isRead: false, ended: false };
-    this.#tracked.set(key, { stepRun, attempt, lines: new MessageLines(folder), ...nothing, shipped });
+    this.#tracked.set(key, {
+      stepRun,
+      attempt,
+      lines: new MessageLines(folder, this.#options.mask),
+      ...nothing,
+      shipped,
+    });
     if (this.#tracked.size === 1) this.#wake();
   }
 
@@ -164,7 +172,7 @@ export class MessageShipper {
 
   /** Sends one request's worth of what was read; false when there was nothing. */
   async #sendSome(): Promise<boolean> {
-    const { epoch, signal, log, send } = this.#options;
+    const { epoch, mask, signal, log, send } = this.#options;
     const progress: ProgressReport[] = [];
     const metrics: MetricReport[] = [];
     for (const tracked of this.#tracked.values()) {
@@ -175,7 +183,9 @@ export class MessageShipper {
       metrics.push(...tracked.metrics.splice(0, MESSAGES_PER_REQUEST - metrics.length));
     }
     if (progress.length === 0 && metrics.length === 0) return false;
-    await retrying({ what: "reporting what steps say", signal, log }, () => send({ epoch, progress, metrics }, signal));
+    // Once more: what was written in another way, such as with escapes of its own, is told only once it is read.
+    const said = maskMessages({ progress, metrics }, mask);
+    await retrying({ what: "reporting what steps say", signal, log }, () => send({ epoch, ...said }, signal));
     return true;
   }
 

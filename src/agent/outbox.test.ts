@@ -24,6 +24,7 @@ function outboxOf(t: TestContext, options: Partial<OutboxOptions> = {}) {
   const acknowledge = (request: EventsRequest) => ({ ackedSeq: request.events.at(-1)!.seq, cancel: null });
   const outbox = new Outbox({
     epoch: 1,
+    mask: (text) => text,
     journal,
     lastSeq: 0,
     pending: [],

@@ -4,6 +4,7 @@ import { EVENTS_PER_REQUEST, type EventsRequest, type EventsResponse } from "../
 import type { CancelFacts } from "../protocol/cancel.ts";
 import { BerthError } from "../protocol/errors.ts";
 import type { AgentEvent, AgentEventBody } from "../protocol/events.ts";
+import { type MaskText, maskEvent } from "../protocol/mask-events.ts";
 import { SCHEMA_MAX_BYTES } from "../protocol/output-notes.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal-record.ts";
@@ -26,6 +27,7 @@ type RecordInput = JournalRecord extends infer R ? (R extends JournalRecord ? Om
 export interface OutboxOptions {
   readonly epoch: number;
   readonly journal: Journal;
+  readonly mask: MaskText;
   /** What an earlier process of this agent journaled and the server has not acknowledged. */
   readonly lastSeq: number;
   readonly pending: readonly AgentEvent[];
@@ -63,14 +65,15 @@ export class Outbox {
     return this.#queue.length;
   }
 
-  /** Journals a record with the events that it brings, and queues these. Throws, changing nothing, as Journal does. */
+  /** Journals a record with the events that it brings, masked, and queues these. Throws, changing nothing, as Journal does. */
   record(record: RecordInput, ...bodies: readonly AgentEventBody[]): void {
     if (bodies.length === 0) {
       this.#options.journal.append(record);
       return;
     }
     const at = new Date().toISOString();
-    const events = bodies.map((body, index) => ({ seq: this.#lastSeq + index + 1, at, body }));
+    const { mask } = this.#options;
+    const events = bodies.map((body, index) => ({ seq: this.#lastSeq + index + 1, at, body: maskEvent(body, mask) }));
     this.#options.journal.append({ ...record, events });
     this.#lastSeq += events.length;
     this.#queue.push(...events);

@@ -10,13 +10,14 @@ import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/atte
 import { prepareAttempt } from "../runtime/prepare-attempt.ts";
 import { retryBackend } from "../runtime/retry-backend.ts";
 import { runAttempt } from "../runtime/run-attempt.ts";
-import { removeSecretFolder } from "../runtime/secret-folder.ts";
+import { readSecrets, removeSecretFolder } from "../runtime/secret-folder.ts";
 import type { Permits } from "../std/permits.ts";
 import { AttemptFigures } from "./attempt-figures.ts";
 import { attemptLogs } from "./attempt-logs.ts";
 import type { CommitNeeds } from "./commits.ts";
 import { durably } from "./durably.ts";
 import type { FolderRemover } from "./folder-remover.ts";
+import type { KnownSecrets } from "./known-secrets.ts";
 import { finalStepState, type NextAttempt, nextAttempt, type RetryRules } from "./next-attempt.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
@@ -26,6 +27,7 @@ export interface RunAttemptsOptions {
   readonly runtime: RuntimeContext;
   readonly backend: string;
   readonly installation: string;
+  readonly secrets: KnownSecrets;
   readonly link: RunLink;
   readonly sampler: UsageSampler;
   readonly history: RunHistory;
@@ -135,7 +137,7 @@ export class RunAttempts {
   adoptEnded(work: AttemptWork, result: AttemptResult): void {
     this.adopt(work);
     this.#options.link.hold(Object.values(result.outputs));
-    if (result.handle !== null) this.#follow(result.handle);
+    if (result.handle !== null && this.#recallSecrets(work)) this.#follow(result.handle);
     void this.release(work);
   }
 
@@ -157,7 +159,7 @@ export class RunAttempts {
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }
     const onSubmitted = () => {
-      this.#follow(handle);
+      if (!resumed || this.#recallSecrets(work)) this.#follow(handle);
       if (runtime.capabilities.stats) this.#figures.follow(handle);
     };
     const hooks = { onPhase: () => {}, onSubmitted };
@@ -165,8 +167,6 @@ export class RunAttempts {
     const result = this.#figures.end(handle, await runAttempt(runtime, work, hooks, order.stop));
     const next = nextAttempt(result.outcome, order.rules, order.before, Math.random);
     await this.#record(order, result, next);
-    // What is not running needs them no more, however long its folder has to wait for the server.
-    if (result.outcome.state !== "lost") removeSecrets(work);
     const ended = this.#makeSureItEnded(handle, result);
     await (next.again
       ? ended
@@ -220,10 +220,13 @@ export class RunAttempts {
     const { stepRun, attempt } = work.ref;
     const handle = this.#handleOf(work);
     if (!link.signal.aborted && this.#submitted.has(handle.name)) {
-      const logs = attemptLogs(runtime.session, handle).map((source) => link.shipper.end(source));
+      const logs = attemptLogs(runtime.session, handle, this.#options.secrets).map((source) =>
+        link.shipper.end(source),
+      );
       await Promise.all([...logs, link.messages.end(handle.ref)]);
     }
     await this.#removeObject(handle);
+    // Not before its logs are with the server: by the values, a process that takes over knows what to mask.
     removeSecrets(work);
     const removed = remover.remove(work.spec.folder);
     if (this.#hurry) remover.flush();
@@ -283,10 +286,23 @@ export class RunAttempts {
     await retryBackend(() => session.cancel(handle, { graceMs: 0, reason: "fenced" }));
   }
 
+  /** Of an attempt that an earlier process began. What it says is not shipped where its secrets cannot be told from the rest. */
+  #recallSecrets({ ref, spec }: AttemptWork): boolean {
+    if (spec.secrets === undefined) return true;
+    const values = readSecrets(spec.secrets);
+    if (values === null) {
+      const what = "the secrets of an attempt are not there any more: the rest of what it says is not shipped";
+      this.#options.log.warn({ ref }, what);
+      return false;
+    }
+    this.#options.secrets.add(values);
+    return true;
+  }
+
   #follow(handle: Handle): void {
-    const { link, runtime, history } = this.#options;
+    const { link, runtime, history, secrets } = this.#options;
     this.#submitted.add(handle.name);
-    for (const source of attemptLogs(runtime.session, handle)) {
+    for (const source of attemptLogs(runtime.session, handle, secrets)) {
       link.shipper.follow(source, history.logOffset(source.stepRun, source.attempt, source.stream));
     }
     link.messages.follow(handle.ref, handle.folder);

@@ -14,6 +14,7 @@ import { durably } from "./durably.ts";
 import type { HeldRun } from "./held-runs.ts";
 import { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal-record.ts";
+import { KnownSecrets } from "./known-secrets.ts";
 import { refuseStep } from "./policy/refuse-step.ts";
 import { knownProgress } from "./prior-states.ts";
 import { RunAttempts } from "./run-attempts.ts";
@@ -21,6 +22,7 @@ import { listAttemptParts, runFolder, scopeOf } from "./run-folder.ts";
 import { RunHistory } from "./run-history.ts";
 import { RunImages } from "./run-images.ts";
 import { RunLink } from "./run-link.ts";
+import { runLog } from "./run-log.ts";
 import { type RunEnd, RunSteps } from "./run-steps.ts";
 import { StepCache } from "./step-cache.ts";
 import { StepConditions } from "./step-conditions.ts";
@@ -50,6 +52,7 @@ export class RunDriver implements HeldRun {
   readonly #assignment: Assignment;
   readonly #journal: Journal;
   readonly #history: RunHistory;
+  readonly #secrets = new KnownSecrets();
   readonly #link: RunLink;
   readonly #log: Logger;
   readonly #chosen: ChosenBackend;
@@ -88,7 +91,7 @@ export class RunDriver implements HeldRun {
     this.#journal = journal;
     this.#history = history;
     this.lease = history.lease!;
-    this.#log = context.log.child({ run: this.lease.run, epoch: this.lease.epoch });
+    this.#log = runLog(context.log, this.lease, this.#secrets.mask);
     this.#cancelled = history.cancel ?? this.#assignment.cancel;
     this.#link = new RunLink({
       lease: this.lease,
@@ -96,6 +99,7 @@ export class RunDriver implements HeldRun {
       cache: context.cache,
       transfers: context.transfers,
       journal,
+      secrets: this.#secrets,
       lastSeq: history.lastSeq,
       pending: history.events.filter(({ seq }) => seq > ackedSeq),
       onCancel: (facts) => this.cancel(facts),
@@ -127,7 +131,7 @@ export class RunDriver implements HeldRun {
     if (this.#state !== "driving") return;
     this.#state = "fenced";
     this.#log.warn({ why }, "the run is not ours any more: stopping what runs for it");
-    this.#note({ type: "fenced", why });
+    this.#note({ type: "fenced", why: this.#secrets.mask(why) });
     this.#context.held.delete(this);
     this.#link[Symbol.dispose]();
     this.#stopAll({ kind: "cancel", reason: "fenced", fault: null });
@@ -180,9 +184,12 @@ export class RunDriver implements HeldRun {
     const { installation, releasePermits, remover, config, sampler, disk } = this.#context;
     const attempts = new RunAttempts({
       runtime: {
-        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config), disk },
-        secrets: new StepSecrets({ lease: this.lease, client: this.#context.client, log: this.#log }),
+        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config), disk, mask: this.#secrets.mask },
+        secrets: new StepSecrets({
+          ...{ lease: this.lease, client: this.#context.client, known: this.#secrets, log: this.#log },
+        }),
       },
+      secrets: this.#secrets,
       backend: name,
       installation,
       link: this.#link,
@@ -248,6 +255,7 @@ export class RunDriver implements HeldRun {
     const images = new RunImages({
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
       fixed: { ...this.#assignment.images, ...Object.fromEntries(history.images) },
+      secrets: this.#secrets,
       stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
     const { outputs } = known;

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { BackendSession, Capabilities, ImageRequest, ImageResult } from "../backends/execution-backend.ts";
 import type { FixedImage } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
+import { maskFault } from "../protocol/mask-events.ts";
 import type { Plan, SourceRef } from "../protocol/plan.ts";
 import { exactImage } from "../runtime/exact-image.ts";
 import { faultOfError } from "../runtime/fault-of-error.ts";
@@ -13,6 +14,7 @@ import { deadline } from "../runtime/run-deadline.ts";
 import { SourceRefusedError, unpackSource } from "../runtime/unpack-source.ts";
 import { BuildLog } from "./build-log.ts";
 import { durably } from "./durably.ts";
+import type { KnownSecrets } from "./known-secrets.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 
@@ -39,6 +41,7 @@ export interface RunImagesOptions {
   /** Where the log of an environment's build is shown. */
   readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
   readonly history: RunHistory;
+  readonly secrets: KnownSecrets;
   readonly link: RunLink;
   /** What ends the work on an environment, or, for null, on the source that all share. */
   readonly stopOf: (environment: string | null) => AbortSignal;
@@ -80,7 +83,8 @@ export class RunImages {
     const startedAt = performance.now();
     const image = this.#prepare(environment)
       .catch((error: unknown): PreparedImage => ({ ok: false, fault: this.#faultOf(error, environment) }))
-      .then((prepared) => {
+      .then((made) => {
+        const prepared = made.ok ? made : { ...made, fault: maskFault(made.fault, this.#options.secrets.mask) };
         this.#settled.set(environment, prepared);
         this.#pending.delete(environment);
         return prepared;
@@ -95,7 +99,8 @@ export class RunImages {
     const startedAtMs = performance.now();
     const stop = this.#options.stopOf(environment);
     const source = await this.#unpack();
-    const buildLog = new BuildLog(join(folder, "build", `${environment}.log`), shownAt(environment));
+    const file = join(folder, "build", `${environment}.log`);
+    const buildLog = new BuildLog(file, shownAt(environment), this.#options.secrets);
     this.#options.link.shipper.follow(buildLog, this.#loggedUpTo(buildLog));
     const late = new AbortController();
     const limitMs = this.#longestLimit(environment);
@@ -120,6 +125,7 @@ export class RunImages {
       if (late.signal.aborted && !stop.aborted) return tooLate(limitMs!);
       throw error;
     } finally {
+      buildLog.end();
       // Its end is waited for with all other logs when the run ends.
       this.#options.link.shipper.end(buildLog).catch(() => {});
     }

@@ -13,6 +13,7 @@ import type { AgentClient } from "./agent-client.ts";
 import { BulkUploads } from "./bulk-uploads.ts";
 import { Commits, isInline } from "./commits.ts";
 import type { Journal } from "./journal.ts";
+import type { KnownSecrets } from "./known-secrets.ts";
 import { LogShipper } from "./log-shipper.ts";
 import { MessageShipper, type MessageShipperOptions } from "./message-shipper.ts";
 import { Outbox } from "./outbox.ts";
@@ -30,6 +31,7 @@ export interface RunLinkOptions {
   readonly cache: BlobCache;
   readonly transfers: Transfers;
   readonly journal: Journal;
+  readonly secrets: KnownSecrets;
   readonly lastSeq: number;
   readonly pending: readonly AgentEvent[];
   onCancel(facts: CancelFacts): void;
@@ -80,6 +82,7 @@ export class RunLink implements Disposable {
     this.outbox = new Outbox({
       epoch,
       journal,
+      mask: options.secrets.mask,
       lastSeq: options.lastSeq,
       pending: options.pending,
       send: (request, abort) => client.sendEvents(run, request, abort),
@@ -106,7 +109,7 @@ export class RunLink implements Disposable {
       log,
     });
     const send: MessageShipperOptions["send"] = (request, abort) => client.sendMessages(run, request, abort);
-    this.messages = new MessageShipper({ epoch, send, signal, log });
+    this.messages = new MessageShipper({ epoch, mask: options.secrets.mask, send, signal, log });
     this.usage = new UsageShipper({ epoch, send, signal, log });
   }
 

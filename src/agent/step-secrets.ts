@@ -7,11 +7,14 @@ import { StepSecretValues } from "../protocol/secrets.ts";
 import { AttemptFault } from "../runtime/attempt-fault.ts";
 import type { AttemptWork, SecretSource } from "../runtime/attempt-work.ts";
 import type { AgentClient } from "./agent-client.ts";
+import type { KnownSecrets } from "./known-secrets.ts";
 import { retrying } from "./retry.ts";
 
 export interface StepSecretsOptions {
   readonly lease: LeaseRef;
   readonly client: Pick<AgentClient, "stepSecrets">;
+  /** Knows them before anything else does. */
+  readonly known: KnownSecrets;
   readonly log: Logger;
 }
 
@@ -24,7 +27,7 @@ export class StepSecrets implements SecretSource {
   }
 
   async valuesFor({ ref, secrets = [] }: AttemptWork, signal: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
-    const { lease, client, log } = this.#options;
+    const { lease, client, known, log } = this.#options;
     const { run, epoch } = lease;
     const { stepRun, attempt } = ref;
     const recipient = createBoxRecipient();
@@ -35,7 +38,9 @@ export class StepSecrets implements SecretSource {
       );
       const opened = recipient.open(sealed, { run, epoch, stepRun, attempt });
       const { values } = StepSecretValues.parse(JSON.parse(opened.toString("utf8")));
-      return new Map(secrets.map(({ name }) => [name, takeValue(values, name)]));
+      const taken = new Map(secrets.map(({ name }) => [name, takeValue(values, name)]));
+      known.add(taken.values());
+      return taken;
     } catch (error) {
       if (!(error instanceof BerthError && error.code === "secret_unavailable")) throw error;
       const message = `The secret ${String(error.details?.secret)} is not to be had any more: it was removed, or is for other pipelines.`;

@@ -139,16 +139,16 @@ export const Fault = z.object({
 });
 export type Fault = z.infer<typeof Fault>;
 
-/** Makes a fault of the catalogue; `advice` replaces the catalogue's sentence where a better one is known. */
 /** Cutting may leave half of a character, which no text of a database can hold. */
-const MESSAGE_MAX_CHARS = 4000;
-const EVIDENCE_MAX_CHARS = 8000;
+export const MESSAGE_MAX_CHARS = 4000;
+export const EVIDENCE_MAX_CHARS = 8000;
 
 /** The same fault, found in a part of what failed: `name` goes in front of its message. */
 export function namedFault(name: string, why: Fault): Fault {
   return { ...why, message: `${name}: ${why.message}`.slice(0, MESSAGE_MAX_CHARS).toWellFormed() };
 }
 
+/** Makes a fault of the catalogue; `advice` replaces the catalogue's sentence where a better one is known. */
 export function fault(code: FaultCode, message: string, more: { evidence?: string; advice?: string } = {}): Fault {
   const definition: FaultDefinition = FAULTS[code];
   return {

@@ -9,6 +9,7 @@ import type {
 import type { Content } from "../protocol/artifacts.ts";
 import type { EndSoFar, Phases } from "../protocol/events.ts";
 import type { Fault } from "../protocol/faults.ts";
+import type { MaskText } from "../protocol/mask-events.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { Gather, OutputPlan, StepSecret } from "../protocol/plan.ts";
 import type { Sealed } from "./adopt-file.ts";
@@ -95,6 +96,8 @@ export interface RuntimeContext {
   /** Holds attempts to what they may write; left out where a person runs a step by hand. */
   readonly disk?: DiskWatch;
   readonly limits: { readonly outputBytesMax: number; readonly outputEntriesMax: number };
+  /** Takes secrets out of what the step, or its platform, says: nothing of a result is without it. */
+  readonly mask: MaskText;
   /** Left out where no step needs any. */
   readonly secrets?: SecretSource;
 }

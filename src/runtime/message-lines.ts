@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, lstatSync, readSync } from "node:fs";
 import { join } from "node:path";
+import type { MaskText } from "../protocol/mask-events.ts";
 import { MESSAGE_LINE_MAX_BYTES, MESSAGES_FILE_MAX_BYTES } from "../protocol/step-message.ts";
 import { openPlainFile } from "../std/open-plain-file.ts";
 
@@ -15,7 +16,7 @@ export interface MessageLine {
   readonly position: number;
   /** Counts lines, from 1. */
   readonly number: number;
-  /** Null for a line that is longer than MESSAGE_LINE_MAX_BYTES. */
+  /** Without the secrets in it. Null for a line that is longer than MESSAGE_LINE_MAX_BYTES. */
   readonly text: string | null;
 }
 
@@ -28,14 +29,16 @@ export type MessagesStop = "no plain file" | "shortened" | "too large";
  */
 export class MessageLines {
   readonly #path: string;
+  readonly #mask: MaskText;
   #position = 0;
   #number = 1;
   /** Inside a line that is too long: up to its end nothing is taken. */
   #skipping = false;
   #stop: MessagesStop | null = null;
 
-  constructor(folder: string) {
+  constructor(folder: string, mask: MaskText) {
     this.#path = join(folder, MESSAGES_FILE);
+    this.#mask = mask;
   }
 
   get stop(): MessagesStop | null {
@@ -90,7 +93,7 @@ export class MessageLines {
   }
 
   #take(bytes: Buffer, length: number): MessageLine {
-    const text = bytes.length > MESSAGE_LINE_MAX_BYTES ? null : bytes.toString("utf8");
+    const text = bytes.length > MESSAGE_LINE_MAX_BYTES ? null : this.#mask(bytes.toString("utf8"));
     const line = { position: this.#position, number: this.#number, text };
     this.#position += length;
     this.#number += 1;

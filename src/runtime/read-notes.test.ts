@@ -9,6 +9,7 @@ import { MESSAGE_LINE_MAX_BYTES, METRICS_MAX } from "../protocol/step-message.ts
 import { MessageLines } from "./message-lines.ts";
 import { readNotes } from "./read-notes.ts";
 
+const plain = (text: string) => text;
 const MODEL: OutputPlan = { path: "model.bin", type: "file", optional: false, when: "success" };
 
 let folder: string;
@@ -25,7 +26,7 @@ function says(...messages: readonly unknown[]): void {
 }
 
 async function warningsOf(): Promise<readonly string[]> {
-  return (await readNotes(folder, { model: MODEL })).warnings;
+  return (await readNotes(folder, { model: MODEL }, plain)).warnings;
 }
 
 describe("what a step says of its outputs", () => {
@@ -33,7 +34,7 @@ describe("what a step says of its outputs", () => {
     says({ type: "output", name: "model", tags: { team: "ml", year: 2026 }, format: "pickle" });
     says({ type: "progress", done: 1 }, { type: "output", name: "model", tags: { team: "core" }, format: "onnx" });
     says({ type: "output", name: "model", contentType: "application/x-onnx", schema: { inputs: ["x"] } });
-    assert.deepEqual(await readNotes(folder, { model: MODEL }), {
+    assert.deepEqual(await readNotes(folder, { model: MODEL }, plain), {
       notes: {
         model: {
           ...{ tags: { team: "core", year: "2026" }, format: "onnx" },
@@ -47,18 +48,18 @@ describe("what a step says of its outputs", () => {
   test("wins over what the pipeline file says, tag by tag", async () => {
     says({ type: "output", name: "model", tags: { stage: "trained" } });
     const declared = { model: { ...MODEL, contentType: "application/x-model", tags: { team: "ml", stage: "new" } } };
-    assert.deepEqual((await readNotes(folder, declared)).notes, {
+    assert.deepEqual((await readNotes(folder, declared, plain)).notes, {
       model: { contentType: "application/x-model", tags: { team: "ml", stage: "trained" } },
     });
   });
 
   test("is nothing, and no warning, of a step that says nothing", async () => {
-    assert.deepEqual(await readNotes(folder, { model: MODEL }), { notes: {}, warnings: [] });
+    assert.deepEqual(await readNotes(folder, { model: MODEL }, plain), { notes: {}, warnings: [] });
   });
 
   test("ends with its last line, also without a line feed", async () => {
     writeFileSync(file, '{"type":"output","name":"model","format":"onnx"}');
-    assert.deepEqual((await readNotes(folder, { model: MODEL })).notes, { model: { format: "onnx" } });
+    assert.deepEqual((await readNotes(folder, { model: MODEL }, plain)).notes, { model: { format: "onnx" } });
   });
 });
 
@@ -111,7 +112,7 @@ describe("lines that cannot be used are told once per kind, and the others count
       appendFileSync(file, line);
       appendFileSync(file, "\n\n");
       says({ type: "output", name: "model", format: "onnx" });
-      const said = await readNotes(folder, { model: MODEL });
+      const said = await readNotes(folder, { model: MODEL }, plain);
       assert.equal(said.warnings.length, 1, said.warnings.join("\n"));
       assert.match(said.warnings[0]!, warning);
       assert.deepEqual(said.notes, { model: { format: "onnx" } });
@@ -129,7 +130,7 @@ describe("lines that cannot be used are told once per kind, and the others count
     writeFileSync(file, "x".repeat(20 * MESSAGE_LINE_MAX_BYTES));
     appendFileSync(file, '{"type":"output","name":"model","format":"evil"}\n');
     says({ type: "output", name: "model", format: "onnx" }, "last");
-    const said = await readNotes(folder, { model: MODEL });
+    const said = await readNotes(folder, { model: MODEL }, plain);
     assert.deepEqual(said.notes, { model: { format: "onnx" } });
     assert.match(said.warnings[0]!, /^Line 1 of the step's messages: it is longer than 64 KiB/);
     assert.match(said.warnings[1]!, /^Line 3 /);
@@ -146,7 +147,7 @@ describe("lines that cannot be used are told once per kind, and the others count
   test("more tags than one version may have, said in several messages", async () => {
     const tags = (from: number) => Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`t${from + at}`, "x"]));
     says({ type: "output", name: "model", tags: tags(0) }, { type: "output", name: "model", tags: tags(30) });
-    const said = await readNotes(folder, { model: MODEL });
+    const said = await readNotes(folder, { model: MODEL }, plain);
     assert.equal(Object.keys(said.notes.model!.tags!).length, 30);
     assert.match(said.warnings[0]!, /more than 50 tags/);
   });
@@ -159,7 +160,7 @@ describe("a file that is none", () => {
     const elsewhere = join(folder, "elsewhere");
     writeFileSync(elsewhere, '{"type":"output","name":"model","format":"stolen"}\n');
     symlinkSync(elsewhere, file);
-    assert.deepEqual(await readNotes(folder, { model: MODEL }), { notes: {}, warnings: expected });
+    assert.deepEqual(await readNotes(folder, { model: MODEL }, plain), { notes: {}, warnings: expected });
   });
 
   test("a FIFO does not hold anything up", async () => {
@@ -168,7 +169,7 @@ describe("a file that is none", () => {
   });
 
   test("a file that was replaced by a shorter one is read no further", () => {
-    const lines = new MessageLines(folder);
+    const lines = new MessageLines(folder, plain);
     says({ type: "progress", done: 1 }, { type: "progress", done: 2 });
     assert.equal(lines.next({ ended: false })!.length, 2);
     truncateSync(file, 3);
@@ -180,7 +181,7 @@ describe("a file that is none", () => {
 });
 
 test("a line that is still being written is read once it is whole", () => {
-  const lines = new MessageLines(folder);
+  const lines = new MessageLines(folder, plain);
   assert.equal(lines.next({ ended: false }), null);
   writeFileSync(file, '{"type":');
   assert.equal(lines.next({ ended: false }), null);

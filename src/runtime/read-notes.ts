@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { MaskText } from "../protocol/mask-events.ts";
 import { type OutputNotes, TAGS_MAX, type Tags } from "../protocol/output-notes.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
 import {
@@ -31,8 +32,12 @@ const NOTES_MAX_BYTES = 1024 * 1024;
  * Reads, after a step has ended, all that it said: for what it said of its outputs, and for what was wrong with it.
  * Progress and metrics are shipped while it runs, by whoever follows it.
  */
-export async function readNotes(folder: string, declared: Readonly<Record<string, OutputPlan>>): Promise<Said> {
-  const lines = new MessageLines(folder);
+export async function readNotes(
+  folder: string,
+  declared: Readonly<Record<string, OutputPlan>>,
+  mask: MaskText,
+): Promise<Said> {
+  const lines = new MessageLines(folder, mask);
   const reader = new NotesReader(declared);
   let isFirst = true;
   for (let chunk = lines.next({ ended: true }); chunk !== null; chunk = lines.next({ ended: true })) {

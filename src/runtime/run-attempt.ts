@@ -2,6 +2,7 @@ import { BackendError, type Handle, type Outcome } from "../backends/execution-b
 import type { Content } from "../protocol/artifacts.ts";
 import type { Phases } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
+import { type MaskText, maskFault, maskOutput } from "../protocol/mask-events.ts";
 import type { OutputNotes } from "../protocol/output-notes.ts";
 import type { OutputPlan } from "../protocol/plan.ts";
 import type { TreeSize } from "../std/tree-size.ts";
@@ -125,7 +126,7 @@ class AttemptRun implements Disposable {
 
   async collect(): Promise<void> {
     if (!this.#isKept(this.#outcome!)) return;
-    const said = await readNotes(this.#work.spec.folder, this.#work.outputs);
+    const said = await readNotes(this.#work.spec.folder, this.#work.outputs, this.#context.mask);
     const outcome = { ...this.#outcome!, warnings: [...this.#outcome!.warnings, ...said.warnings] };
     this.#outcome = outcome;
     const declared = declaredAfter(outcome, this.#work.outputs);
@@ -153,10 +154,18 @@ class AttemptRun implements Disposable {
   }
 
   result(): AttemptResult {
+    const { mask } = this.#context;
+    const outputs: Record<string, Content> = {};
+    const notes: Record<string, OutputNotes> = {};
+    for (const [name, content] of Object.entries(this.#outputs)) {
+      const { content: masked, ...said } = maskOutput({ content, ...this.#notes[name] }, mask);
+      outputs[name] = masked;
+      if (Object.keys(said).length > 0) notes[name] = said;
+    }
     return {
-      outcome: this.#explained(this.#outcome!),
-      outputs: this.#outputs,
-      ...(Object.keys(this.#notes).length === 0 ? {} : { notes: this.#notes }),
+      outcome: maskOutcome(this.#explained(this.#outcome!), mask),
+      outputs,
+      ...(Object.keys(notes).length === 0 ? {} : { notes }),
       phases: this.#phases,
       handle: this.#handle,
     };
@@ -206,6 +215,14 @@ class AttemptRun implements Disposable {
 
 function withDisk(outcome: Outcome, most: TreeSize | null): Outcome {
   return most === null ? outcome : { ...outcome, stats: { ...outcome.stats, diskBytes: most.bytes } };
+}
+
+function maskOutcome(outcome: Outcome, mask: MaskText): Outcome {
+  return {
+    ...outcome,
+    fault: outcome.fault === null ? null : maskFault(outcome.fault, mask),
+    warnings: outcome.warnings.map((warning) => mask(warning)),
+  };
 }
 
 const CANCELLED = {

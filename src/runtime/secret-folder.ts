@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
-import { lstatSync, mkdirSync, rmdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SECRET_LAYOUT, type SpecSecrets } from "../backends/execution-backend.ts";
 import { fault } from "../protocol/faults.ts";
@@ -15,7 +15,10 @@ import { AttemptFault } from "./attempt-fault.ts";
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o400;
-/** Beside what the step sees: says that all values are there. */
+/**
+ * Beside what the step sees: says that all values are there. It holds them once more, for masking: a step may remove its own,
+ * and they are needed until its logs are with the server.
+ */
 const COMPLETE = "complete";
 /** What statfs says of file systems that are nowhere but in memory: tmpfs and ramfs. */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
@@ -64,7 +67,20 @@ export function writeSecrets(
     else variables.push(Buffer.from(`${variable}=`), checkedVariable(name, value), Buffer.of(0));
   }
   if (variables.length > 0) replaceFile(join(folder, SECRET_LAYOUT.variables), Buffer.concat(variables));
-  replaceFile(join(folder, COMPLETE), Buffer.of());
+  const all = secrets.map(({ name }) => Buffer.from(values.get(name)!).toString("base64"));
+  replaceFile(join(folder, COMPLETE), Buffer.from(JSON.stringify(all)));
+}
+
+/** The values, for what an earlier process of the agent began; null where they are not all there. */
+export function readSecrets({ folder }: SpecSecrets): Uint8Array[] | null {
+  try {
+    const all = JSON.parse(readFileSync(join(folder, COMPLETE), "utf8")) as string[];
+    return all.map((value) => Buffer.from(value, "base64"));
+  } catch (error) {
+    // Where nothing isolates it, a step may have changed the file.
+    if (errnoOf(error) === "ENOENT" || error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 /** Removes the folder with the values, and that of all attempts with the last of them. Not there is fine. */

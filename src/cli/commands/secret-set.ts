@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Secret } from "../../protocol/secrets.ts";
+import { isMaskable, MASKED_MIN_BYTES } from "../../std/secret-forms.ts";
 import { rotateSecret, setSecret } from "../api/secrets.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
@@ -26,6 +27,7 @@ export function defineSecretSet(parent: Command, context: CliContext): void {
     )
     .action(async (name: string, { file, pipeline, ...options }: SetOptions) => {
       const value = await readSecretValue(input, checkSecretName(name), file);
+      warnOfShort(context, value);
       const { api } = await connect(context, options);
       print(context, await setSecret(api, name, value, pipeline), options.json);
     });
@@ -34,12 +36,13 @@ export function defineSecretSet(parent: Command, context: CliContext): void {
     .option("--file <file>", "the value is what this file holds, byte for byte")
     .option(
       "--keep-previous",
-      "keep the old value as the previous version: no step gets it, but it stays masked in logs",
+      "keep the old value as the previous version: no step gets it, but it stays masked in what runs report",
     )
     .option("--json", "print JSON")
     .addHelpText("after", `${INPUT_HELP}\n\nExample:\n  berth secret rotate REPORT_TOKEN`)
     .action(async (name: string, { file, keepPrevious, ...options }: RotateOptions) => {
       const value = await readSecretValue(input, checkSecretName(name), file);
+      warnOfShort(context, value);
       const { api } = await connect(context, options);
       print(context, await rotateSecret(api, name, value, keepPrevious === true), options.json);
     });
@@ -48,6 +51,13 @@ export function defineSecretSet(parent: Command, context: CliContext): void {
 function collect(name: string, before: string[] = []): string[] {
   if (name === "") throw new InvalidArgumentError("A pipeline has a name.");
   return [...before, name];
+}
+
+function warnOfShort({ console }: CliContext, value: Buffer): void {
+  if (isMaskable(value)) return;
+  console.note(
+    `${console.noteStyle.yellow("warning:")} a value of fewer than ${MASKED_MIN_BYTES} bytes is not masked in logs.`,
+  );
 }
 
 function print({ console }: CliContext, secret: Secret, json: boolean | undefined): void {

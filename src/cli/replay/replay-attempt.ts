@@ -130,7 +130,9 @@ class Replay {
     reportStart(console, past, local.backend.name);
     const values = await askSecrets(process, past.step.secrets ?? [], options.secret ?? new Map());
     const secrets = { valuesFor: async () => values };
-    const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS, secrets };
+    // Nothing leaves this terminal, and whoever replays a step sees what it does.
+    const mask = (text: string) => text;
+    const runtime: RuntimeContext = { session, capabilities, cache: this.cache, limits: LIMITS, secrets, mask };
     const made = await replayWork({
       ...{ api, past, runtime, session, workspace, signal, sdk: join(context.root, "sdk") },
       rebuild: options.rebuild === true,

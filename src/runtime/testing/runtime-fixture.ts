@@ -32,6 +32,7 @@ const fetchesNothing: BlobFetcher = (digest) => {
 export interface FixtureOptions {
   readonly fetchBlob?: BlobFetcher;
   readonly limits?: RuntimeContext["limits"];
+  readonly mask?: RuntimeContext["mask"];
 }
 
 /** A runtime on a backend, with its cache and attempt folders in a folder that goes with it. */
@@ -47,7 +48,14 @@ export async function runtimeFixture<B extends ExecutionBackend>(
     const { capabilities } = await session.probe();
     const blobs = await BlobCache.open({ folder: join(root, "cache"), budgetBytes: 2 ** 40 });
     const cache = blobs.sourceOf(options.fetchBlob ?? fetchesNothing);
-    return { session, capabilities, cache, limits: options.limits ?? LIMITS, blobs };
+    return {
+      session,
+      capabilities,
+      cache,
+      limits: options.limits ?? LIMITS,
+      mask: options.mask ?? ((text) => text),
+      blobs,
+    };
   };
   const context = await open();
   return {

@@ -1,15 +1,17 @@
 import { z } from "zod";
 import { EventsRequest, EventsResponse } from "../../protocol/agent-api.ts";
 import { idOf } from "../../protocol/ids.ts";
+import { maskEvent } from "../../protocol/mask-events.ts";
 import { admitOutputs, endingAtQuota } from "../scheduling/admit-outputs.ts";
 import { passPlacesOn } from "../scheduling/places.ts";
 import { recordEvents } from "../scheduling/record-events.ts";
+import type { SecretValues } from "../scheduling/secret-values.ts";
 import type { ContractCache } from "../scheduling/step-contracts.ts";
 import type { Services } from "../services.ts";
 import { workerOf } from "./callers.ts";
 import { defineRoute, IN_EVENTS, type Route } from "./route.ts";
 
-export function agentEventsRoute(services: Services, contracts: ContractCache): Route {
+export function agentEventsRoute(services: Services, contracts: ContractCache, secrets: SecretValues): Route {
   return defineRoute({
     method: "POST",
     path: "/agent/runs/:run/events",
@@ -27,9 +29,11 @@ export function agentEventsRoute(services: Services, contracts: ContractCache): 
       "digest_mismatch",
       "quota_exceeded",
     ],
-    handler: async ({ params: { run }, body: { epoch, events }, principal, project }) => {
+    handler: async ({ params: { run }, body: { epoch, events: sent }, principal, project }) => {
       const { worker } = workerOf(principal);
       const holder = { project, worker, run, epoch };
+      const mask = await secrets.maskFor(project, run);
+      const events = sent.map((event) => ({ ...event, body: maskEvent(event.body, mask) }));
       await endingAtQuota(services, holder, () => admitOutputs(services, holder, events));
       const { ackedSeq, cancel, ended } = await recordEvents(services, contracts, holder, events);
       services.wakeups.notify(`run:${run}`);

@@ -1,3 +1,4 @@
+import { SecretValues } from "../scheduling/secret-values.ts";
 import { ContractCache } from "../scheduling/step-contracts.ts";
 import type { Services } from "../services.ts";
 import { agentBootRoute } from "./agent-boot.ts";
@@ -30,6 +31,7 @@ import { variableRoutes } from "./variables.ts";
 
 /** Everything about pipelines, runs and artifacts: for people below `/`, for agents below `/agent`. */
 export function runRoutes(services: Services): Route[] {
+  const secrets = new SecretValues(services);
   return [
     ...pipelineRoutes(services),
     ...runsRoutes(services),
@@ -53,9 +55,9 @@ export function runRoutes(services: Services): Route[] {
     agentBootRoute(services),
     agentHeartbeatRoute(services),
     agentPollRoute(services),
-    agentEventsRoute(services, new ContractCache()),
+    agentEventsRoute(services, new ContractCache(), secrets),
     agentLogsRoute(services),
-    agentMessagesRoute(services),
+    agentMessagesRoute(services, secrets),
     agentSecretsRoute(services),
   ];
 }

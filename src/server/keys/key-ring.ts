@@ -50,10 +50,16 @@ export function joinRings(rings: readonly KeyRing[]): KeyRing {
 }
 
 /** Of a server without a key: it can do all that needs no secret. */
-export const NO_KEYS: KeyRing = { newest: null, has: () => false, seal: noKey, open: noKey, check: async () => {} };
+export const NO_KEYS: KeyRing = {
+  newest: null,
+  has: () => false,
+  seal: () => noKey("conflict"),
+  open: () => noKey("secret_unreadable"),
+  check: async () => {},
+};
 
-async function noKey(): Promise<never> {
-  throw new BerthError("conflict", "This server has no key to keep secrets with.", {
+async function noKey(code: "conflict" | "secret_unreadable"): Promise<never> {
+  throw new BerthError(code, "This server has no key to keep secrets with.", {
     advice:
       "On each server, set BERTH_SECRET_KEY_FILE to a file with the same 32 random bytes in base64: openssl rand -base64 32",
   });
