@@ -234,6 +234,8 @@ export type ImageRequest =
       readonly pull?: PullPolicy;
       /** What it starts from, where that is one image that is known; needed for `never`. */
       readonly base?: string;
+      /** Read while a RUN mounts them, and never kept; a builder that cannot refuses. What `read` throws fails the build. */
+      readonly secrets?: { readonly ids: readonly string[]; read(id: string): Promise<Uint8Array> };
     };
 
 export type ImageResult =

@@ -22,6 +22,7 @@ const ALLOWED = [
   "POST /images/create",
   "DELETE /images/**",
   "POST /build",
+  "POST /session",
   "POST /build/prune",
   "GET /system/df",
   "GET /networks",

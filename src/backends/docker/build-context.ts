@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { createReadStream, type Dirent } from "node:fs";
+import { hash } from "node:crypto";
+import { createReadStream, type Dirent, existsSync } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -8,18 +8,26 @@ import { type Header, type Pack, pack } from "tar-stream";
 
 export interface BuildContext {
   readonly tar: Readable;
-  /** The name of the Dockerfile inside, which nothing in the folder can have. */
+  /** The name of the Dockerfile inside. */
   readonly dockerfile: string;
 }
 
+const IGNORE_FILE = ".dockerignore";
+
 /**
- * A folder as the engine's builder wants it, with the Dockerfile beside it. Everything in the folder is sent: what is
- * not to be in an image is not to be put there. Owners are those of root, since numbers mean nothing elsewhere.
+ * A folder as the classic builder wants it, with the Dockerfile beside it. Everything in the folder is sent: what is not to
+ * be in an image is not to be put there. Owners are those of root, since numbers mean nothing elsewhere.
+ *
+ * The builder takes the Dockerfile out again where an ignore file names it. A folder that brings an ignore file of its own
+ * is sent as it is; there the Dockerfile is copied by a `COPY .`, always under the same name, or nothing would be cached.
  */
 export function buildContext(folder: string, dockerfile: string): BuildContext {
   const tar = pack();
-  const name = `.berth-${randomUUID()}.Dockerfile`;
+  const name = `.berth-${hash("sha256", dockerfile).slice(0, 16)}.Dockerfile`;
   tar.entry({ name, mode: 0o644 }, dockerfile);
+  if (!existsSync(join(folder, IGNORE_FILE))) {
+    tar.entry({ name: IGNORE_FILE, mode: 0o644 }, `${name}\n${IGNORE_FILE}\n`);
+  }
   addFolder(tar, folder, "").then(
     () => tar.finalize(),
     (error) => tar.destroy(error),

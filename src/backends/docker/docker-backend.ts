@@ -11,6 +11,8 @@ const Settings = z.strictObject({
   host: z.string().min(1).optional(),
   /** How containers get GPUs; see container-config.ts. Default: devices. */
   gpus: z.enum(["devices", "variables"]).optional(),
+  /** What builds images. Default: auto, which is BuildKit where the engine has it. */
+  builder: z.enum(["auto", "buildkit", "classic"]).optional(),
 });
 type Settings = z.infer<typeof Settings>;
 
@@ -20,12 +22,12 @@ export const dockerBackend: ExecutionBackend = {
 
   /** Works while the engine is away: `probe` says so, and every call tries again. */
   async open({ installation, stateFolder, settings, capacity }: BackendOptions): Promise<BackendSession> {
-    const { host, gpus: gpuAccess = "devices" } = readSettings(settings);
+    const { host, gpus: gpuAccess = "devices", builder } = readSettings(settings);
     const address = addressOf(host);
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
     const engine = new Engine(address);
     const parts = { name: "docker", installation, stateFolder, engine, address: address.text, gpuAccess };
-    return new DockerSession({ ...parts, capacity });
+    return new DockerSession({ ...parts, capacity, builder: builder === "auto" ? undefined : builder });
   },
 };
 

@@ -25,6 +25,7 @@ import {
 import { objectName } from "../object-name.ts";
 import { AttemptNotes } from "./attempt-notes.ts";
 import { Attempts } from "./attempts.ts";
+import type { Builder } from "./build-image.ts";
 import type { GpuAccess } from "./container-config.ts";
 import { ContainerFigures } from "./container-figures.ts";
 import { EndWatches } from "./end-watches.ts";
@@ -53,6 +54,8 @@ export interface DockerSessionOptions {
   readonly capacity?: BackendOptions["capacity"];
   /** Default: `devices`. */
   readonly gpuAccess?: GpuAccess;
+  /** Default: BuildKit, where the engine has it. */
+  readonly builder?: Builder | undefined;
 }
 
 /** Attempts as containers of one engine on the agent's own host. All that must outlive the agent is in files. */

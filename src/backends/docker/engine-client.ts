@@ -66,13 +66,20 @@ export class EngineClient implements Disposable {
   }
 
   /** Turns a POST into a connection that goes both ways; whoever asked for it destroys it. */
-  async converse(path: string, query: EngineRequest["query"]): Promise<Duplex> {
+  async converse(
+    path: string,
+    query: EngineRequest["query"],
+    {
+      upgrade = "tcp",
+      ...headers
+    }: { readonly upgrade?: string; readonly [header: string]: string | string[] | undefined } = {},
+  ): Promise<Duplex> {
     const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
     const request = (this.#address.tls ? httpsRequest : httpRequest)({
       ...this.#address.options,
       method: "POST",
       path: `${this.#prefix}${path}${queryText(query)}`,
-      headers: { host: "docker", connection: "Upgrade", upgrade: "tcp" },
+      headers: { ...headers, host: "docker", connection: "Upgrade", upgrade },
       agent: false,
     });
     const late = setTimeout(() => request.destroy(new Error("it took too long to answer")), CALL_TIMEOUT_MS);

@@ -1,4 +1,5 @@
 import type { BackendOptions, Probe } from "../execution-backend.ts";
+import { type Builder, builderOf } from "./build-image.ts";
 import type { Engine } from "./engine.ts";
 import { EngineUnreachableError } from "./engine-error.ts";
 import { whyNotThisHost } from "./host-check.ts";
@@ -17,6 +18,8 @@ export interface EngineHostOptions {
   readonly engine: Engine;
   readonly address: string;
   readonly capacity?: BackendOptions["capacity"];
+  /** Default: BuildKit, where the engine has it. */
+  readonly builder?: Builder | undefined;
 }
 
 /** What is made once per session, when the engine first answers: an agent may be up before its engine. */
@@ -49,7 +52,8 @@ export class EngineHost {
 
   async images(): Promise<Images> {
     const { engine, version } = await this.platform();
-    this.#images ??= new Images(engine, version.Arch);
+    const { builder = builderOf(version) } = this.#options;
+    this.#images ??= new Images(engine, { arch: version.Arch, builder });
     return this.#images;
   }
 
@@ -72,7 +76,8 @@ export class EngineHost {
       await engine.ping(PING_TIMEOUT_MS, signal);
       const platform = await this.platform();
       const reason = this.#isThisHost ? null : await this.#checkHost(platform);
-      const facts = factsOf(platform, address);
+      const { builder = builderOf(platform.version) } = this.#options;
+      const facts = factsOf(platform, { address, builder });
       if (reason !== null) return { healthy: false, reason, capabilities: DOCKER_CAPABILITIES, facts };
       this.#isThisHost = true;
       return { healthy: true, capabilities: DOCKER_CAPABILITIES, facts };
@@ -103,9 +108,12 @@ export class EngineHost {
   }
 }
 
-function factsOf({ version, info, user }: Platform, address: string): Record<string, string | number | boolean> {
+function factsOf(
+  { version, info, user }: Platform,
+  own: { readonly address: string; readonly builder: Builder },
+): Record<string, string | number | boolean> {
   return {
-    address,
+    ...own,
     version: version.Version,
     api: version.ApiVersion,
     arch: version.Arch,

@@ -15,7 +15,7 @@ test("an engine killed in mid-run is no end: what ended meanwhile is told truly,
   await using engine = new OwnEngine();
   await engine.start();
   await engine.take(image);
-  await using rig = await DockerRig.open(image, engine.host);
+  await using rig = await DockerRig.open(image, { host: engine.host });
   const quick = await rig.lay("echo up; while [ ! -e /berth/out/go ]; do sleep 0.05; done; exit 7");
   const long = await rig.lay("echo up; sleep 1000");
   for (const laid of [quick, long]) {

@@ -7,6 +7,8 @@ export interface EngineVersion {
   readonly Os: string;
   /** In Go's names: `amd64`, `arm64`. */
   readonly Arch: string;
+  /** Of what the engine is made: `Engine` is Docker's own. */
+  readonly Components?: readonly { readonly Name: string }[];
 }
 
 export interface EngineInfo {

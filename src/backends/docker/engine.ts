@@ -117,12 +117,30 @@ export class Engine implements Disposable {
   }
 
   buildImage(
-    context: Readable,
+    /** As a tar archive; null where the builder gets it over a session. */
+    context: Readable | null,
     query: EngineRequest["query"] & object,
     headers: Record<string, string>,
     signal: AbortSignal,
   ): Promise<Readable> {
-    return this.#client.stream("POST", "/build", { query, body: context, headers, signal });
+    return this.#client.stream("POST", "/build", {
+      query,
+      headers,
+      signal,
+      ...(context !== null && { body: context }),
+    });
+  }
+
+  /** A connection over which the builder calls these methods (gRPC, HTTP/2) of whoever opened it. */
+  openSession(id: string, methods: string[]): Promise<Duplex> {
+    return this.#client.converse("/session", undefined, {
+      upgrade: "h2c",
+      "x-docker-expose-session-uuid": id,
+      "x-docker-expose-session-name": "berth",
+      // Builders take files of the same size and time of another session with the same key for the same files.
+      "x-docker-expose-session-sharedkey": id,
+      "x-docker-expose-session-grpc-method": methods,
+    });
   }
 
   /** Events of containers with this label, as they happen. */

@@ -11,7 +11,7 @@ const MEANINGS: readonly (readonly [RegExp, FaultCode])[] = [
   [/pull access denied|requested access to the resource is denied/i, "image-denied"],
   [/unauthorized|authentication required|no basic auth credentials|forbidden|(^|: )denied(:|$)/i, "image-denied"],
   [
-    /manifest.*(unknown|not found)|not found: manifest|name unknown|repository .* not found|no such image/i,
+    /manifest.*(unknown|not found)|not found: manifest|name unknown|repository .* not found|no such image|^failed to .*: not found$/im,
     "image-not-found",
   ],
   [/no space left on device/i, "stage-io"],

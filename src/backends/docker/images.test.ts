@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { testImage } from "../../../test/setup/docker.ts";
@@ -159,26 +159,38 @@ async function build(
   return { ...(await prepare(rig.session, request)), request };
 }
 
-test("a build gets the whole folder, exactly: modes, links, hidden files, and what .dockerignore names", async () => {
-  await using rig = await DockerRig.open(image);
-  const { result } = await build(
-    rig,
-    `FROM ${image}\nARG WHO\nCOPY in /in\nRUN echo "hello $WHO" >/greeting\n`,
-    writeContext,
-    {
-      WHO: 'a "b" $c',
-    },
-  );
-  assert.ok(result.ok, JSON.stringify(result));
-  const script =
-    "cat /greeting; cd /in; stat -c '%a %n' script .dockerignore; readlink link; cat sub/deep; cat big | wc -c";
-  const laid = await rig.run(script, { image: result.image });
-  assert.equal(
-    await rig.log(laid),
-    'hello a "b" $c\n755 script\n640 .dockerignore\nsub/deep\nüñí\n3000000\n',
-    await rig.log(laid, "stderr"),
-  );
-});
+/** With each of the builders that an engine can have. */
+function testBuilds(title: string, check: (rig: DockerRig, builder: "buildkit" | "classic") => Promise<void>): void {
+  for (const builder of ["buildkit", "classic"] as const) {
+    test(`${title} (${builder})`, async () => {
+      await using rig = await DockerRig.open(image, { builder });
+      await check(rig, builder);
+    });
+  }
+}
+
+testBuilds(
+  "a build gets the whole folder, exactly: modes, links, hidden files, and what .dockerignore names",
+  async (rig) => {
+    const { result } = await build(
+      rig,
+      `FROM ${image}\nARG WHO\nCOPY in /in\nRUN echo "hello $WHO" >/greeting\n`,
+      writeContext,
+      {
+        WHO: 'a "b" $c',
+      },
+    );
+    assert.ok(result.ok, JSON.stringify(result));
+    const script =
+      "cat /greeting; cd /in; stat -c '%a %n' script .dockerignore; readlink link; cat sub/deep; cat big | wc -c";
+    const laid = await rig.run(script, { image: result.image });
+    assert.equal(
+      await rig.log(laid),
+      'hello a "b" $c\n755 script\n640 .dockerignore\nsub/deep\nüñí\n3000000\n',
+      await rig.log(laid, "stderr"),
+    );
+  },
+);
 
 function writeContext(context: string): void {
   const folder = join(context, "in");
@@ -193,20 +205,44 @@ function writeContext(context: string): void {
   writeFileSync(join(context, ".dockerignore"), "in\n");
 }
 
-test("a failing build names the failing line and keeps its output as evidence", async () => {
-  await using rig = await DockerRig.open(image);
+testBuilds(
+  "the Dockerfile of a build is nowhere in its image, and an unchanged build is not made again",
+  async (rig) => {
+    const dockerfile = `FROM ${image}\nCOPY . /all\nRUN cat /proc/sys/kernel/random/uuid >/made; ls -A /all >/list\n`;
+    const write = (context: string) => writeFileSync(join(context, "in", "file"), "x");
+    const [first, second] = [await build(rig, dockerfile, write), await build(rig, dockerfile, write)];
+    assert.ok(first.result.ok && second.result.ok);
+    assert.equal(first.result.image, second.result.image);
+    const laid = await rig.run("cat /list", { image: first.result.image });
+    assert.equal(await rig.log(laid), "ctl\nin\nout\ntmp\n");
+  },
+);
+
+testBuilds("a build never takes files of an earlier one for its own, whatever their size and time", async (rig) => {
+  const time = new Date("2024-01-01T00:00:00Z");
+  for (const content of ["one", "two"]) {
+    const { result } = await build(rig, `FROM ${image}\nCOPY in/file /${content}\n`, (context) => {
+      writeFileSync(join(context, "in", "file"), content);
+      utimesSync(join(context, "in", "file"), time, time);
+    });
+    assert.ok(result.ok, JSON.stringify(result));
+    assert.equal(await rig.log(await rig.run(`cat /${content}`, { image: result.image })), content);
+  }
+});
+
+testBuilds("a failing build names the failing line and keeps its output as evidence", async (rig, builder) => {
   const { result, log } = await build(rig, `FROM ${image}\nRUN echo fine\nRUN echo broken-part >&2; exit 9\n`);
   assert.ok(!result.ok);
   assert.equal(result.fault.code, "image-build-failed");
   assert.match(result.fault.message, /RUN echo broken-part/);
   assert.match(result.fault.evidence ?? "", /^broken-part$/m);
-  assert.match(result.fault.evidence ?? "", /returned a non-zero code: 9/);
+  assert.match(result.fault.evidence ?? "", builder === "buildkit" ? /exit code: 9/ : /returned a non-zero code: 9/);
   assert.doesNotMatch(result.fault.evidence ?? "", /^fine$/m);
-  assert.match(log, /^Step 2.* RUN echo fine$/m);
+  if (builder === "classic") return assert.match(log, /^Step 2.* RUN echo fine$/m);
+  assert.match(log, /^#(\d+) \[2\/\d\] RUN echo fine$.*^#\1 (fine$.*^#\1 DONE|CACHED)/ms);
 });
 
-test("a build that fails half-way leaves no image without a name and no container, and takes nothing from others", async () => {
-  await using rig = await DockerRig.open(image);
+testBuilds("a build that fails half-way leaves no image without a name and no container", async (rig) => {
   const mark = `${process.pid}-${Date.now()}`;
   // Of this test alone: others build at the same time.
   const unnamed = async () => {
@@ -228,8 +264,7 @@ test("a build that fails half-way leaves no image without a name and no containe
   assert.doesNotMatch(containers, /exit [34]/);
 });
 
-test("a stage can be the image", async () => {
-  await using rig = await DockerRig.open(image);
+testBuilds("a stage can be the image", async (rig) => {
   const dockerfile = `FROM ${image} AS first\nENV STAGE=first\nFROM first\nRUN exit 1\n`;
   const { result } = await build(rig, dockerfile, () => {}, {}, { target: "first" });
   assert.ok(result.ok, JSON.stringify(result));
@@ -237,8 +272,7 @@ test("a stage can be the image", async () => {
   assert.equal(await rig.log(laid), "first\n");
 });
 
-test("a requirement that does not exist is named in the fault, with a way out", async () => {
-  await using rig = await DockerRig.open(image);
+testBuilds("a requirement that does not exist is named in the fault, with a way out", async (rig) => {
   const { result } = await build(
     rig,
     `FROM ${image}\nRUN echo 'ERROR: No matching distribution found for nosuch==9'; exit 1\n`,
@@ -248,21 +282,28 @@ test("a requirement that does not exist is named in the fault, with a way out", 
   assert.match(result.fault.advice ?? "", /Check its name and version/);
 });
 
-test("a Dockerfile that cannot be parsed is a failed build with the builder's words", async () => {
-  await using rig = await DockerRig.open(image);
+testBuilds("a Dockerfile that cannot be parsed is a failed build with the builder's words", async (rig) => {
   const { result } = await build(rig, `FROM ${image}\nNONSENSE here\n`);
   assert.ok(!result.ok);
   assert.equal(result.fault.code, "image-build-failed");
   assert.match(result.fault.evidence ?? "", /NONSENSE/i);
 });
 
-test("a base image that does not exist is the same mistake as an image that does not exist", async () => {
+testBuilds("a base image that does not exist is the same mistake as an image that does not exist", async (rig) => {
   await using registry = await fakeRegistry();
-  await using rig = await DockerRig.open(image);
   const { result } = await build(rig, `FROM ${registry.address}/missing:1\nRUN true\n`);
   assert.ok(!result.ok);
-  assert.equal(result.fault.code, "image-not-found");
+  assert.equal(result.fault.code, "image-not-found", JSON.stringify(result.fault));
   assert.match(result.fault.message, /missing:1/);
+});
+
+test("a language of Dockerfiles that the engine cannot get is named, with a way out", async () => {
+  await using rig = await DockerRig.open(image);
+  const { result } = await build(rig, `# syntax=127.0.0.1:1/nosuch/dockerfile:1\nFROM ${image}\n`);
+  assert.ok(!result.ok);
+  assert.equal(result.fault.code, "image-build-failed");
+  assert.match(result.fault.message, /at: # syntax=127\.0\.0\.1:1\/nosuch\/dockerfile:1/);
+  assert.match(result.fault.advice ?? "", /Remove the line/);
 });
 
 test("a context that cannot be sent is an error that names the file, and the engine is not left hanging", async () => {
@@ -273,7 +314,7 @@ test("a context that cannot be sent is an error that names the file, and the eng
     kind: "build",
     tag: "berth-test/never:1",
     context,
-    dockerfile: `FROM ${image}\n`,
+    dockerfile: `FROM ${image}\nCOPY . /x\n`,
     args: {},
   } as const;
   await assert.rejects(prepare(rig.session, request), /pipe is neither file|could not/);
@@ -286,17 +327,22 @@ test("a build that everybody gave up is aborted", async () => {
   const tag = `berth-test/aborted:${process.pid}`;
   const dockerfile = `FROM ${image}\nRUN echo begun ${tag}; sleep 600\n`;
   const onLog = (chunk: Uint8Array) => {
-    if (/^begun /m.test(Buffer.from(chunk).toString())) abort.abort(new Error("given up"));
+    if (/^#\d+ begun /m.test(Buffer.from(chunk).toString())) abort.abort(new Error("given up"));
   };
   const request = { kind: "build", tag, context, dockerfile, args: {} } as const;
   await assert.rejects(rig.session.prepareImage(request, onLog, abort.signal), /given up/);
-  const filters = ["--filter", `ancestor=${image}`, "--filter", "status=running"];
-  const running = async () => (await docker("ps", "--quiet", ...filters)).split("\n").filter(Boolean);
-  const commands = async () => Promise.all((await running()).map(commandOf));
-  await rig.until("the end of the builder's container", commands, (all) => !all.some((line) => line.includes(tag)));
+  const left = async () => commandLines().filter((line) => line.includes(`begun ${tag}`));
+  await rig.until("the end of what the build ran", left, (lines) => lines.length === 0);
 });
 
-/** A container that is gone meanwhile has none. */
-function commandOf(id: string): Promise<string> {
-  return docker("inspect", "--format", "{{json .Config.Cmd}}", id).catch(() => "");
+/** Of all processes of this machine, on which the engine runs what a build does. */
+function commandLines(): string[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    } catch {
+      return ""; // It has ended meanwhile.
+    }
+  });
 }

@@ -3,7 +3,7 @@ import { type Fault, fault } from "../../protocol/faults.ts";
 import { repositoryOf } from "../../std/image-repository.ts";
 import { SingleFlight } from "../../std/single-flight.ts";
 import type { ImageRequest, ImageResult } from "../execution-backend.ts";
-import { buildImage } from "./build-image.ts";
+import { type Builder, buildImage } from "./build-image.ts";
 import type { Engine } from "./engine.ts";
 import { isStatus } from "./engine-error.ts";
 import type { InspectedImage } from "./engine-types.ts";
@@ -18,13 +18,15 @@ export class Images {
   readonly #engine: Engine;
   /** The engine's architecture in Go's names. */
   readonly #arch: string;
+  readonly #builder: Builder;
   readonly #flights = new SingleFlight<ImageResult>();
   /** Who listens to the work under way, by key. */
   readonly #listeners = new Map<string, Set<OnLog>>();
 
-  constructor(engine: Engine, arch: string) {
+  constructor(engine: Engine, { arch, builder }: { readonly arch: string; readonly builder: Builder }) {
     this.#engine = engine;
     this.#arch = arch;
+    this.#builder = builder;
   }
 
   async prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
@@ -63,7 +65,8 @@ export class Images {
     if (request.pull === "never" && needed !== undefined && (await this.#inspect(needed)) === null) {
       return notToBePulled(needed);
     }
-    if (request.kind === "build") return buildImage(this.#engine, request, onLog, signal);
+    if (request.kind === "build")
+      return buildImage({ engine: this.#engine, builder: this.#builder }, request, onLog, signal);
     if (isImageId(request.image)) return pullFault(request.image, `no such image: ${request.image}`);
     return pullImage(this.#engine, request.image, onLog, signal);
   }

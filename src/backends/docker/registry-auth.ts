@@ -16,7 +16,7 @@ const DockerConfig = z.object({
 });
 type DockerConfig = z.infer<typeof DockerConfig>;
 
-interface Credentials {
+export interface RegistryCredentials {
   readonly username?: string;
   readonly password?: string;
   readonly identitytoken?: string;
@@ -31,12 +31,23 @@ const DOCKER_HUB = "https://index.docker.io/v1/";
  * Throws a plain Error, for people, when there are some that cannot be used.
  */
 export async function registryAuth(registry: string, environment: NodeJS.ProcessEnv): Promise<string | null> {
-  const config = readConfig(environment);
-  if (config === null) return null;
-  const address = registry === "docker.io" ? DOCKER_HUB : registry;
-  const credentials = await findCredentials(config, address);
+  const credentials = await registryCredentials(registry, environment);
   if (credentials === null) return null;
-  return Buffer.from(JSON.stringify({ ...credentials, serveraddress: address })).toString("base64url");
+  const header = { ...credentials, serveraddress: addressOf(registry) };
+  return Buffer.from(JSON.stringify(header)).toString("base64url");
+}
+
+/** The same in parts. */
+export async function registryCredentials(
+  registry: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<RegistryCredentials | null> {
+  const config = readConfig(environment);
+  return config === null ? null : findCredentials(config, addressOf(registry));
+}
+
+function addressOf(registry: string): string {
+  return registry === "docker.io" ? DOCKER_HUB : registry;
 }
 
 function readConfig(environment: NodeJS.ProcessEnv): DockerConfig | null {
@@ -57,7 +68,7 @@ function readConfig(environment: NodeJS.ProcessEnv): DockerConfig | null {
   }
 }
 
-async function findCredentials(config: DockerConfig, address: string): Promise<Credentials | null> {
+async function findCredentials(config: DockerConfig, address: string): Promise<RegistryCredentials | null> {
   const helper = config.credHelpers?.[address] ?? config.credsStore;
   if (helper !== undefined && helper !== "") return askHelper(helper, address);
   const entry = config.auths?.[address] ?? config.auths?.[`https://${address}`];
@@ -67,7 +78,7 @@ async function findCredentials(config: DockerConfig, address: string): Promise<C
   return { username, password: password.join(":").replace(/\0+$/, "") };
 }
 
-async function askHelper(helper: string, address: string): Promise<Credentials | null> {
+async function askHelper(helper: string, address: string): Promise<RegistryCredentials | null> {
   const child = spawn(`docker-credential-${helper}`, ["get"], {
     stdio: ["pipe", "pipe", "ignore"],
     timeout: HELPER_TIMEOUT_MS,

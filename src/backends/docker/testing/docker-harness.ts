@@ -14,12 +14,17 @@ const run = promisify(execFile);
 export interface TestInstallation {
   readonly installation: string;
   readonly stateFolder: string;
-  /** Address of the engine; the machine's own without. */
-  readonly host?: string | undefined;
+  /** Of the backend; by default the machine's own engine, as it is. */
+  readonly settings: EngineSettings;
 }
 
-export function openSession({ installation, stateFolder, host }: TestInstallation): Promise<BackendSession> {
-  return dockerBackend.open({ installation, stateFolder, settings: host === undefined ? {} : { host } });
+export interface EngineSettings {
+  readonly host?: string;
+  readonly builder?: "buildkit" | "classic";
+}
+
+export function openSession({ installation, stateFolder, settings }: TestInstallation): Promise<BackendSession> {
+  return dockerBackend.open({ installation, stateFolder, settings: { ...settings } });
 }
 
 export interface DockerHarness extends BackendHarness {
@@ -33,12 +38,13 @@ export async function docker(...args: readonly string[]): Promise<string> {
 }
 
 /** Sessions of a fresh installation on one engine, as the contract suite wants them. */
-export function dockerHarness(image: string, host?: string): DockerHarness {
+export function dockerHarness(image: string, settings: EngineSettings = {}): DockerHarness {
+  const { host } = settings;
   const folder = mkdtempSync(join(tmpdir(), "berth-docker-test-"));
   const test: TestInstallation = {
     installation: `test-${randomBytes(4).toString("hex")}`,
     stateFolder: join(folder, "state"),
-    host,
+    settings,
   };
   const onEngine = (...args: readonly string[]) => docker(...(host === undefined ? [] : ["--host", host]), ...args);
   let folders = 0;
@@ -62,8 +68,7 @@ export function dockerHarness(image: string, host?: string): DockerHarness {
       await onEngine("rm", "--force", name);
     },
     async unreachable() {
-      const settings = { host: `unix://${join(folder, "no-engine.sock")}` };
-      return dockerBackend.open({ ...test, settings });
+      return openSession({ ...test, settings: { host: `unix://${join(folder, "no-engine.sock")}` } });
     },
     elsewhere: { module: import.meta.url, export: "openSession", argument: test },
     effort: { instantExits: 12, races: 6 },

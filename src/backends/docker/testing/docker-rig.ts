@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { AttemptRef, AttemptSpec, BackendSession, Handle, Observation, Outcome } from "../../execution-backend.ts";
 import { objectName } from "../../object-name.ts";
-import { type DockerHarness, dockerHarness } from "./docker-harness.ts";
+import { type DockerHarness, dockerHarness, type EngineSettings } from "./docker-harness.ts";
 
 const DEADLINE_MS = 60_000;
 const POLL_INTERVAL_MS = 20;
@@ -26,9 +26,8 @@ export class DockerRig implements AsyncDisposable {
     this.session = session;
   }
 
-  /** On the machine's own engine, or on that of `host`. */
-  static async open(image: string, host?: string): Promise<DockerRig> {
-    const harness = dockerHarness(image, host);
+  static async open(image: string, settings: EngineSettings = {}): Promise<DockerRig> {
+    const harness = dockerHarness(image, settings);
     return new DockerRig(image, harness, await harness.open());
   }
 
