@@ -167,7 +167,8 @@ export interface AttemptSpec {
   readonly mounts: readonly { readonly host: string; readonly inside: string }[];
   /** Left out for none. */
   readonly secrets?: SpecSecrets;
-  readonly network: "run" | "none";
+  /** The one that the attempts of its scope share, none, or one that reaches these destinations and no others. */
+  readonly network: "run" | "none" | { readonly allow: readonly string[] };
   /** Left out for the backend's defaults. */
   readonly isolation?: AttemptIsolation;
   readonly limits: {
@@ -342,7 +343,7 @@ export interface Capabilities {
   /** Whether `prepare` really creates ahead. */
   readonly prepareAhead: boolean;
   readonly cancel: "tree" | "fence";
-  readonly network: { readonly none: boolean; readonly run: boolean };
+  readonly network: { readonly none: boolean; readonly run: boolean; readonly allow: boolean };
   readonly limits: {
     readonly cpu: boolean;
     readonly memory: boolean;

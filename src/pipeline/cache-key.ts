@@ -37,7 +37,7 @@ export function cacheComponents(facts: CacheFacts): CacheComponents {
     ...(image === null ? {} : { [IMAGE_COMPONENT]: image }),
     command: digestOf(step.action),
     outputs: digestOf(withoutRetention(step.outputs)),
-    network: step.network,
+    network: typeof step.network === "string" ? step.network : digestOf(step.network),
     ...(step.secrets === undefined ? {} : { secrets: digestOf(step.secrets) }),
     ...(step.isolation === undefined ? {} : { isolation: digestOf(step.isolation) }),
     ...(step.cache?.key == null ? {} : { key: shown(step.cache.key) }),

@@ -33,3 +33,17 @@ test("a runtime that may have a network of its own needs a step without any", ()
     /a.isolation.runtime: the runtime runsc may have a network of its own/,
   );
 });
+
+test("an allow-list names hosts with their ports, and nothing that cannot be told from the outside", () => {
+  const step = (allow: string) => `{ a: { run: x, isolation: { network: { allow: [${allow}] } } } }`;
+  const plan = compile(`name: p\n${ENVIRONMENT}\nsteps: ${step("'pypi.org:443', '10.0.0.2:53/udp'")}`);
+  assert.deepEqual(plan.steps[0]!.network, { allow: ["pypi.org:443", "10.0.0.2:53/udp"] });
+  for (const wrong of ["pypi.org", "'*.org:443'", "'[::1]:80'", "'10.0.0.0/33:1'", "'x:70000'"]) {
+    assert.match(problemsInSteps(step(wrong)).join("\n"), /network.allow\[0\]: .*must be "host:port"/, wrong);
+  }
+  assert.match(problemsInSteps(step("")).join("\n"), /network.allow: an empty list is too short/);
+  assert.match(
+    problemsInSteps("{ a: { run: x, isolation: { network: hots } } }").join("\n"),
+    /choose none, default or/,
+  );
+});

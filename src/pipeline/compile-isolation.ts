@@ -12,7 +12,7 @@ export function compileIsolation(
   { file, problems }: Compilation,
 ): Pick<StepPlan, "network" | "isolation"> {
   const asked = { ...file.isolation, ...spec.isolation };
-  const network = asked.network === "none" ? "none" : "run";
+  const network = asked.network === "default" ? "run" : (asked.network ?? "run");
   const { runtime, apparmor, selinux, mounts = [] } = asked;
   if (runtime !== undefined && !KERNEL_RUNTIMES.includes(runtime) && network !== "none") {
     const path = spec.isolation?.runtime === undefined ? ["isolation"] : ["steps", name, "isolation"];

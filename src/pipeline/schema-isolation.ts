@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DESTINATION_RULE, DESTINATIONS_MAX, parseDestination } from "../protocol/egress.ts";
 import { mapping, NameText, text } from "./schema-parts.ts";
 
 const MOUNTS_MAX = 50;
@@ -17,13 +18,24 @@ function refused(why: string) {
 
 const ALONE = "a step always has namespaces of its own, never those of its worker";
 
+const NETWORK_RULE = "choose none, default or { allow: [host:port] }";
+
+const Allowed = text(300).refine(
+  (destination) => !destination.includes("*") && parseDestination(destination) !== null,
+  DESTINATION_RULE,
+);
+
 export const IsolationSpec = mapping({
   network: z
-    .string()
-    .refine((word) => word !== "host", "no step is given its worker's own network; choose none or default")
-    .refine((word) => ["host", "none", "default"].includes(word), "choose none or default")
+    .union([
+      z
+        .string()
+        .refine((word) => word !== "host", "no step is given its worker's own network; choose none or default")
+        .refine((word): word is "none" | "default" => ["host", "none", "default"].includes(word), NETWORK_RULE),
+      mapping({ allow: z.array(Allowed).min(1).max(DESTINATIONS_MAX).describe("host:port, or 10.1.0.0/16:port/udp.") }),
+    ])
     .optional()
-    .describe("none: without any network. default: the one of the run."),
+    .describe("none: without any. default: the one of the run. allow: one that reaches these only."),
   read_only_root: z
     .boolean()
     .optional()

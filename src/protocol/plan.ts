@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseDestination } from "./egress.ts";
 import { Digest, Name, Scalar } from "./names.ts";
 import { MediaType, TagKey } from "./output-notes.ts";
 import { RetentionRule } from "./retention.ts";
@@ -257,7 +258,11 @@ export const StepPlan = z.object({
    * of a batch that have not started are skipped, everything else goes on.
    */
   failFast: z.boolean().nullable().default(null),
-  network: z.enum(["run", "none"]),
+  /** That of the run, none, or one that reaches only these destinations: see egress.ts. */
+  network: z.union([
+    z.enum(["run", "none"]),
+    z.object({ allow: z.array(z.string().refine((text) => parseDestination(text) !== null)).min(1) }),
+  ]),
   /** Left out for the defaults. */
   isolation: Isolation.optional(),
 });

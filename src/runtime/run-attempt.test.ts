@@ -343,7 +343,7 @@ test("an object that vanished without a record is lost, never a success", async 
 
 test("a spec that the backend cannot honour fails with its reason and is not tried again", async () => {
   await using fixture = await runtimeFixture(
-    new MemoryBackend({ capabilities: { network: { none: false, run: true } } }),
+    new MemoryBackend({ capabilities: { network: { none: false, run: true, allow: false } } }),
   );
   const work = fixture.work();
   const result = await run(fixture.context, { ...work, spec: { ...work.spec, network: "none" } });

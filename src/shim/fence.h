@@ -11,6 +11,8 @@ enum {
   FENCE_WAIT_MS = 10 * 1000, FENCE_POLL_MS = 5, ROUTES_MAX = 16
 };
 
+#include "egress.h"
+
 struct route_request {
   struct { unsigned int length; unsigned short type, flags; unsigned int sequence, port; } head;
   struct { unsigned char family, bits, source_bits, tos, table, protocol, scope, type; unsigned int flags; } route;
@@ -111,10 +113,15 @@ static unsigned int index_of(int socket, const char *interface) {
   return sys3(SYS_ioctl, socket, SIOCGIFINDEX, &request) < 0 ? 0 : (unsigned int)request.index;
 }
 
-/* The others of its own network are other runs, and containers that are none of Berth's; only the way out stays. */
-static void fence_neighbours(int netlink, const struct route *routes, int count) {
+static unsigned int gateway_of(const struct route *routes, int count) {
   unsigned int gateway = 0;
   for (int i = 0; i < count; i++) if (routes[i].flags & RTF_GATEWAY && !routes[i].mask) gateway = routes[i].gateway;
+  return gateway;
+}
+
+/* The others of its own network are other runs, and containers that are none of Berth's; only the way out stays. */
+static void fence_neighbours(int netlink, const struct route *routes, int count) {
+  unsigned int gateway = gateway_of(routes, count);
   for (int i = 0; i < count; i++) {
     const struct route *route = &routes[i];
     if (route->flags & RTF_GATEWAY || !route->mask || route->interface[0] == '*') continue;
@@ -140,17 +147,45 @@ static void fence_metadata(int netlink) {
   if (set_route(netlink, AF_INET, &local, 16, RTN_UNREACHABLE, 0) < 0) give_up("cannot fence the metadata address");
 }
 
+/*
+ * The same once more by policies, which hold for sockets that are bound to an interface too. Where only some destinations are
+ * allowed the gateway is none of them by itself, though packets pass it. A kernel without such policies has the routes.
+ */
+static void fence_by_policies(const struct route *routes, int count, char **allowed) {
+  const unsigned int local = address(169, 254, 0, 0), gateway = gateway_of(routes, count);
+  const unsigned int single[] = {address(100, 100, 100, 200), address(192, 0, 0, 192)};
+  int netlink = (int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+  if (netlink < 0) {
+    if (*allowed) give_up("this kernel has no xfrm policies (CONFIG_XFRM_USER), by which destinations are allowed");
+    return;
+  }
+  long error = set_policy4(netlink, local, 16, XFRM_BLOCK, ORDER_METADATA);
+  for (ulong i = 0; i < sizeof single / sizeof *single && error >= 0; i++) {
+    error = set_policy4(netlink, single[i], 32, XFRM_BLOCK, ORDER_METADATA);
+  }
+  if (error >= 0 && !*allowed && gateway) error = set_policy4(netlink, gateway, 32, XFRM_ALLOW, ORDER_GATEWAY);
+  for (int i = 0; i < count && error >= 0; i++) {
+    if (routes[i].flags & RTF_GATEWAY || !routes[i].mask || routes[i].mask == ~0U || routes[i].interface[0] == '*') continue;
+    error = set_policy4(netlink, routes[i].to, bits_of(routes[i].mask), XFRM_BLOCK, ORDER_NEIGHBOURS);
+  }
+  if (error < 0) give_up("cannot set the policies of the network");
+  if (*allowed) allow_only(netlink, gateway, allowed);
+  sys1(SYS_close, netlink);
+}
+
 static void become_nobody(void) {
   if (sys2(SYS_setgroups, 0, 0) < 0 || sys1(SYS_setgid, NOBODY) < 0 || sys1(SYS_setuid, NOBODY) < 0) give_up("cannot give up its rights");
 }
 
-static void fence(void) {
+/* `allowed`: the only destinations, ended by null; all where there is none. */
+static void fence(char **allowed) {
   struct route routes[ROUTES_MAX];
   int count = read_routes(routes);
   if (count < 0) give_up("cannot read the routes");
   int netlink = (int)sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (netlink < 0) give_up("cannot set routes");
   fence_neighbours(netlink, routes, count);
+  fence_by_policies(routes, count, allowed);
   fence_metadata(netlink);
   sys1(SYS_close, netlink);
   become_nobody();

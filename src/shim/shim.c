@@ -424,7 +424,7 @@ static _Noreturn void pause_until_told(void) {
 #include "launcher.h"
 
 static const char USAGE[] =
-  "usage: berth-shim [--fenced] [--variables FILE] (CTL | --exec) -- ARGV… | --hold | --pause | --launch";
+  "usage: berth-shim [--fenced] [--variables FILE] (CTL | --exec) -- ARGV… | --hold [DESTINATION…] | --pause | --launch";
 
 /* In place of the shim: for a person, whose terminal it has. */
 static _Noreturn void become_program(int is_behind_fence, char **argv, char **envp) {
@@ -446,8 +446,8 @@ __attribute__((used)) _Noreturn void shim_start(long *stack) {
   is_init = sys0(SYS_getpid) == 1;
   take_signals();
   if (argc == 2 && equal(argv[1], "--pause")) pause_until_told();
-  if (argc == 2 && equal(argv[1], "--hold")) {
-    fence();
+  if (argc >= 2 && equal(argv[1], "--hold")) {
+    fence(argv + 2);
     pause_until_told();
   }
   if (argc == 2 && equal(argv[1], "--launch")) launch_on_request();

@@ -8,7 +8,8 @@
  *     berth-shim --fenced CTL -- ARGV…   the same, but only behind the fence: see below
  *     berth-shim --variables FILE CTL -- ARGV…   the same, with more variables, which are in no argument: see below
  *     berth-shim … --exec -- ARGV…       becomes the program itself, at the terminal that it has
- *     berth-shim --hold            sets the fence, and holds the network namespace open for others until TERM
+ *     berth-shim --hold            sets the fence, and holds the network namespace open for others until TERM; with
+ *                [tcp|udp:ADDRESS/BITS:PORT]…   only these destinations are let through
  *     berth-shim --pause           does nothing until TERM
  *     berth-shim --launch          starts shims on request: see launcher.ts
  *

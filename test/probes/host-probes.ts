@@ -43,6 +43,16 @@ export const HOST_PROBES: readonly Probe[] = [
     "connects to a step of another run",
     'nc -w 2 "$VICTIM_ADDRESS" "$PORT" </dev/null | grep -q .',
   ),
+  mustFail(
+    "other-run-by-interface",
+    "connects to another run by a socket that is bound to the interface, past all routes",
+    `perl -MSocket -e '$SIG{ALRM} = sub { exit 1 }; alarm 3; socket(S, AF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, 25, pack("a16", "eth0")); connect(S, sockaddr_in($ENV{PORT}, inet_aton($ENV{VICTIM_ADDRESS}))) or exit 1; defined(recv(S, $text, 1, 0)) or exit 1'`,
+  ),
+  mustFail(
+    "datagram-to-other-run",
+    "sends a datagram to another run by a socket that is bound to the interface",
+    `perl -MSocket -e 'socket(S, AF_INET, SOCK_DGRAM, 0); setsockopt(S, SOL_SOCKET, 25, pack("a16", "eth0")); defined(send(S, "x", 0, sockaddr_in($ENV{PORT}, inet_aton($ENV{VICTIM_ADDRESS})))) or exit 1'`,
+  ),
   mustFail("raw-socket", "opens a raw socket", "perl -MSocket -e 'socket(S, AF_INET, SOCK_RAW, 1) or exit 1'"),
   mustFail("packet-socket", "listens to all packets", "perl -MSocket -e 'socket(S, 17, SOCK_RAW, 768) or exit 1'"),
   mustFail("routes", "changes its routes", "ip route add 203.0.113.0/24 dev eth0"),

@@ -83,7 +83,7 @@ function excesses({ Cmd, HostConfig: host }: ContainerBody): string[] {
     if (!isGood) found.push(what);
   };
   check(host.Privileged !== true, "is privileged");
-  const isHolder = Cmd?.length === 1 && Cmd[0] === "--hold";
+  const isHolder = Cmd?.[0] === "--hold";
   const extra = (host.CapAdd ?? []).filter((name) => !(isHolder && HOLDER_CAPABILITIES.includes(name)));
   check(extra.length === 0, `has the capabilities ${extra.join(", ")}`);
   check(host.CapDrop?.includes("ALL") === true, "keeps capabilities");

@@ -150,8 +150,11 @@ export interface PipelineFile {
   };
   /** How steps are kept apart from their worker and from each other. A step's keys win over the pipeline's. */
   readonly isolation?: {
-    /** none: without any network. default: the one of the run. */
-    readonly network?: string;
+    /** none: without any. default: the one of the run. allow: one that reaches these only. */
+    readonly network?: string | {
+      /** host:port, or 10.1.0.0/16:port/udp. */
+      readonly allow: readonly string[];
+    };
     /** true: the step can write to its attempt folder and /tmp only. Default: false. */
     readonly read_only_root?: boolean;
     /** Profile of AppArmor, which the worker has loaded. */
@@ -373,8 +376,11 @@ export interface PipelineFile {
     };
     /** How steps are kept apart from their worker and from each other. A step's keys win over the pipeline's. */
     readonly isolation?: {
-      /** none: without any network. default: the one of the run. */
-      readonly network?: string;
+      /** none: without any. default: the one of the run. allow: one that reaches these only. */
+      readonly network?: string | {
+        /** host:port, or 10.1.0.0/16:port/udp. */
+        readonly allow: readonly string[];
+      };
       /** true: the step can write to its attempt folder and /tmp only. Default: false. */
       readonly read_only_root?: boolean;
       /** Profile of AppArmor, which the worker has loaded. */

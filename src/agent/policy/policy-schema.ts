@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { Duration, Memory } from "../../pipeline/schema.ts";
 import { mapping, NameText, record, text } from "../../pipeline/schema-parts.ts";
+import { DESTINATION_RULE, parseDestination } from "../../protocol/egress.ts";
 
 /**
  * A worker's policy file, as its owner writes it: what steps may ask of this machine, whatever the server sends. What it
@@ -46,6 +47,12 @@ export const PolicyFile = mapping({
     digest: z.enum(["required", "optional"]).optional().describe("required: images are named by digest."),
   }).optional(),
   forbid: z.array(z.enum(FORBIDDABLE)).max(FORBIDDABLE.length).optional().describe("What no step may ask for."),
+  egress: z
+    .array(text(300).refine((destination) => parseDestination(destination) !== null, DESTINATION_RULE))
+    .min(1)
+    .max(PATTERNS_MAX)
+    .optional()
+    .describe("The only destinations that allow-lists of steps may name; *.example.com stands for names below."),
   limits: mapping({
     cpu: z.number().min(0.01).max(4096).optional(),
     memory: Memory.optional(),

@@ -4,13 +4,21 @@ import type { PolicyFile } from "./policy-schema.ts";
 const SHOWN_MAX = 5;
 
 /** A policy in short, one rule per line. It names no folder of the host: the server shows it to everyone. */
-export function policySummary({ backends, images, forbid = [], limits = {}, mounts = {} }: PolicyFile): string[] {
+export function policySummary({
+  backends,
+  images,
+  forbid = [],
+  egress,
+  limits = {},
+  mounts = {},
+}: PolicyFile): string[] {
   const most = Object.entries(limits).map(([what, value]) => `${what} ${value}`);
   return [
     ...(backends === undefined ? [] : [`backends: ${backends.join(", ")}`]),
     ...(images?.allow === undefined ? [] : [`images: ${some(images.allow)}`]),
     ...(images?.digest === "required" ? ["images by digest only"] : []),
     ...(forbid.length === 0 ? [] : [`forbidden: ${forbid.join(", ")}`]),
+    ...(egress === undefined ? [] : [`network: none, or only ${some(egress)}`]),
     ...(most.length === 0 ? [] : [`at most: ${most.join(", ")}`]),
     ...(Object.keys(mounts).length === 0 ? [] : [`mounts: ${some(Object.keys(mounts))}`]),
   ];

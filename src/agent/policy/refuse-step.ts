@@ -1,6 +1,7 @@
 import type { Capabilities } from "../../backends/execution-backend.ts";
 import type { Path } from "../../pipeline/problem.ts";
 import { parseDuration, parseMemory } from "../../pipeline/quantity.ts";
+import { isWithin, parseDestination } from "../../protocol/egress.ts";
 import { type Fault, fault } from "../../protocol/faults.ts";
 import type { Environment, StepPlan } from "../../protocol/plan.ts";
 import { matchesGlob } from "../../std/glob.ts";
@@ -38,6 +39,7 @@ function* refusals({ rules }: WorkerPolicy, request: PolicyRequest): Generator<R
     const why = ASKED[what](request);
     if (why !== null) yield { why, path: ["forbid", index] };
   }
+  yield* egressRefusals(rules.egress, step.network);
   yield* imageRefusals(rules.images ?? {}, request);
   yield* limitRefusals(rules.limits ?? {}, step.resources);
   for (const name of step.isolation?.mounts ?? []) {
@@ -57,6 +59,21 @@ const ASKED: Readonly<Record<Forbiddable, (request: PolicyRequest) => string | n
   selinux: ({ step }) => (step.isolation?.selinux === undefined ? null : "it chooses an SELinux type"),
   runtime: ({ step }) => (step.isolation?.runtime === undefined ? null : "it chooses a runtime"),
 };
+
+function* egressRefusals(offered: readonly string[] | undefined, network: StepPlan["network"]): Generator<Refusal> {
+  if (offered === undefined || network === "none") return;
+  if (network === "run") {
+    const why = "its network reaches everything; isolation.network has to be none, or to allow what the policy does";
+    yield { why, path: ["egress"], part: "key" };
+    return;
+  }
+  const granted = offered.map((text) => parseDestination(text)!);
+  for (const text of network.allow) {
+    const wanted = parseDestination(text);
+    if (wanted !== null && granted.some((one) => isWithin(wanted, one))) continue;
+    yield { why: `it would connect to ${text}`, path: ["egress"], part: "key" };
+  }
+}
 
 type ImageRules = NonNullable<WorkerPolicy["rules"]["images"]>;
 

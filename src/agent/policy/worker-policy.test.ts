@@ -93,6 +93,28 @@ test("more than a limit is refused, and a mount that the policy does not offer",
   assert.match(step("isolation: { mounts: [etc] }")!.message, /the mount etc/);
 });
 
+test("where destinations are restricted a step needs a list within them, by protocol, port, network and name", () => {
+  const policy = "egress: ['*.example.com:443', '10.1.0.0/16:5432', '10.0.0.2:53/udp']\n";
+  const step = (network: string) =>
+    refusal(policy, `${PLAIN}isolation: { network: ${network} }\nsteps: { a: { run: x } }`);
+  for (const allowed of ["api.example.com:443", "10.1.2.0/24:5432", "10.1.2.3:5432", "10.0.0.2:53/udp"]) {
+    assert.equal(step(`{ allow: ['${allowed}'] }`), null, allowed);
+  }
+  assert.equal(step("none"), null);
+  assert.match(step("default")?.message ?? "", /its network reaches everything/);
+  const others = [
+    "example.com:443",
+    "api.example.com:80",
+    "10.0.0.0/8:5432",
+    "10.2.0.1:5432",
+    "10.0.0.2:53",
+    "evil-example.com:443",
+  ];
+  for (const other of others) {
+    assert.match(step(`{ allow: ['api.example.com:443', '${other}'] }`)?.message ?? "", /it would connect to/, other);
+  }
+});
+
 test("an agent looks into its home for a policy; one that is named has to be there", (t) => {
   const home = fileWith(t, "forbid: [gpus]\n");
   assert.deepEqual(loadPolicy(home).described?.summary, ["forbidden: gpus"]);

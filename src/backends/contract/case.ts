@@ -51,6 +51,11 @@ export const NEEDS = {
     why: "a step cannot have a network",
     refuses: { path: "network", change: (spec) => ({ ...spec, network: "run" }) },
   },
+  allowList: {
+    met: ({ network }) => network.allow,
+    why: "destinations cannot be filtered",
+    refuses: { path: "network", change: (spec) => ({ ...spec, network: { allow: ["10.1.2.3:443"] } }) },
+  },
   memoryLimit: {
     met: ({ limits, oom }) => limits.memory && oom,
     why: "memory cannot be limited",

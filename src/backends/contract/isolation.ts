@@ -34,6 +34,18 @@ export const ISOLATION: ContractGroup = {
       },
     },
     {
+      title: "with an allow-list a step has a network of its own, from which nothing else is reached",
+      needs: [NEEDS.programs, NEEDS.allowList],
+      async run(rig) {
+        const script = "readlink /proc/self/ns/net; nc -w 2 10.255.0.1 81 </dev/null 2>&1 || echo unreachable";
+        const alone = await rig.runShell(script, { network: { allow: ["10.255.0.1:80"] } });
+        const shared = await rig.runShell("readlink /proc/self/ns/net", { network: "run" });
+        const [namespace, ...rest] = (await rig.log(alone.handle)).toString().trim().split("\n");
+        assert.notEqual(namespace, (await rig.log(shared.handle)).toString().trim());
+        assert.match(rest.join("\n"), /not permitted[\s\S]*unreachable$/);
+      },
+    },
+    {
       title: "a step is not root, holds no capabilities and gains none",
       needs: [NEEDS.programs, NEEDS.fileSystemIsolation],
       async run(rig) {

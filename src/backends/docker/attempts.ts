@@ -23,7 +23,7 @@ import type { CreatedContainer, InspectedContainer } from "./engine-types.ts";
 import { refusedIo } from "./io-limits.ts";
 import { attemptLabels, readAttemptLabels } from "./labels.ts";
 import { type Platform, stepDefaults } from "./platform.ts";
-import type { ScopeNetworks } from "./scope-networks.ts";
+import { networkOf, type ScopeNetworks } from "./scope-networks.ts";
 import { isNetworkGone, startFault } from "./start-fault.ts";
 import { StartSlots } from "./start-slots.ts";
 
@@ -76,14 +76,14 @@ export class Attempts {
 
   /** Callers let one order per attempt run at a time. */
   async carryOut(order: Order): Promise<void> {
-    const { handle, spec, go, ref } = order;
+    const { handle, spec, go } = order;
     const ctl = join(handle.folder, "ctl");
     const hash = specHash(spec);
     const { note, isNew } = this.#note(order, hash);
     if (note.verdict !== undefined || readRecord(ctl) !== null || readCancel(ctl) !== null) return;
 
     const ahead = this.#ahead.get(handle.name);
-    if (ahead !== undefined && (await this.#isUsable(ahead, ref))) {
+    if (ahead !== undefined && (await this.#isUsable(ahead, order))) {
       if (!go) return;
       this.#ahead.delete(handle.name);
       handOverSecrets(spec.secrets, (await this.#options.platform()).user.owner);
@@ -128,12 +128,14 @@ export class Attempts {
     return { note, isNew: true };
   }
 
-  async #isUsable({ holder }: Ahead, { scope }: AttemptRef): Promise<boolean> {
-    return holder === null || (await this.#options.networks()).isCurrent(scope, holder);
+  async #isUsable({ holder }: Ahead, { ref, spec }: Order): Promise<boolean> {
+    const network = networkOf(ref, spec);
+    return holder === null || network === null || (await this.#options.networks()).isCurrent(network, holder);
   }
 
   async #holderFor({ spec, ref }: Order): Promise<string | null> {
-    return spec.network === "none" ? null : (await this.#options.networks()).ensure(ref.scope);
+    const network = networkOf(ref, spec);
+    return network === null ? null : (await this.#options.networks()).ensure(network);
   }
 
   /** Says whether there is a container to be started, or one that goes its way (or ended) already. */
@@ -184,14 +186,15 @@ export class Attempts {
   }
 
   async #start(order: Order, platform: Platform, making: Making): Promise<void> {
-    const { handle, ref } = order;
+    const { handle, ref, spec } = order;
+    const network = networkOf(ref, spec);
     try {
       await platform.engine.startContainer(handle.name);
     } catch (error) {
-      if (making.holder === null || !(error instanceof EngineError) || !isNetworkGone(error.message)) throw error;
+      if (network === null || !(error instanceof EngineError) || !isNetworkGone(error.message)) throw error;
       const networks = await this.#options.networks();
-      networks.forget(ref.scope);
-      const holder = await networks.ensure(ref.scope);
+      networks.forgetHolderOf(network);
+      const holder = await networks.ensure(network);
       await remove(platform, handle.name);
       await this.#create(order, platform, { ...making, holder });
       await platform.engine.startContainer(handle.name);

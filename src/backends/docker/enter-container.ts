@@ -9,7 +9,7 @@ import type { Engine } from "./engine.ts";
 import { attemptLabels } from "./labels.ts";
 import { type Platform, stepDefaults } from "./platform.ts";
 import { removeContainer } from "./remove-container.ts";
-import type { ScopeNetworks } from "./scope-networks.ts";
+import { networkOf, type ScopeNetworks } from "./scope-networks.ts";
 
 /** From the end of its output to that of the container. */
 const END_TIMEOUT_MS = 30_000;
@@ -33,7 +33,8 @@ export async function enterContainer(entry: Entry, signal: AbortSignal): Promise
   const { platform, networks, handle, ref, spec, terminal } = entry;
   const { engine } = platform;
   handOver(spec, platform.user.owner);
-  const holder = spec.network === "none" ? null : await (await networks()).ensure(ref.scope);
+  const network = networkOf(ref, spec);
+  const holder = network === null ? null : await (await networks()).ensure(network);
   signal.throwIfAborted();
   try {
     await engine.createContainer(handle.name, atTerminal(entry, holder));

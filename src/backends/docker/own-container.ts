@@ -12,6 +12,8 @@ export interface OwnContainer {
   readonly user: string;
   /** Rights that the shim needs at its start, and gives up before it does anything else. */
   readonly capabilities?: readonly string[];
+  /** `name:address`, for whoever joins its network. */
+  readonly hosts?: readonly string[];
   readonly networkMode: "bridge" | "none";
   readonly usernsMode: "" | "host";
   readonly mounts: readonly object[];
@@ -26,6 +28,7 @@ export function ownContainerConfig({
   labels,
   user,
   capabilities = [],
+  hosts = [],
   networkMode,
   usernsMode,
   mounts,
@@ -50,6 +53,7 @@ export function ownContainerConfig({
       LogConfig: { Type: "none" },
       RestartPolicy: { Name: "no" },
       AutoRemove: autoRemove,
+      ...(hosts.length === 0 ? {} : { ExtraHosts: hosts }),
       NetworkMode: networkMode,
       UsernsMode: usernsMode,
       Mounts: mounts,

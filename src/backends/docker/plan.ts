@@ -8,7 +8,7 @@ export const DOCKER_CAPABILITIES: Capabilities = {
   build: true,
   prepareAhead: true,
   cancel: "tree",
-  network: { none: true, run: true },
+  network: { none: true, run: true, allow: true },
   limits: { cpu: true, memory: true, pids: true, disk: true },
   oom: true,
   fixedPaths: true,

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SingleFlight } from "../../std/single-flight.ts";
+import type { AttemptRef, AttemptSpec } from "../execution-backend.ts";
 import { scopeName } from "../object-name.ts";
+import { resolveEgress } from "./egress.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError, isStatus } from "./engine-error.ts";
 import type { InspectedContainer } from "./engine-types.ts";
@@ -21,6 +23,19 @@ export interface ScopeNetworksOptions {
   readonly usernsMode: "" | "host";
 }
 
+/** A network of a scope: the one that reaches whatever it can, or one of those that reach some destinations only. */
+export interface ScopeNetwork {
+  readonly scope: string;
+  /** As in `isolation.network.allow`, never empty; null for all. */
+  readonly allow: readonly string[] | null;
+}
+
+/** The network that an attempt joins; null for none. */
+export function networkOf({ scope }: AttemptRef, { network }: AttemptSpec): ScopeNetwork | null {
+  if (network === "none") return null;
+  return { scope, allow: network === "run" ? null : network.allow };
+}
+
 /**
  * One network namespace per scope, made once and joined by all its attempts: making one is more than half of what a
  * container's start costs. A container that does nothing holds it open; it is found again by its name. Before that it
@@ -31,7 +46,7 @@ export class ScopeNetworks {
   readonly #installation: string;
   readonly #image: () => Promise<string>;
   readonly #usernsMode: "" | "host";
-  /** Holders that were seen running, by scope; the engine's events take the dead ones out. */
+  /** Holders that were seen running, by their names; the engine's events take the dead ones out. */
   readonly #running = new Map<string, string>();
   readonly #making = new SingleFlight<string>();
 
@@ -42,30 +57,41 @@ export class ScopeNetworks {
     this.#usernsMode = options.usernsMode;
   }
 
-  /** The id of the scope's running holder, made if need be. */
-  async ensure(scope: string): Promise<string> {
-    return this.#running.get(scope) ?? this.#making.run(scope, () => this.#findOrMake(scope));
+  /** The id of the running holder of a scope's network, made if need be. */
+  async ensure(network: ScopeNetwork): Promise<string> {
+    const name = this.#nameOf(network);
+    return this.#running.get(name) ?? this.#making.run(name, () => this.#findOrMake(name, network));
   }
 
   /** Whether this holder is, as far as is known, the running one. */
-  isCurrent(scope: string, holder: string): boolean {
-    return this.#running.get(scope) === holder;
+  isCurrent(network: ScopeNetwork, holder: string): boolean {
+    return this.#running.get(this.#nameOf(network)) === holder;
   }
 
-  /** Nothing is believed any more about the holder with this name or of this scope. */
-  forget(scopeOrName: string): void {
-    for (const scope of this.#running.keys()) {
-      if (scope === scopeOrName || this.#nameOf(scope) === scopeOrName) this.#running.delete(scope);
-    }
+  /** Nothing is believed any more about the holder with this name. */
+  forget(name: string): void {
+    this.#running.delete(name);
+  }
+
+  /** The same about that of a network. */
+  forgetHolderOf(network: ScopeNetwork): void {
+    this.forget(this.#nameOf(network));
   }
 
   forgetAll(): void {
     this.#running.clear();
   }
 
+  /** All networks of a scope. */
   async remove(scope: string): Promise<void> {
-    this.#running.delete(scope);
-    const name = this.#nameOf(scope);
+    const labels = Object.entries(networkLabels(this.#installation, scope)).map((label) => label.join("="));
+    const holders = new Set([this.#nameOf({ scope, allow: null })]);
+    for (const { Names } of await this.#engine.listContainers(labels)) holders.add(Names[0]!.slice(1));
+    for (const name of holders) await this.#removeHolder(name, scope);
+  }
+
+  async #removeHolder(name: string, scope: string): Promise<void> {
+    this.#running.delete(name);
     const holder = await this.#inspect(name);
     if (holder === null) return;
     this.#refuseForeign(holder, scope);
@@ -77,12 +103,11 @@ export class ScopeNetworks {
     }
   }
 
-  async #findOrMake(scope: string): Promise<string> {
-    const name = this.#nameOf(scope);
-    const id = (await this.#find(name, scope)) ?? (await this.#create(name, scope));
+  async #findOrMake(name: string, network: ScopeNetwork): Promise<string> {
+    const id = (await this.#find(name, network.scope)) ?? (await this.#create(name, network));
     // A holder that died is started again, with a new namespace and the id that waiting containers know.
     await this.#engine.startContainer(id);
-    this.#running.set(scope, id);
+    this.#running.set(name, id);
     return id;
   }
 
@@ -92,10 +117,12 @@ export class ScopeNetworks {
     return holder?.Id ?? null;
   }
 
-  async #create(name: string, scope: string): Promise<string> {
+  async #create(name: string, { scope, allow }: ScopeNetwork): Promise<string> {
+    const { rules, hosts } = allow === null ? { rules: [], hosts: [] } : await resolveEgress(allow);
     const config = ownContainerConfig({
       image: await this.#image(),
-      args: ["--hold"],
+      args: ["--hold", ...rules],
+      hosts,
       labels: networkLabels(this.#installation, scope),
       user: HOLDER_USER,
       capabilities: HOLDER_CAPABILITIES,
@@ -133,7 +160,7 @@ export class ScopeNetworks {
     throw new EngineError(409, `the container ${holder.Id} has the name of a network holder, but not its labels`);
   }
 
-  #nameOf(scope: string): string {
-    return scopeName(this.#installation, scope);
+  #nameOf({ scope, allow }: ScopeNetwork): string {
+    return scopeName(this.#installation, allow === null ? scope : JSON.stringify([scope, ...allow]));
   }
 }

@@ -38,7 +38,7 @@ export const MEMORY_CAPABILITIES: Capabilities = {
   build: false,
   prepareAhead: true,
   cancel: "tree",
-  network: { none: true, run: true },
+  network: { none: true, run: true, allow: false },
   limits: { cpu: true, memory: true, pids: true, disk: false },
   oom: true,
   fixedPaths: true,

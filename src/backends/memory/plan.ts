@@ -3,6 +3,7 @@ import type { AttemptSpec, Capabilities, PlanResult } from "../execution-backend
 /** Refuses what the capabilities, which a test may narrow, do not offer. */
 export function planForMemory(spec: AttemptSpec, capabilities: Capabilities): PlanResult {
   const { limits, network } = capabilities;
+  const mode = typeof spec.network === "string" ? spec.network : "allow";
   const { readOnlyRoot, apparmor, selinux, runtime } = spec.isolation ?? {};
   const checks = [
     {
@@ -18,7 +19,7 @@ export function planForMemory(spec: AttemptSpec, capabilities: Capabilities): Pl
     { refused: spec.gpus !== undefined && !capabilities.gpus, path: "gpus", why: "there are no GPUs" },
     { refused: spec.image !== null && !capabilities.images, path: "image", why: "there are no images" },
     { refused: spec.image === null && capabilities.images, path: "image", why: "an image is required" },
-    { refused: !network[spec.network], path: "network", why: `there is no network mode ${spec.network}` },
+    { refused: !network[mode], path: "network", why: `there is no network mode ${mode}` },
     { refused: spec.limits.cpus !== null && !limits.cpu, path: "limits.cpus", why: "cores cannot be limited" },
     {
       refused: spec.limits.memoryBytes !== null && !limits.memory,

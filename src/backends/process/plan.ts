@@ -6,7 +6,7 @@ export const PROCESS_CAPABILITIES: Capabilities = {
   build: false,
   prepareAhead: true,
   cancel: "tree",
-  network: { none: false, run: true },
+  network: { none: false, run: true, allow: false },
   limits: { cpu: false, memory: false, pids: false, disk: true },
   oom: false,
   fixedPaths: false,
@@ -34,7 +34,7 @@ export function planProcess(spec: AttemptSpec): PlanResult {
 function isolationProblems({ image, network, limits, isolation = {} }: AttemptSpec): Unsupported[] {
   const checks: readonly [refused: boolean, path: string, why: string][] = [
     [image !== null, "image", "plain processes run without an image"],
-    [network === "none", "network", "a plain process shares the worker's network"],
+    [network !== "run", "network", "a plain process shares the worker's network"],
     [limits.cpus !== null, "limits.cpus", "a plain process cannot be limited in cores"],
     [limits.io !== undefined, "limits.io", "a plain process cannot be held back from disks"],
     [limits.memoryBytes !== null, "limits.memoryBytes", "a plain process cannot be limited in memory"],
