@@ -300,8 +300,9 @@ const keyOf = (route: Route) => `${route.method} ${route.path}`;
 /** Parameters by name, and whether they name something that exists in one project only. */
 function paramsOf(route: Route): [name: string, isObject: boolean][] {
   const names = [...route.path.matchAll(/:([A-Za-z]+)/g)].map((match) => match[1]!);
-  // Whoever uploads a blob names it by what it holds.
-  return names.map((name) => [name, !(name === "digest" && route.method === "PUT")]);
+  // Whoever uploads a blob names it by what it holds; a variable that is not there is made by its name.
+  const makes = route.method === "PUT" && (names.includes("digest") || names.includes("variable"));
+  return names.map((name) => [name, !(makes && (name === "digest" || name === "variable"))]);
 }
 
 async function makeWorld(t: TestContext): Promise<World> {
