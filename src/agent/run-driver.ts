@@ -52,8 +52,9 @@ export class RunDriver implements HeldRun {
   readonly #assignment: Assignment;
   readonly #journal: Journal;
   readonly #history: RunHistory;
-  readonly #secrets = new KnownSecrets();
+  readonly #known = new KnownSecrets();
   readonly #link: RunLink;
+  readonly #secrets: StepSecrets;
   readonly #log: Logger;
   readonly #chosen: ChosenBackend;
   /** Null when this worker has no backend for the run. */
@@ -91,7 +92,7 @@ export class RunDriver implements HeldRun {
     this.#journal = journal;
     this.#history = history;
     this.lease = history.lease!;
-    this.#log = runLog(context.log, this.lease, this.#secrets.mask);
+    this.#log = runLog(context.log, this.lease, this.#known.mask);
     this.#cancelled = history.cancel ?? this.#assignment.cancel;
     this.#link = new RunLink({
       lease: this.lease,
@@ -99,13 +100,14 @@ export class RunDriver implements HeldRun {
       cache: context.cache,
       transfers: context.transfers,
       journal,
-      secrets: this.#secrets,
+      secrets: this.#known,
       lastSeq: history.lastSeq,
       pending: history.events.filter(({ seq }) => seq > ackedSeq),
       onCancel: (facts) => this.cancel(facts),
       onRefused: (error) => this.fence(`${error.code}: ${error.message}`),
       log: this.#log,
     });
+    this.#secrets = new StepSecrets({ lease: this.lease, client: context.client, known: this.#known, log: this.#log });
     this.#chosen = chooseBackend(this.#assignment, context.backends, history.backend);
     this.#attempts = this.#chosen.ok ? this.#openAttempts(this.#chosen) : null;
     context.journals.add(journal);
@@ -131,7 +133,7 @@ export class RunDriver implements HeldRun {
     if (this.#state !== "driving") return;
     this.#state = "fenced";
     this.#log.warn({ why }, "the run is not ours any more: stopping what runs for it");
-    this.#note({ type: "fenced", why: this.#secrets.mask(why) });
+    this.#note({ type: "fenced", why: this.#known.mask(why) });
     this.#context.held.delete(this);
     this.#link[Symbol.dispose]();
     this.#stopAll({ kind: "cancel", reason: "fenced", fault: null });
@@ -184,12 +186,10 @@ export class RunDriver implements HeldRun {
     const { installation, releasePermits, remover, config, sampler, disk } = this.#context;
     const attempts = new RunAttempts({
       runtime: {
-        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config), disk, mask: this.#secrets.mask },
-        secrets: new StepSecrets({
-          ...{ lease: this.lease, client: this.#context.client, known: this.#secrets, log: this.#log },
-        }),
+        ...{ ...backend, cache: this.#link.source, limits: limitsOf(config), disk, mask: this.#known.mask },
+        secrets: this.#secrets,
       },
-      secrets: this.#secrets,
+      secrets: this.#known,
       backend: name,
       installation,
       link: this.#link,
@@ -255,7 +255,8 @@ export class RunDriver implements HeldRun {
     const images = new RunImages({
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
       fixed: { ...this.#assignment.images, ...Object.fromEntries(history.images) },
-      secrets: this.#secrets,
+      secrets: this.#known,
+      buildSecrets: this.#secrets,
       stopOf: (environment) => stopOf(lastUse(plan, environment)),
     });
     const { outputs } = known;

@@ -17,6 +17,7 @@ import { durably } from "./durably.ts";
 import type { KnownSecrets } from "./known-secrets.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import type { StepSecrets } from "./step-secrets.ts";
 
 /** An environment on this worker: `image` is null where steps run without images. */
 export type PreparedImage =
@@ -41,6 +42,8 @@ export interface RunImagesOptions {
   /** Where the log of an environment's build is shown. */
   readonly shownAt: (environment: string) => { readonly stepRun: string; readonly attempt: number };
   readonly history: RunHistory;
+  /** The values of a build. */
+  readonly buildSecrets: Pick<StepSecrets, "forBuild">;
   readonly secrets: KnownSecrets;
   readonly link: RunLink;
   /** What ends the work on an environment, or, for null, on the source that all share. */
@@ -95,18 +98,20 @@ export class RunImages {
   }
 
   async #prepare(environment: string): Promise<PreparedImage> {
-    const { plan, folder, capabilities, shownAt } = this.#options;
+    const { plan, folder, capabilities, secrets, buildSecrets, shownAt } = this.#options;
     const startedAtMs = performance.now();
     const stop = this.#options.stopOf(environment);
     const source = await this.#unpack();
     const file = join(folder, "build", `${environment}.log`);
-    const buildLog = new BuildLog(file, shownAt(environment), this.#options.secrets);
+    const buildLog = new BuildLog(file, shownAt(environment), secrets);
     this.#options.link.shipper.follow(buildLog, this.#loggedUpTo(buildLog));
     const late = new AbortController();
     const limitMs = this.#longestLimit(environment);
     using _limit = limitMs === null ? null : deadline(limitMs, () => late.abort());
     try {
+      const signal = AbortSignal.any([stop, late.signal]);
       const need = await imageRequest({
+        secretsFor: (named) => buildSecrets.forBuild(named, shownAt(environment), signal),
         pipeline: plan.name,
         environment: plan.environments[environment]!,
         source,
@@ -116,7 +121,6 @@ export class RunImages {
       if (!need.ok) return need;
       buildLog.beginWith(need.warnings);
       if (need.request === null) return { ok: true, image: null, digest: null, source };
-      const signal = AbortSignal.any([stop, late.signal]);
       const result = await this.#imageFor(environment, need.request, buildLog, signal);
       if (!result.ok) return result;
       await this.#report(environment, result, performance.now() - startedAtMs);

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { BackendError } from "../backends/execution-backend.ts";
 import type { LeaseRef } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { fault } from "../protocol/faults.ts";
@@ -6,6 +7,7 @@ import { createBoxRecipient } from "../protocol/sealed-box.ts";
 import { StepSecretValues } from "../protocol/secrets.ts";
 import { AttemptFault } from "../runtime/attempt-fault.ts";
 import type { AttemptWork, SecretSource } from "../runtime/attempt-work.ts";
+import type { BuildSecrets } from "../runtime/image-request.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { KnownSecrets } from "./known-secrets.ts";
 import { retrying } from "./retry.ts";
@@ -27,18 +29,49 @@ export class StepSecrets implements SecretSource {
   }
 
   async valuesFor({ ref, secrets = [] }: AttemptWork, signal: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
+    const values = await this.#ask({ stepRun: ref.stepRun, attempt: ref.attempt }, signal);
+    return new Map(secrets.map(({ name }) => [name, takeValue(values, name)]));
+  }
+
+  /** Those of the build that an attempt waits for: asked for once, when the builder first wants one. */
+  forBuild(
+    secrets: readonly { readonly name: string; readonly id: string }[],
+    waiting: { readonly stepRun: string; readonly attempt: number },
+    signal: AbortSignal,
+  ): BuildSecrets {
+    let asked: Promise<ReadonlyMap<string, Uint8Array>> | undefined;
+    return {
+      ids: secrets.map(({ id }) => id),
+      read: async (wanted) => {
+        asked ??= this.#ask({ ...waiting, build: true }, signal);
+        const { name } = secrets.find(({ id }) => id === wanted)!;
+        try {
+          return takeValue(await asked, name);
+        } catch (error) {
+          asked = undefined;
+          if (error instanceof AttemptFault) throw new BackendError("spec-unsupported", error.fault, { cause: error });
+          throw error;
+        }
+      },
+    };
+  }
+
+  async #ask(
+    wanted: { readonly stepRun: string; readonly attempt: number; readonly build?: true },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Uint8Array>> {
     const { lease, client, known, log } = this.#options;
     const { run, epoch } = lease;
-    const { stepRun, attempt } = ref;
+    const { stepRun, attempt } = wanted;
     const recipient = createBoxRecipient();
-    const request = { epoch, stepRun, attempt, recipient: recipient.publicKey.toString("base64") };
+    const request = { epoch, ...wanted, recipient: recipient.publicKey.toString("base64") };
     try {
       const sealed = await retrying({ what: "asking for secrets", signal, log }, () =>
         client.stepSecrets(run, request, signal),
       );
       const opened = recipient.open(sealed, { run, epoch, stepRun, attempt });
       const { values } = StepSecretValues.parse(JSON.parse(opened.toString("utf8")));
-      const taken = new Map(secrets.map(({ name }) => [name, takeValue(values, name)]));
+      const taken = new Map(Object.entries(values).map(([name, value]) => [name, Buffer.from(value, "base64")]));
       known.add(taken.values());
       return taken;
     } catch (error) {
@@ -50,8 +83,8 @@ export class StepSecrets implements SecretSource {
   }
 }
 
-function takeValue(values: StepSecretValues["values"], name: string): Uint8Array {
-  const value = values[name];
+function takeValue(values: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
+  const value = values.get(name);
   if (value === undefined) throw new Error(`the server left out the secret ${name}`);
-  return Buffer.from(value, "base64");
+  return value;
 }

@@ -12,7 +12,7 @@ const DEFAULT = "default";
 const KEYS = {
   base: ["apt", "conda", "python", "node", "source", "pull", "env"],
   image: ["source", "pull", "env"],
-  dockerfile: ["context", "args", "target", "pull", "env"],
+  dockerfile: ["context", "args", "secrets", "target", "pull", "env"],
 } as const satisfies Record<string, readonly (keyof EnvironmentSpec)[]>;
 const KINDS = Object.keys(KEYS) as (keyof typeof KEYS)[];
 
@@ -121,7 +121,8 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
   if (kind === "dockerfile") {
     const context = folder(spec.context ?? ".");
     const target = spec.target === undefined ? {} : { target: spec.target };
-    return { kind, dockerfile: spec.dockerfile!, context, args: spec.args ?? {}, ...target, ...pull, env };
+    const secrets = spec.secrets === undefined ? {} : { secrets: buildSecrets(spec.secrets, path, compilation) };
+    return { kind, dockerfile: spec.dockerfile!, context, args: spec.args ?? {}, ...secrets, ...target, ...pull, env };
   }
   return {
     kind: "recipe",
@@ -132,6 +133,15 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
     ...pull,
     env,
   };
+}
+
+function buildSecrets(spec: NonNullable<EnvironmentSpec["secrets"]>, path: Path, { problems }: Compilation) {
+  const secrets = spec.map((secret) => (typeof secret === "string" ? { name: secret, id: secret } : secret));
+  for (const [index, { id }] of secrets.entries()) {
+    const isTwice = secrets.findIndex((other) => other.id === id) < index;
+    if (isTwice) problems.add([...path, "secrets", index], `the id ${quote(id)} stands for another secret already`);
+  }
+  return secrets;
 }
 
 function dependencies({ conda, python, node }: EnvironmentSpec, path: Path, { problems, isDamaged }: Compilation) {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PullPolicy } from "../protocol/plan.ts";
 import { mapping, record, relativePath, text, Variables } from "./schema-parts.ts";
+import { BuildSecretsSpec } from "./schema-secrets.ts";
 
 /** Anything that an engine takes as an image; nothing that could start a second instruction of a Dockerfile. */
 const ImageReference = text(300).regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/, "is no image reference");
@@ -79,6 +80,7 @@ export const EnvironmentSpec = mapping({
   )
     .optional()
     .describe("Build arguments of your own Dockerfile."),
+  secrets: BuildSecretsSpec.optional(),
   target: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/, "is no name of a stage")

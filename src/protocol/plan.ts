@@ -70,6 +70,8 @@ export const Environment = z.discriminatedUnion("kind", [
     dockerfile: z.string(),
     context: z.string(),
     args: z.record(z.string(), z.string()),
+    /** Those of the project that a `RUN` may mount, and the id by which it does; left out for none. */
+    secrets: z.array(z.object({ name: SecretName, id: z.string() })).optional(),
     /** The stage that is the image; left out for the last. */
     target: z.string().optional(),
     pull,

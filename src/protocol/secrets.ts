@@ -89,6 +89,8 @@ export const StepSecretsRequest = z.strictObject({
   epoch: z.int().min(1),
   stepRun: z.string().min(1).max(600),
   attempt: z.int().min(1),
+  /** Those for the build of its environment's image, which this attempt waits for, in place of its own. */
+  build: z.boolean().optional(),
   recipient: z.base64().refine((text) => Buffer.byteLength(text, "base64") === 32, "must be 32 bytes in base64"),
 });
 export type StepSecretsRequest = z.infer<typeof StepSecretsRequest>;

@@ -16,6 +16,8 @@ import {
 } from "./build-context.ts";
 import { sourcePathOf } from "./working-folder.ts";
 
+export type BuildSecrets = NonNullable<Extract<ImageRequest, { kind: "build" }>["secrets"]>;
+
 export interface ImageOrder {
   /** Name of the pipeline, which the tag shows to people. */
   readonly pipeline: string;
@@ -25,6 +27,8 @@ export interface ImageOrder {
   /** Host folder in which build contexts are made; the caller removes it when the run is over. */
   readonly contexts: string;
   readonly capabilities: Capabilities;
+  /** Gives a build the secrets that its environment names. */
+  readonly secretsFor: (secrets: readonly { readonly name: string; readonly id: string }[]) => BuildSecrets;
 }
 
 export type ImageNeed =
@@ -63,7 +67,7 @@ function needsSource(environment: Environment): boolean {
 }
 
 async function buildRequest(
-  { pipeline, source, contexts }: ImageOrder,
+  { pipeline, source, contexts, secretsFor }: ImageOrder,
   environment: Exclude<Environment, { kind: "image" }>,
 ): Promise<ImageRequest> {
   const isOwn = environment.kind === "dockerfile";
@@ -78,8 +82,9 @@ async function buildRequest(
   await writeContext(root, entries, context);
   const built = { kind: "build", tag: imageTag(pipeline, key), context, dockerfile, ...pullOf(environment) } as const;
   if (!isOwn) return { ...built, args: {}, base: environment.base };
-  const { args, target } = environment;
-  return { ...built, args, ...(target !== undefined && { target }) };
+  const { args, target, secrets } = environment;
+  const given = secrets === undefined ? {} : { secrets: secretsFor(secrets) };
+  return { ...built, args, ...given, ...(target !== undefined && { target }) };
 }
 
 function pullOf({ pull }: Environment): { readonly pull?: PullPolicy } {

@@ -80,6 +80,13 @@ export interface PipelineFile {
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
     readonly args?: { readonly [name: string]: string };
+    /** Secrets of the project that your own Dockerfile may mount: RUN --mount=type=secret,id=NAME. */
+    readonly secrets?: readonly (string | {
+      /** Name of the secret. */
+      readonly name: string;
+      /** What RUN --mount=type=secret,id=… calls it. Default: the name. */
+      readonly id: string;
+    })[];
     /** Stage of your own Dockerfile that is the image; the last by default. */
     readonly target?: string;
     /** Variables in this environment. Templates are not replaced here. */
@@ -126,6 +133,13 @@ export interface PipelineFile {
     readonly context?: string;
     /** Build arguments of your own Dockerfile. */
     readonly args?: { readonly [name: string]: string };
+    /** Secrets of the project that your own Dockerfile may mount: RUN --mount=type=secret,id=NAME. */
+    readonly secrets?: readonly (string | {
+      /** Name of the secret. */
+      readonly name: string;
+      /** What RUN --mount=type=secret,id=… calls it. Default: the name. */
+      readonly id: string;
+    })[];
     /** Stage of your own Dockerfile that is the image; the last by default. */
     readonly target?: string;
     /** Variables in this environment. Templates are not replaced here. */
@@ -248,6 +262,13 @@ export interface PipelineFile {
       readonly context?: string;
       /** Build arguments of your own Dockerfile. */
       readonly args?: { readonly [name: string]: string };
+      /** Secrets of the project that your own Dockerfile may mount: RUN --mount=type=secret,id=NAME. */
+      readonly secrets?: readonly (string | {
+        /** Name of the secret. */
+        readonly name: string;
+        /** What RUN --mount=type=secret,id=… calls it. Default: the name. */
+        readonly id: string;
+      })[];
       /** Stage of your own Dockerfile that is the image; the last by default. */
       readonly target?: string;
       /** Variables in this environment. Templates are not replaced here. */

@@ -12,13 +12,19 @@ export function agentSecretsRoute(services: Services): Route {
     path: "/agent/runs/:run/secrets",
     access: { kind: "agent", boot: "current" },
     audit: "secret.access",
-    summary: "The secrets of the step of an attempt, sealed to the key that it sends",
+    summary:
+      "The secrets of the step of an attempt, or of the build that it waits for, sealed to the key that it sends",
     tag: "agent",
     schemas: { params: z.object({ run: idOf("run") }), body: StepSecretsRequest, response: StepSecretsResponse },
     errors: ["not_found", "stale_epoch", "conflict", "secret_unavailable"],
-    handler: async ({ params: { run }, body: { epoch, stepRun, attempt, recipient }, principal, project }) => {
+    handler: async ({
+      params: { run },
+      body: { epoch, stepRun, attempt, build = false, recipient },
+      principal,
+      project,
+    }) => {
       const { worker } = workerOf(principal);
-      const wanted = { stepRun, attempt, recipient: Buffer.from(recipient, "base64") };
+      const wanted = { stepRun, attempt, build, recipient: Buffer.from(recipient, "base64") };
       const sealed = await giveSecrets(services, { project, worker, run, epoch }, wanted);
       return { sealed: sealed.toString("base64") };
     },

@@ -33,9 +33,9 @@ async function nameSecrets(server: TestServer, ...names: string[]): Promise<void
   );
 }
 
-async function fetchSecrets(worker: TestWorker, run: string, epoch: number, stepRun = "make") {
+async function fetchSecrets(worker: TestWorker, run: string, epoch: number, stepRun = "make", more: object = {}) {
   const recipient = createBoxRecipient();
-  const body = { epoch, stepRun, attempt: 1, recipient: recipient.publicKey.toString("base64") };
+  const body = { epoch, stepRun, attempt: 1, ...more, recipient: recipient.publicKey.toString("base64") };
   const answer = await worker.call("POST", `/agent/runs/${run}/secrets`, body);
   const open = () => {
     const sealed = Buffer.from(answer.json().sealed, "base64");

@@ -13,6 +13,8 @@ import { openValues } from "./secret-place.ts";
 export interface SecretsWanted {
   readonly stepRun: string;
   readonly attempt: number;
+  /** For the build of its environment, in place of its own. */
+  readonly build: boolean;
   readonly recipient: Buffer;
 }
 
@@ -23,14 +25,14 @@ export interface SecretsWanted {
 export async function giveSecrets(
   { database, sealer }: Pick<Services, "database" | "sealer">,
   holder: LeaseHolder,
-  { stepRun, attempt, recipient }: SecretsWanted,
+  { stepRun, attempt, build, recipient }: SecretsWanted,
 ): Promise<Buffer> {
   const { project, run, epoch, worker } = holder;
   const given = await database.transaction(async (client) => {
     const { state } = await requireLease(client, holder);
     // The grace in which the holder of an ended run may still report is not for this.
     if (state !== "running" && state !== "cancelling") throw staleEpoch(holder);
-    const { pipeline, names } = await namesFor(client, holder, stepRun);
+    const { pipeline, names } = await namesFor(client, holder, { stepRun, build });
     const stored =
       names.length === 0 ? [] : (await sealedValues(client, project, names)).filter(({ current }) => current);
     const values = names.map((name) => allowed(stored, name, pipeline));
@@ -39,7 +41,7 @@ export async function giveSecrets(
     await insertAccesses(client, { project, run, epoch, stepRun, attempt, worker }, values);
     // One event for each, so that the log answers who had a certain secret; and one where there was nothing to give.
     for (const { name, version } of values.length > 0 ? values : [{ name: "-", version: null }]) {
-      const details = { version, run, epoch, stepRun, attempt };
+      const details = { version, run, epoch, stepRun, attempt, ...(build && { build }) };
       await recordAudit(client, { project, action: "secret.access", subject: name, details });
     }
     return [...opened];
@@ -57,7 +59,7 @@ export async function giveSecrets(
 async function namesFor(
   client: Queryable,
   { project, run }: LeaseHolder,
-  stepRun: string,
+  { stepRun, build }: Pick<SecretsWanted, "stepRun" | "build">,
 ): Promise<{ pipeline: string; names: string[] }> {
   const { rows } = await client.query<{ state: StepState }>(
     "SELECT state FROM step_runs WHERE run_id = $1 AND key = $2",
@@ -71,7 +73,7 @@ async function namesFor(
   if (!Object.hasOwn(plan.steps, step)) {
     throw new BerthError("not_found", `The plan of ${run} has no step ${step}.`);
   }
-  return { pipeline: plan.pipeline, names: [...new Set(plan.steps[step])] };
+  return { pipeline: plan.pipeline, names: [...new Set((build ? plan.builds : plan.steps)[step])] };
 }
 
 function allowed(stored: readonly SealedValue[], name: string, pipeline: string): SealedValue {

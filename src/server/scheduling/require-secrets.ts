@@ -4,11 +4,18 @@ import type { Queryable } from "../store/database.ts";
 import { listSecretNames } from "../store/secrets.ts";
 import { howToAllow, isAllowed, unavailable } from "./give-secrets.ts";
 
-/** Refuses a run of which a step could not have a secret that it names, before anything is made. */
+/** Refuses a run of which a step, or a build, could not have a secret that it names, before anything is made. */
 export async function requireSecrets(db: Queryable, project: string, plan: Plan): Promise<void> {
-  const wanted = plan.steps.flatMap(({ name: step, secrets = [] }) =>
+  const ofSteps = plan.steps.flatMap(({ name: step, secrets = [] }) =>
     secrets.map(({ name }, index) => ({ name, path: `steps.${step}.secrets[${index}]` })),
   );
+  const ofBuilds = Object.entries(plan.environments).flatMap(([environment, spec]) =>
+    (spec.kind === "dockerfile" ? (spec.secrets ?? []) : []).map(({ name }, index) => ({
+      name,
+      path: `environments.${environment}.secrets[${index}]`,
+    })),
+  );
+  const wanted = [...ofSteps, ...ofBuilds];
   if (wanted.length === 0) return;
   const known = await listSecretNames(db, project, [...new Set(wanted.map(({ name }) => name))]);
   const refused = wanted.filter(({ name }) => {

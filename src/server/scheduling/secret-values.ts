@@ -15,7 +15,7 @@ interface Kept {
   readonly mask: Promise<MaskText>;
 }
 
-/** The values that steps of a run may have been given, also previous ones that are kept: what is masked in what it says. */
+/** The values that steps and builds of a run may have been given, also previous ones that are kept: what is masked in what it says. */
 export class SecretValues {
   readonly #services: Pick<Services, "database" | "sealer" | "log">;
   readonly #kept = new Map<string, Kept>();
@@ -53,7 +53,7 @@ export class SecretValues {
   async #read(project: string, run: string): Promise<readonly Buffer[]> {
     const { database, sealer, log } = this.#services;
     const plan = await secretsOfRun(database.pool, project, run);
-    const names = [...new Set(Object.values(plan?.steps ?? {}).flat())];
+    const names = [...new Set([plan?.steps ?? {}, plan?.builds ?? {}].flatMap((named) => Object.values(named).flat()))];
     if (names.length === 0) return [];
     const stored = await sealedValues(database.pool, project, names);
     const { opened, unreadable } = await openValues(sealer, project, stored);

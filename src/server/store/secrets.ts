@@ -214,17 +214,24 @@ export async function insertAccesses(
   );
 }
 
+/** Names of secrets by step: its own, and those of the build of its environment. */
+export interface SecretsOfRun {
+  readonly pipeline: string;
+  readonly steps: Readonly<Record<string, readonly string[]>>;
+  readonly builds: Readonly<Record<string, readonly string[]>>;
+}
+
 /** What a run may have, by its plan: the pipeline that it is of, and the names of secrets by step. */
-export async function secretsOfRun(
-  db: Queryable,
-  project: string,
-  run: string,
-): Promise<{ readonly pipeline: string; readonly steps: Readonly<Record<string, readonly string[]>> } | null> {
-  const { rows } = await db.query<{ pipeline: string; steps: Record<string, string[]> }>(
+export async function secretsOfRun(db: Queryable, project: string, run: string): Promise<SecretsOfRun | null> {
+  const { rows } = await db.query<SecretsOfRun>(
     `SELECT p.name AS pipeline,
             (SELECT json_object_agg(step ->> 'name', ARRAY(
                SELECT wanted ->> 'name' FROM json_array_elements(COALESCE(step -> 'secrets', '[]')) wanted))
-             FROM json_array_elements(v.plan -> 'steps') step) AS steps
+             FROM json_array_elements(v.plan -> 'steps') step) AS steps,
+            (SELECT json_object_agg(step ->> 'name', ARRAY(
+               SELECT wanted ->> 'name' FROM json_array_elements(
+                 COALESCE(v.plan -> 'environments' -> (step ->> 'environment') -> 'secrets', '[]')) wanted))
+             FROM json_array_elements(v.plan -> 'steps') step) AS builds
      FROM runs r JOIN pipelines p ON p.id = r.pipeline_id
        JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      WHERE r.project_id = $1 AND r.id = $2`,
