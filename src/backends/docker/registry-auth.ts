@@ -34,7 +34,12 @@ export async function registryAuth(registry: string, environment: NodeJS.Process
   const credentials = await registryCredentials(registry, environment);
   if (credentials === null) return null;
   const header = { ...credentials, serveraddress: addressOf(registry) };
-  return Buffer.from(JSON.stringify(header)).toString("base64url");
+  return paddedBase64Url(JSON.stringify(header));
+}
+
+/** As the engine reads it: what is not padded it takes for no credentials, without a word. */
+function paddedBase64Url(header: string): string {
+  return Buffer.from(header).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }
 
 /** The same in parts. */
