@@ -12,6 +12,9 @@ export type Builder = "buildkit" | "classic";
 /** The same for every build, or the builder's cache would be of no use. */
 export const BUILT_LABELS = { "berth.kind": "environment" };
 
+/** An image by its id: BuildKit takes that for a name, and asks a registry for it. */
+const STARTS_FROM_ID = /^\s*FROM\s+(--platform=\S+\s+)?(sha256:)?[0-9a-f]{64}(\s|$)/im;
+
 /** Docker's own engines have BuildKit in every version that Berth works with; what else speaks their API has not. */
 export function builderOf({ Components = [] }: EngineVersion): Builder {
   return Components.some(({ Name }) => Name === "Engine") ? "buildkit" : "classic";
@@ -24,14 +27,16 @@ export async function buildImage(
   onLog: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Fault | null> {
-  if (builder === "buildkit") return buildWithBuildKit(engine, request, onLog, signal);
+  const chosen = STARTS_FROM_ID.test(request.dockerfile) ? "classic" : builder;
+  if (chosen === "buildkit") return buildWithBuildKit(engine, request, onLog, signal);
   if (request.secrets !== undefined) return noSecrets(request.secrets.ids);
   return buildClassic(engine, request, onLog, signal);
 }
 
 /** As a build argument a value would stay in the image's history for everyone to read. */
 function noSecrets(ids: readonly string[]): Fault {
-  const message = `The build needs the secrets ${ids.join(", ")}, and the classic builder of this engine can give a build none without keeping it in the image.`;
-  const advice = "Use a worker whose engine has BuildKit, or set its builder to auto where it was told to be classic.";
+  const message = `The build needs the secrets ${ids.join(", ")}, and the classic builder, which this one takes, can give a build none without keeping it in the image.`;
+  const advice =
+    "Use a worker whose engine has BuildKit and whose builder is auto, and name the image to start from by its tag or digest.";
   return fault("spec-unsupported", message, { advice });
 }
