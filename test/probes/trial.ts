@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Run, RunDetail, StepRun, WorkerSummary } from "../../src/protocol/resources.ts";
@@ -119,15 +119,14 @@ function probePipeline(image: string, probes: readonly Probe[], world: World): o
 
 async function worldOf(platform: ScenarioPlatform, port: number): Promise<World> {
   const agent = join(platform.home, "local-agent");
-  const find = () =>
-    readdirSync(agent, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith("/tmp/address"));
+  const find = () => platform.attemptsWith("tmp/address")[0];
   await until(
     "the run beside is at work",
     () => find() !== undefined,
     () => readdirSync(agent, { recursive: true }).join("\n"),
   );
-  const address = join(agent, find()!);
-  const victim = readFileSync(address, "utf8").trim();
+  const folder = find()!;
+  const victim = readFileSync(join(folder, "tmp/address"), "utf8").trim();
   // Or a probe that does not get through would show nothing. It tells its address before it listens.
   let told = "";
   await until(
@@ -140,7 +139,7 @@ async function worldOf(platform: ScenarioPlatform, port: number): Promise<World>
   );
   return {
     AGENT_PID: String(platform.pidOf("agent")),
-    VICTIM_FOLDER: dirname(dirname(address)),
+    VICTIM_FOLDER: folder,
     VICTIM_ADDRESS: victim,
     PORT: String(port),
     CANARY_HALVES: CANARY.join(" "),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -143,6 +143,13 @@ export class ScenarioPlatform implements AsyncDisposable {
     );
   }
 
+  /** Folders of attempts on the platform's own worker that hold this file: of steps that have come so far. */
+  attemptsWith(file: string): string[] {
+    // Level by level: what vanishes meanwhile is an error to a look at everything at once.
+    const attempts = foldersIn(join(this.home, "local-agent/attempts")).flatMap(foldersIn);
+    return attempts.filter((attempt) => existsSync(join(attempt, file)));
+  }
+
   /** Names of the containers of this home's installation. */
   containers(): string[] {
     const installation = JSON.parse(readFileSync(join(this.home, "local-agent/agent.json"), "utf8")).installation;
@@ -173,5 +180,13 @@ export async function until(
   while (!(await condition())) {
     if (performance.now() > deadline) assert.fail(`still not: ${what}\n${state()}`);
     await sleep(LOOK_INTERVAL_MS);
+  }
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch {
+    return []; // It is not there yet, or not any more.
   }
 }

@@ -44,15 +44,8 @@ function hits(...folders: string[]): string {
   return found.stdout;
 }
 
-/** Of the step that waits; empty while there is none. */
-function attemptFolder(): string {
-  const attempts = join(agentHome, "attempts");
-  if (!existsSync(attempts)) return "";
-  const waiting = readdirSync(attempts, { recursive: true, encoding: "utf8" }).find((path) =>
-    path.endsWith("tmp/waiting"),
-  );
-  return waiting === undefined ? "" : join(attempts, waiting, "../..");
-}
+/** Of the step that waits; undefined while there is none. */
+const attemptFolder = () => platform.attemptsWith("tmp/waiting")[0];
 
 function filesOf(folder: string): Record<string, string> {
   return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8").trim()]));
@@ -83,7 +76,7 @@ for (const backend of ["process", "docker"]) {
     const running = platform.start(["run", `${name}.json`, "--backend", backend, "--json"]);
     await until(
       "the step has its secrets",
-      () => attemptFolder() !== "",
+      () => attemptFolder() !== undefined,
       () => running.output.stderr,
     );
 
@@ -97,7 +90,7 @@ for (const backend of ["process", "docker"]) {
       if (existsSync(state)) places.push(join(state, JSON.parse(inspect(container!))[0].Id));
     }
     assert.equal(hits(...places), "");
-    writeFileSync(join(attemptFolder(), "tmp/go"), "");
+    writeFileSync(join(attemptFolder()!, "tmp/go"), "");
 
     const { code, stdout, stderr } = await running.ended;
     assert.equal(code, 0, stderr);
@@ -142,9 +135,9 @@ test("a step whose secret is gone by the time it starts fails at once, and says 
     },
   });
   const running = platform.start(["run", "gone.json", "--backend", "process", "--json"]);
-  await until("the first step runs", () => attemptFolder() !== "");
+  await until("the first step runs", () => attemptFolder() !== undefined);
   assert.equal((await platform.berth("secret", "rm", "TOKEN")).code, 0);
-  writeFileSync(join(attemptFolder(), "tmp/go"), "");
+  writeFileSync(join(attemptFolder()!, "tmp/go"), "");
   const { code, stderr } = await running.ended;
   assert.equal(code, 1);
   assert.match(stderr, /second failed .*The secret TOKEN is not to be had any more/);
