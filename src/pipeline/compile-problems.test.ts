@@ -24,7 +24,7 @@ test("a step that depends on how the run ended has no cache", () => {
 });
 
 test("keys that would do nothing yet are unknown, not ignored", () => {
-  for (const key of ["secrets", "on_failure", "retention"]) {
+  for (const key of ["on_failure", "retention"]) {
     assert.match(problemsInSteps(`{ a: { run: x, ${key}: 1 } }`).join("\n"), new RegExp(`unknown key "${key}"`));
   }
 });

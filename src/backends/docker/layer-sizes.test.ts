@@ -31,8 +31,8 @@ test("where the layer is out of the agent's reach the engine measures it, and no
   await engine.negotiate();
   let measured = 0;
   const closed = {
-    inspectContainer: async (name: string, query: { size?: boolean } = {}) => {
-      if (query.size === true) measured += 1;
+    inspectContainer: async (name: string, query: { size?: boolean } | undefined) => {
+      if (query?.size === true) measured += 1;
       return { ...(await engine.inspectContainer(name, query)), GraphDriver: { Data: null } };
     },
   } as Engine;
