@@ -204,8 +204,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 11,
     does: "grants what a role does not grant",
     file: "src/server/http/authenticate.ts",
-    find: "if (ROLES.indexOf(found.role) > ROLES.indexOf(needed)) {",
-    replace: "if (ROLES.indexOf(found.role) > ROLES.length) {",
+    find: "if (ROLES.indexOf(role) <= ROLES.indexOf(needed)) return;",
+    replace: "if (ROLES.indexOf(role) <= ROLES.length) return;",
     test: [
       "src/server/http/authorization.test.ts",
       "every route lets in exactly whom its access rule names, and shows nobody another project",
