@@ -23,11 +23,12 @@ async function run(fixture: RuntimeFixture<ExecutionBackend>, script: string, mo
   const work = { ...plain, spec: { ...plain.spec, image, argv: ["sh", "-ec", script], network: "none" } } as const;
   await prepareAttempt(fixture.context, work);
   const result = await runAttempt(fixture.context, work, { onPhase: () => {} }, never);
+  assert.ok(result.handle, `nothing was started: ${JSON.stringify(result.outcome)}`);
   const chunks = await Array.fromAsync(
-    fixture.context.session.logs(result.handle!, "stderr", { offset: 0, follow: false }),
+    fixture.context.session.logs(result.handle, "stderr", { offset: 0, follow: false }),
   );
   const inode = work.inputs.length === 0 ? 0 : lstatSync(join(work.spec.folder, "in", work.inputs[0]!.name)).ino;
-  await fixture.context.session.release(result.handle!);
+  await fixture.context.session.release(result.handle);
   await fixture.context.session.releaseScope(work.ref.scope);
   await removeAttemptFolder(work.spec.folder);
   return { ...result, inode, stderr: Buffer.concat(chunks).toString() };
