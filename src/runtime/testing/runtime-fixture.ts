@@ -41,9 +41,11 @@ export async function runtimeFixture<B extends ExecutionBackend>(
   options: FixtureOptions = {},
 ): Promise<RuntimeFixture<B>> {
   const root = await mkdtemp(join(tmpdir(), "berth-runtime-"));
+  // Its own, because attempts of two test files have the same names, and the files run side by side on one engine.
+  const installation = `test-${randomUUID()}`;
   const sessions: BackendSession[] = [];
   const open = async (): Promise<RuntimeContext & { readonly blobs: BlobCache }> => {
-    const session = await backend.open({ installation: "test", stateFolder: join(root, "state"), settings: {} });
+    const session = await backend.open({ installation, stateFolder: join(root, "state"), settings: {} });
     sessions.push(session);
     const { capabilities } = await session.probe();
     const blobs = await BlobCache.open({ folder: join(root, "cache"), budgetBytes: 2 ** 40 });
