@@ -22,6 +22,8 @@ export const ERROR_STATUS = {
   unschedulable: 409,
   gone: 410,
   digest_mismatch: 422,
+  /** The body came more slowly than any line is. */
+  request_timeout: 408,
   payload_too_large: 413,
   /** The project, or the pipeline, may not store that much; `details` say what it may and has. */
   quota_exceeded: 413,

@@ -5,6 +5,7 @@ import { type Logger, pino } from "pino";
 import { newId } from "../../src/protocol/ids.ts";
 import { contentDigest, signatureHeaders } from "../../src/protocol/signature.ts";
 import { createApp } from "../../src/server/http/app.ts";
+import type { BodyPace } from "../../src/server/http/body-pace.ts";
 import type { RateConfig } from "../../src/server/http/rate-limits.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
 import { type KeyRing, localRing } from "../../src/server/keys/key-ring.ts";
@@ -58,6 +59,7 @@ export interface TestServerOptions {
   /** Default: people do not log in. */
   readonly login?: Login;
   readonly trustedProxies?: readonly string[];
+  readonly bodyPace?: BodyPace;
   /** Default: nothing is logged. */
   readonly log?: Logger;
 }
@@ -106,6 +108,7 @@ export async function testServer(
     trustedProxies: options.trustedProxies ?? [],
     ...(options.rates === undefined ? {} : { rates: options.rates }),
     ...(options.stop === undefined ? {} : { stop: options.stop }),
+    ...(options.bodyPace === undefined ? {} : { bodyPace: options.bodyPace }),
   });
   await app.ready();
   t.after(async () => {

@@ -3,6 +3,7 @@ import type { ServerOptions } from "node:http";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import type { Services } from "../services.ts";
+import { addBodyPace, BODY_PACE, type BodyPace } from "./body-pace.ts";
 import { about, addErrorAnswers } from "./errors.ts";
 import { addOpenApi, openapiRoute } from "./openapi.ts";
 import { NO_RATES, type RateConfig, RateLimits } from "./rate-limits.ts";
@@ -27,6 +28,8 @@ export interface AppOptions {
   readonly tls?: AppTls | null;
   /** How often one caller may ask; default as often as it likes. */
   readonly rates?: RateConfig;
+  /** How slowly a body may arrive; default BODY_PACE. */
+  readonly bodyPace?: BodyPace;
   /** Addresses and networks of proxies that are believed whom they ask for; default none. */
   readonly trustedProxies?: readonly string[];
 }
@@ -68,6 +71,7 @@ export async function createApp(
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   addBodyParsers(app, new Set(routes.flatMap((route) => route.rawBody?.contentType ?? [])));
+  addBodyPace(app, options.bodyPace ?? BODY_PACE);
   addErrorAnswers(app, (path) => methodsAt(routes, path));
   addHeaders(app, options);
   addRequestLog(app);
