@@ -75,6 +75,12 @@ export class BenchServer implements AsyncDisposable {
     );
   }
 
+  async get<T>(path: string): Promise<T> {
+    const answer = await fetch(`${this.url}/api/v1${path}`, { headers: { authorization: `Bearer ${this.token}` } });
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as T;
+  }
+
   async post<T>(path: string, body: unknown): Promise<T> {
     const answer = await fetch(`${this.url}/api/v1${path}`, {
       method: "POST",

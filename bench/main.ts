@@ -16,6 +16,7 @@ import { processSteps } from "./process-steps.ts";
 import { reattached } from "./reattach.ts";
 import { type Finding, holds, toMarkdown } from "./report.ts";
 import { retried } from "./retry.ts";
+import { runLists } from "./run-lists.ts";
 import { smallCommits } from "./small-commits.ts";
 import { usageSampling } from "./usage.ts";
 
@@ -35,6 +36,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   claims,
   expiry,
   lookups,
+  lists: runLists,
   commits: smallCommits,
   cancel: cancelled,
   retry: retried,

@@ -20,10 +20,21 @@ const PREFIX = {
 
 export type IdKind = keyof typeof PREFIX;
 
+const RANDOM_BYTES = 10;
+
 /** `run_0k3v…`: 48 bits of milliseconds and 80 random bits, so that ids sort by creation time. */
 export function newId(kind: IdKind, nowMs: number = Date.now()): string {
-  const bytes = Buffer.concat([Buffer.alloc(6), randomBytes(10)]);
-  bytes.writeUIntBE(nowMs, 0, 6);
+  return idFrom(kind, nowMs, randomBytes(RANDOM_BYTES));
+}
+
+/** What no id of this moment, or of a later one, sorts before. */
+export function firstIdOf(kind: IdKind, atMs: number): string {
+  return idFrom(kind, atMs, Buffer.alloc(RANDOM_BYTES));
+}
+
+function idFrom(kind: IdKind, atMs: number, random: Buffer): string {
+  const bytes = Buffer.concat([Buffer.alloc(6), random]);
+  bytes.writeUIntBE(atMs, 0, 6);
   let bits = 0n;
   for (const byte of bytes) bits = (bits << 8n) | BigInt(byte);
   let text = "";

@@ -5,6 +5,7 @@ import { OpenLineageEvent } from "../../protocol/openlineage.ts";
 import {
   type CreateRunInput,
   LogLine,
+  PAGE_LIMIT_MAX,
   pageOf,
   RestartedRun,
   type RestartRunRequest,
@@ -12,6 +13,7 @@ import {
   RunDetail,
   StepRun,
 } from "../../protocol/resources.ts";
+import { ListedRun } from "../../protocol/run-lists.ts";
 import { isTerminal, RUN_TRANSITIONS, RunState } from "../../protocol/states.ts";
 import { usageError } from "../cli-error.ts";
 import { allPages } from "./all-pages.ts";
@@ -25,7 +27,7 @@ const RUN_NAME_MAX_CHARS = 120;
 
 /** Runs, as the API has them. A run is named by its id or like `wine#12`. */
 
-const RunPage = pageOf(Run);
+const RunPage = pageOf(ListedRun);
 const StepRunPage = pageOf(StepRun);
 const MetricPage = pageOf(MetricSummary);
 const UsagePage = pageOf(AttemptUsage);
@@ -46,14 +48,32 @@ export function restartRun(api: ApiClient, run: string, input: RestartRunRequest
   return api.post(`${runPath(run)}/restart`, input, RestartedRun);
 }
 
+/** As `GET /runs` has them. */
 export interface RunFilter {
   readonly pipeline?: string | undefined;
   readonly state?: string | undefined;
-  readonly limit: number;
+  readonly worker?: string | undefined;
+  readonly label?: readonly string[] | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly startedBy?: string | undefined;
+  readonly text?: string | undefined;
 }
 
-export async function listRuns(api: ApiClient, filter: RunFilter): Promise<Run[]> {
-  return (await api.get("/runs", RunPage, { query: { ...filter } })).items;
+/** The newest runs that fit, `limit` of them at most: a page may have fewer although there are more. */
+export async function listRuns(
+  api: ApiClient,
+  { limit, ...filter }: RunFilter & { readonly limit: number },
+): Promise<ListedRun[]> {
+  const runs: ListedRun[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { ...filter, limit: Math.min(limit - runs.length, PAGE_LIMIT_MAX), cursor };
+    const page = await api.get("/runs", RunPage, { query });
+    runs.push(...page.items);
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined && runs.length < limit);
+  return runs;
 }
 
 /** Whether there are runs that have not ended; counts at most one per state. */

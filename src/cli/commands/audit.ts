@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { type AuditEvent, AuditFacts } from "../../protocol/audit.ts";
 import { type AuditFilter, auditEvents } from "../api/audit.ts";
-import { usageError } from "../cli-error.ts";
 import type { CliContext } from "../context.ts";
 import { connect } from "../platform/connection.ts";
 import { positiveIntegerUpTo } from "../positive-integer.ts";
+import { readMoment } from "../read-moment.ts";
 import { type WithServer, withServerOptions } from "../server-options.ts";
 import { formatLocal } from "../terminal/format-moment.ts";
 import { plainText } from "../terminal/plain-text.ts";
@@ -19,12 +19,11 @@ interface Given extends Omit<AuditFilter, "scope" | "order"> {
 }
 
 const LIMIT_MAX = 100_000;
-const UNIT_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 export function define(command: Command, context: CliContext, result: { exitCode: number }): void {
   withServerOptions(command)
-    .option("--since <time>", "only what happened since: 2026-03-29T03:00:00Z, or 30m, 24h or 7d ago", moment)
-    .option("--until <time>", "only what happened before", moment)
+    .option("--since <time>", "only what happened since: 2026-03-29T03:00:00Z, or 30m, 24h or 7d ago", readMoment)
+    .option("--until <time>", "only what happened before", readMoment)
     .option("--actor <name>", "only what this token, worker or schedule did, by name or id")
     .option("--action <action>", "only this, such as secret.set, or secret for all that is done to secrets")
     .option("--subject <name>", "only what was done to this")
@@ -64,12 +63,4 @@ function cells({ sequence, at, event }: AuditEvent): string[] {
   const { actor, action, subject, details, address } = facts.data;
   const words = Object.entries(details).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   return [...place, plainText(actor.name), action, plainText(subject), plainText(words.join(" ")), address ?? "-"];
-}
-
-/** As the API wants it. */
-function moment(text: string): string {
-  const ago = /^(\d{1,6})([mhd])$/.exec(text);
-  const time = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * UNIT_MS[ago[2] as keyof typeof UNIT_MS];
-  if (Number.isNaN(time)) throw usageError(`"${text}" is no time.`, "Write 2026-03-29T03:00:00Z, or 30m, 24h or 7d.");
-  return new Date(time).toISOString();
 }

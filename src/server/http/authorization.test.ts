@@ -145,6 +145,8 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /uploads/:upload/finish": { prepare: () => ensureUpload(world, "whole people") },
     "POST /pipelines/validate": { body: { text: CHAIN } },
     "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
+    "POST /runs/cancel": { body: { runs: ["chain#2"] } },
+    "POST /runs/restart": { body: { runs: ["chain#1"], from: "use" } },
     "POST /runs/:run/restart": { body: { from: "use" } },
     "POST /runs/:run/cancel": { params: { run }, body: {} },
     "POST /schedules/apply": { body: { pipeline: CHAIN } },

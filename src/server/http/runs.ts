@@ -7,13 +7,11 @@ import {
   pageOf,
   RestartedRun,
   RestartRunRequest,
-  Run,
   RunDetail,
   StepRun,
   type StepRun as StepRunResource,
 } from "../../protocol/resources.ts";
-import { RunState, STEP_TRANSITIONS, StepState } from "../../protocol/states.ts";
-import { cancelRun } from "../scheduling/cancel.ts";
+import { STEP_TRANSITIONS, StepState } from "../../protocol/states.ts";
 import { createRun } from "../scheduling/create-run.ts";
 import { restartRun } from "../scheduling/restart-run.ts";
 import { explainQueued } from "../scheduling/waiting-for-place.ts";
@@ -21,15 +19,18 @@ import type { Services } from "../services.ts";
 import { listAttempts } from "../store/attempts.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { imagesOfRun } from "../store/run-images.ts";
-import { findRun, listRuns } from "../store/runs.ts";
+import { findRun } from "../store/runs.ts";
 import { countStepRuns, listStepRuns } from "../store/step-runs.ts";
+import { bulkRunRoutes } from "./bulk-runs.ts";
 import { nameOf } from "./callers.ts";
-import { decodeCursor, decodeKey, encodeCursor, nextPage } from "./paging.ts";
+import { cancelAndWake } from "./cancel-and-wake.ts";
+import { decodeCursor, encodeCursor, nextPage } from "./paging.ts";
 import { defineRoute, type Route } from "./route.ts";
+import { runListRoute } from "./run-list.ts";
 import { RunParams, runIdOf } from "./run-reference.ts";
 
 export function runsRoutes(services: Services): Route[] {
-  const { database, wakeups } = services;
+  const { database } = services;
   return [
     defineRoute({
       method: "POST",
@@ -46,32 +47,8 @@ export function runsRoutes(services: Services): Route[] {
         return runDetail(database, project, run);
       },
     }),
-    defineRoute({
-      method: "GET",
-      path: "/runs",
-      access: { kind: "role", role: "viewer" },
-      summary: "List runs, newest first",
-      tag: "runs",
-      schemas: {
-        query: PageQuery.extend({
-          /** One state, or several with commas between. */
-          state: z
-            .string()
-            .transform((text) => text.split(","))
-            .pipe(z.array(RunState))
-            .optional(),
-          pipeline: z.string().optional(),
-        }),
-        response: pageOf(Run),
-      },
-      handler: async ({ query: { state, pipeline, cursor, limit }, project }) => {
-        const runs = await listRuns(database.pool, project, {
-          ...{ pipeline, states: state, limit: limit + 1 },
-          before: decodeKey(cursor),
-        });
-        return nextPage(runs, limit, ({ id }) => encodeCursor([id]));
-      },
-    }),
+    runListRoute(services),
+    ...bulkRunRoutes(services),
     defineRoute({
       method: "GET",
       path: "/runs/:run",
@@ -112,12 +89,8 @@ export function runsRoutes(services: Services): Route[] {
       errors: ["conflict"],
       handler: async ({ params, body, project, principal }) => {
         const run = await runIdOf(database.pool, project, params.run);
-        const { worker } = await cancelRun(services, {
-          ...{ project, run },
-          facts: { by: nameOf(principal), reason: body?.reason ?? null, code: "cancelled" },
-        });
-        wakeups.notify(`run:${run}`);
-        if (worker !== null) wakeups.notify(`worker:${worker}`);
+        const facts = { by: nameOf(principal), reason: body?.reason ?? null, code: "cancelled" } as const;
+        await cancelAndWake(services, { project, run, facts });
         return runDetail(database, project, run);
       },
     }),

@@ -97,8 +97,8 @@ export async function resolveRun(db: Queryable, project: string, reference: stri
   return rows[0]?.id ?? null;
 }
 
-const RUN = `
-  SELECT r.id, p.name AS pipeline, r.pipeline_version AS "pipelineVersion", r.number, r.state, r.params,
+/** What is shown of a run `r` of pipeline `p`; `toRun` reads such a row. */
+export const RUN_COLUMNS = `r.id, p.name AS pipeline, r.pipeline_version AS "pipelineVersion", r.number, r.state, r.params,
          r.source_digest AS "sourceDigest", r.source_size AS "sourceSize", r.pool, r.labels, r.backend, r.priority,
          json_build_object('cpus', r.needed_cpus, 'memoryBytes', r.needed_memory_bytes, 'gpus', r.needed_gpus,
            'diskBytes', r.needed_disk_bytes) AS needs, r.concurrency_group AS "group",
@@ -107,12 +107,17 @@ const RUN = `
          w.id AS "workerId", w.name AS "workerName",
          COALESCE(r.state IN ('running', 'cancelling') AND r.lease_expires_at < now(), false) AS unreachable, r.epoch,
          r.created_by AS "createdBy", r.started_by AS "startedBy", r.created_at AS "createdAt", r.started_at AS "startedAt",
-         r.finished_at AS "finishedAt", o.id AS "originalId", o.number AS "originalNumber"
-  FROM runs r JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id
+         r.finished_at AS "finishedAt", o.id AS "originalId", o.number AS "originalNumber"`;
+
+/** The rest of what they are read from. */
+export const RUN_JOINS = `JOIN pipelines p ON p.id = r.pipeline_id LEFT JOIN workers w ON w.id = r.worker_id
     LEFT JOIN runs o ON o.id = r.restart_of`;
 
 export async function findRun(db: Queryable, project: string, id: string): Promise<Run | null> {
-  const { rows } = await db.query(`${RUN} WHERE r.project_id = $1 AND r.id = $2`, [project, id]);
+  const { rows } = await db.query(
+    `SELECT ${RUN_COLUMNS} FROM runs r ${RUN_JOINS} WHERE r.project_id = $1 AND r.id = $2`,
+    [project, id],
+  );
   return rows[0] === undefined ? null : toRun(rows[0]);
 }
 
@@ -126,31 +131,8 @@ export async function runState(db: Queryable, project: string, id: string): Prom
   return rows[0]?.state ?? null;
 }
 
-export interface RunFilter {
-  readonly pipeline: string | undefined;
-  readonly states: readonly RunState[] | undefined;
-  /** Only runs older than this id: ids sort by time. */
-  readonly before: string | null;
-  readonly limit: number;
-}
-
-/** Newest first. */
-export async function listRuns(
-  db: Queryable,
-  project: string,
-  { pipeline, states, before, limit }: RunFilter,
-): Promise<Run[]> {
-  const { rows } = await db.query(
-    `${RUN} WHERE r.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text[] IS NULL OR r.state = ANY ($3))
-       AND ($4::text IS NULL OR r.id < $4)
-     ORDER BY r.id DESC LIMIT $5`,
-    [project, pipeline ?? null, states ?? null, before, limit],
-  );
-  return rows.map(toRun);
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the row of the query above, column by column.
-function toRun(row: any): Run {
+// biome-ignore lint/suspicious/noExplicitAny: a row of RUN_COLUMNS, column by column.
+export function toRun(row: any): Run {
   return {
     id: row.id,
     pipeline: row.pipeline,
