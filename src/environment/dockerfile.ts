@@ -10,16 +10,17 @@ export type Recipe = Extract<Environment, { kind: "recipe" }>;
  * The Dockerfile of a recipe. What changes seldom comes first, so that a change of the source installs nothing again:
  * base, system packages, those of conda, of Python and of Node, variables, source. Its context is the source folder.
  *
- * It builds as root with any builder, the classic one included, and the result works for any user: what is installed
+ * It builds as root with any builder, the classic one included where it names no credentials, and the result works for any user: what is installed
  * belongs to root and is readable by all, as long as the files of the context are.
  */
 export function generateDockerfile(recipe: Recipe): string {
+  const hasCredentials = recipe.credentials !== undefined;
   return `${[
     base(recipe),
     aptPackages(recipe),
     condaPackages(recipe.conda),
-    pythonPackages(recipe.python),
-    nodePackages(recipe.node, recipe.source),
+    pythonPackages(recipe.python, hasCredentials),
+    nodePackages(recipe.node, { source: recipe.source, hasCredentials }),
     variables(recipe),
     source(recipe),
   ]

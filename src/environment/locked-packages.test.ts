@@ -12,18 +12,24 @@ function node(lockfile: string, manager?: string): Recipe {
 test("pnpm installs what its lock file says, in an exact version that does not stay", () => {
   const text = generateDockerfile(node("web/pnpm-lock.yaml"));
   assert.match(text, /COPY \["web\/package.json", "web\/pnpm-lock.yaml", "\/app\/web\/"\]/);
+  assert.match(text, /version=\$\{version:-\d+\.\d+\.\d+\}/);
   assert.match(
     text,
-    /npm install --global --prefix \/tmp\/node-tool .* pnpm@\d+\.\d+\.\d+ && .*pnpm install --frozen-lockfile/,
+    /npm install --global --prefix \/tmp\/node-tool .* "pnpm@\$version" && .*pnpm install --frozen-lockfile .* && rm -rf .*node-tool/,
   );
-  assert.match(generateDockerfile(node("pnpm-lock.yaml", "pnpm@9.15.0")), / pnpm@9\.15\.0 &&/);
+  assert.match(generateDockerfile(node("pnpm-lock.yaml", "pnpm@9.15.0")), /version=9\.15\.0 &&/);
 });
 
-test("which yarn wrote a lock file decides which installs it, unless the file says so", () => {
+test("which yarn installs is said by the file, else by package.json, else by who wrote the lock file", () => {
   const text = generateDockerfile(node("yarn.lock"));
-  assert.match(text, /if grep -q '\^__metadata:' yarn.lock; then .*install --immutable; else .*--frozen-lockfile/);
-  assert.doesNotMatch(generateDockerfile(node("yarn.lock", "yarn@1.22.19")), /immutable|grep/);
-  assert.match(generateDockerfile(node("yarn.lock", "yarn@4.9.2")), /@yarnpkg\/cli-dist@4\.9\.2 && .*--immutable/);
+  assert.match(text, /packageManager.*if grep -q '\^__metadata:' yarn.lock; then echo \d/);
+  assert.match(
+    text,
+    /case \$version in 1\.\*\) .*"yarn@\$version" .*--frozen-lockfile.*;; \*\) .*"@yarnpkg\/cli-dist@\$version"/,
+  );
+  const named = generateDockerfile(node("yarn.lock", "yarn@4.9.2"));
+  assert.match(named, /version=4\.9\.2 &&/);
+  assert.doesNotMatch(named, /packageManager|grep/);
 });
 
 test("uv installs a lock file without the project, whose code is not there yet", () => {

@@ -1,3 +1,4 @@
+import { mountedAt, mounts } from "./credential-files.ts";
 import { copySource, shellWord } from "./dockerfile-words.ts";
 
 export interface PythonPackages {
@@ -5,6 +6,8 @@ export interface PythonPackages {
   readonly packages: readonly string[];
   /** uv.lock, with its pyproject.toml beside it; left out for none. */
   readonly lockfile?: string | undefined;
+  /** Addresses of indexes, the first in place of PyPI; left out for that. */
+  readonly indexes?: readonly string[] | undefined;
 }
 
 /**
@@ -14,6 +17,8 @@ export interface PythonPackages {
 const PIP = [
   "PIP_BREAK_SYSTEM_PACKAGES=1",
   "PIP_DISABLE_PIP_VERSION_CHECK=1",
+  // An index that refuses is told at once; nobody is there to be asked for a password.
+  "PIP_NO_INPUT=1",
   "PIP_ROOT_USER_ACTION=ignore",
   "python3 -m pip install --no-cache-dir",
 ].join(" ");
@@ -24,15 +29,17 @@ const UV_FOLDER = "/tmp/uv";
 const PROJECT = "/opt/berth/project";
 const VENV = "/opt/berth/venv";
 
-export function pythonPackages(python: PythonPackages | null): string[] {
+export function pythonPackages(python: PythonPackages | null, hasCredentials: boolean): string[] {
   if (python === null) return [];
+  const run = hasCredentials ? `RUN ${mounts(["netrc"])}export NETRC=${mountedAt("netrc")} && ` : "RUN ";
+  const pip = `${PIP}${indexOptions(python)}`;
   const lines: string[] = [];
   if (python.requirements !== null) {
     const inside = "/opt/berth/requirements.txt";
-    lines.push(`COPY [${copySource(python.requirements)}, "${inside}"]`, `RUN ${PIP} --requirement ${inside}`);
+    lines.push(`COPY [${copySource(python.requirements)}, "${inside}"]`, `${run}${pip} --requirement ${inside}`);
   }
-  if (python.lockfile !== undefined) lines.push(...locked(python.lockfile));
-  if (python.packages.length > 0) lines.push(`RUN ${PIP} ${python.packages.map(shellWord).join(" ")}`);
+  if (python.lockfile !== undefined) lines.push(...locked(python.lockfile, { run, pip }));
+  if (python.packages.length > 0) lines.push(`${run}${pip} ${python.packages.map(shellWord).join(" ")}`);
   return lines;
 }
 
@@ -47,15 +54,19 @@ export function pythonFiles(python: PythonPackages | null): string[] {
  * What the lock file names, in an environment of its own in front of the PATH, with the Python of the base; neither the
  * project itself, whose code is not there yet, nor its development group. `--locked` fails where the file is stale.
  */
-function locked(lockfile: string): string[] {
+function locked(lockfile: string, { run, pip }: { readonly run: string; readonly pip: string }): string[] {
   const settings = `UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=${VENV} UV_NO_CACHE=1`;
-  const install = `${PIP} --target ${UV_FOLDER} ${UV}`;
+  const install = `${pip} --target ${UV_FOLDER} ${UV}`;
   const sync = `${settings} ${UV_FOLDER}/bin/uv sync --locked --no-dev --no-install-project --no-progress`;
   return [
     `COPY [${projectFiles(lockfile).map(copySource).join(", ")}, "${PROJECT}/"]`,
-    `RUN ${install} && cd ${PROJECT} && ${sync} && rm -rf ${UV_FOLDER}`,
+    `${run}${install} && cd ${PROJECT} && ${sync} && rm -rf ${UV_FOLDER}`,
     `ENV VIRTUAL_ENV=${VENV} PATH="${VENV}/bin:$PATH"`,
   ];
+}
+
+function indexOptions({ indexes = [] }: PythonPackages): string {
+  return indexes.map((url, at) => ` ${at === 0 ? "--index-url" : "--extra-index-url"} ${shellWord(url)}`).join("");
 }
 
 function projectFiles(lockfile: string): string[] {

@@ -1,6 +1,6 @@
 import type { Environment, Plan } from "../protocol/plan.ts";
 import { condaFiles } from "./conda-packages.ts";
-import { nodeFiles } from "./node-packages.ts";
+import { nodeFiles } from "./node-lock-file.ts";
 import { pythonFiles } from "./python-packages.ts";
 
 /** What an environment takes from the source folder to build its image. Paths are relative to that folder. */

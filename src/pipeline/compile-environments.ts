@@ -1,5 +1,6 @@
 import type { Environment } from "../protocol/plan.ts";
 import type { Compilation } from "./compilation.ts";
+import { compileCredentials } from "./compile-credentials.ts";
 import { type Path, quote } from "./problem.ts";
 import type { StepSpec } from "./schema.ts";
 import type { EnvironmentSpec } from "./schema-environment.ts";
@@ -10,7 +11,7 @@ const DEFAULT = "default";
 
 /** Which keys go with which kind of environment. */
 const KEYS = {
-  base: ["apt", "conda", "python", "node", "source", "pull", "env"],
+  base: ["apt", "conda", "python", "node", "credentials", "source", "pull", "env"],
   image: ["source", "pull", "env"],
   dockerfile: ["context", "args", "secrets", "target", "pull", "env"],
 } as const satisfies Record<string, readonly (keyof EnvironmentSpec)[]>;
@@ -129,6 +130,7 @@ function compileEnvironment(spec: EnvironmentSpec, path: Path, compilation: Comp
     base: spec.base!,
     apt: spec.apt ?? [],
     ...dependencies(spec, path, compilation),
+    ...(spec.credentials !== undefined && { credentials: compileCredentials(spec, path, compilation) }),
     source,
     ...pull,
     env,
@@ -161,6 +163,7 @@ function dependencies({ conda, python, node }: EnvironmentSpec, path: Path, { pr
           requirements: python.requirements ?? null,
           packages: python.packages ?? [],
           ...(python.lockfile !== undefined && { lockfile: python.lockfile }),
+          ...(python.index !== undefined && { indexes: [python.index].flat() }),
         }
       : null,
     node: node
@@ -168,6 +171,8 @@ function dependencies({ conda, python, node }: EnvironmentSpec, path: Path, { pr
           lockfile: node.lockfile ?? null,
           packages: node.packages ?? [],
           ...(node.manager !== undefined && { manager: node.manager }),
+          ...(node.registry !== undefined && { registry: node.registry }),
+          ...(node.scopes !== undefined && { scopes: node.scopes }),
         }
       : null,
     ...(conda !== undefined && { conda: { file: conda.file } }),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { PullPolicy } from "../protocol/plan.ts";
+import { CredentialsSpec, NodeRegistrySpec, NodeScopesSpec, PythonIndexSpec } from "./schema-indexes.ts";
 import { mapping, record, relativePath, text, Variables } from "./schema-parts.ts";
 import { BuildSecretsSpec } from "./schema-secrets.ts";
 
@@ -37,6 +38,7 @@ export const EnvironmentSpec = mapping({
       .optional()
       .describe("uv.lock inside the source folder, with its pyproject.toml beside it: uv sync --locked."),
     packages: packages(PythonPackage).optional().describe("Packages by name, such as numpy>=2."),
+    index: PythonIndexSpec.optional(),
   })
     .optional()
     .describe("Python packages, installed by pip or, from a uv.lock, by uv. With base only."),
@@ -53,6 +55,8 @@ export const EnvironmentSpec = mapping({
       .optional()
       .describe("Version of pnpm or yarn that installs; by default one that Berth knows."),
     packages: packages(NodePackage).optional().describe("Packages by name, such as zod@4."),
+    registry: NodeRegistrySpec.optional(),
+    scopes: NodeScopesSpec.optional(),
   })
     .optional()
     .describe("Node packages, installed by the manager of the lock file, or npm. With base only."),
@@ -66,6 +70,7 @@ export const EnvironmentSpec = mapping({
   })
     .optional()
     .describe("Conda packages; the base image brings micromamba, conda or pixi. With base only."),
+  credentials: CredentialsSpec.optional(),
   source: SourceFolder.optional().describe(
     "Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image.",
   ),

@@ -6,7 +6,7 @@ import { mapping } from "./schema-parts.ts";
 /** Of one step. */
 const SECRETS_MAX = 100;
 
-const SecretNameText = z
+export const SecretNameText = z
   .string()
   .regex(SECRET_NAME_PATTERN, "a secret's name holds at most 128 letters, digits or '_', and starts with no digit");
 

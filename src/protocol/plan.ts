@@ -26,6 +26,10 @@ export type PullPolicy = z.infer<typeof PullPolicy>;
 /** Left out for `missing`. */
 const pull = PullPolicy.optional();
 
+/** `host` or `host:port` → the secret that proves who asks: the password of `user`, or a token where there is none. */
+export const IndexCredentials = z.record(z.string(), z.object({ user: z.string().optional(), secret: SecretName }));
+export type IndexCredentials = z.infer<typeof IndexCredentials>;
+
 /** Where an image comes from. Paths are relative to the source folder. */
 export const Environment = z.discriminatedUnion("kind", [
   /** A Dockerfile is generated from the recipe. */
@@ -39,6 +43,8 @@ export const Environment = z.discriminatedUnion("kind", [
         packages: z.array(z.string()),
         /** uv.lock; left out for none. */
         lockfile: z.string().optional(),
+        /** Addresses of indexes, the first in place of the installer's own; left out for that. */
+        indexes: z.array(z.string()).optional(),
       })
       .nullable(),
     node: z
@@ -47,10 +53,16 @@ export const Environment = z.discriminatedUnion("kind", [
         packages: z.array(z.string()),
         /** `pnpm@10.34.8`; left out for that of the lock file. */
         manager: z.string().optional(),
+        /** Address of the registry; left out for the manager's own. */
+        registry: z.string().optional(),
+        /** Those of single scopes, by `@scope`; left out for none. */
+        scopes: z.record(z.string(), z.string()).optional(),
       })
       .nullable(),
     /** Left out for none. */
     conda: z.object({ file: z.string() }).optional(),
+    /** Who one is to package indexes, by host; left out for nobody. */
+    credentials: IndexCredentials.optional(),
     /** Folder inside the source that is copied to `/app`, the working directory; null copies nothing. */
     source: z.string().nullable(),
     pull,

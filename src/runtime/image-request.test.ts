@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { BackendError } from "../backends/execution-backend.ts";
 import { MEMORY_CAPABILITIES } from "../backends/memory/memory-backend.ts";
 import type { Environment } from "../protocol/plan.ts";
 import { removeTree } from "../std/remove-tree.ts";
@@ -187,4 +188,51 @@ test("without images a base is only worth a warning, but packages to install are
   assert.match(need.warnings.join(), /python:3\.12-slim is not used/);
   const packages = { ...RECIPE, source: null, python: { requirements: null, packages: ["numpy"] } };
   assert.equal((await refusal(packages, null, false)).code, "spec-unsupported");
+});
+
+const PRIVATE: Environment = {
+  ...RECIPE,
+  source: null,
+  python: { requirements: null, packages: ["ours"] },
+  credentials: { "a.example": { user: "ci", secret: "PASSWORD" } },
+};
+
+async function secretsOf(environment: Environment, value: string) {
+  const asked: string[] = [];
+  const need = await imageRequest({
+    pipeline: "wine",
+    environment,
+    source: null,
+    contexts: join(root, "contexts"),
+    capabilities: { ...MEMORY_CAPABILITIES, images: true },
+    secretsFor: (named) => ({
+      ids: named.map(({ id }) => id),
+      read: async (id) => {
+        asked.push(id);
+        return Buffer.from(value);
+      },
+    }),
+  });
+  assert.ok(need.ok && need.request?.kind === "build", JSON.stringify(need));
+  return { asked, secrets: need.request.secrets };
+}
+
+test("a build with credentials mounts files of installers, made of the values when the builder asks", async () => {
+  const { asked, secrets } = await secretsOf(PRIVATE, "hidden\n");
+  assert.deepEqual(secrets?.ids, ["netrc"]);
+  assert.deepEqual(asked, [], "a cached build asks for no value");
+  const text = Buffer.from(await secrets.read("netrc")).toString();
+  assert.equal(text, "machine a.example login ci password hidden\n");
+  assert.deepEqual(asked, ["PASSWORD"]);
+  assert.equal((await secretsOf({ ...PRIVATE, credentials: undefined }, "x")).secrets, undefined);
+});
+
+test("a value that no installer could read fails the build by the name of its secret, never by the value", async () => {
+  const { secrets } = await secretsOf(PRIVATE, "hid den");
+  await assert.rejects(secrets!.read("netrc"), (error: BackendError) => {
+    assert.equal(error.fault.code, "spec-invalid");
+    assert.match(error.fault.message, /value of the secret PASSWORD/);
+    assert.doesNotMatch(JSON.stringify(error.fault), /hid den/);
+    return true;
+  });
 });

@@ -14,6 +14,7 @@ import {
   readInContext,
   writeContext,
 } from "./build-context.ts";
+import { recipeSecrets } from "./recipe-secrets.ts";
 import { sourcePathOf } from "./working-folder.ts";
 
 export type BuildSecrets = NonNullable<Extract<ImageRequest, { kind: "build" }>["secrets"]>;
@@ -81,7 +82,7 @@ async function buildRequest(
   const context = join(contexts, key);
   await writeContext(root, entries, context);
   const built = { kind: "build", tag: imageTag(pipeline, key), context, dockerfile, ...pullOf(environment) } as const;
-  if (!isOwn) return { ...built, args: {}, base: environment.base };
+  if (!isOwn) return { ...built, args: {}, base: environment.base, ...recipeSecrets(environment, secretsFor) };
   const { args, target, secrets } = environment;
   const given = secrets === undefined ? {} : { secrets: secretsFor(secrets) };
   return { ...built, args, ...given, ...(target !== undefined && { target }) };

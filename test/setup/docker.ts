@@ -103,7 +103,7 @@ async function staticBusybox(): Promise<string> {
 }
 
 /** Installs packages of the distribution, unless `program` is there already. */
-async function ensurePackages(packages: readonly string[], program: string | null): Promise<void> {
+export async function ensurePackages(packages: readonly string[], program: string | null): Promise<void> {
   if (program !== null && (await succeeds("sh", ["-c", `command -v ${program}`]))) return;
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const install = ["install", "-y", "--no-install-recommends", ...packages];

@@ -57,6 +57,8 @@ export interface PipelineFile {
       readonly lockfile?: string;
       /** Packages by name, such as numpy>=2. */
       readonly packages?: readonly string[];
+      /** Index that pip asks in place of PyPI; of a list, the first is, and the others are asked as well. */
+      readonly index?: string | readonly string[];
     };
     /** Node packages, installed by the manager of the lock file, or npm. With base only. */
     readonly node?: {
@@ -66,12 +68,23 @@ export interface PipelineFile {
       readonly manager?: string;
       /** Packages by name, such as zod@4. */
       readonly packages?: readonly string[];
+      /** Registry that is asked in place of the manager's own. */
+      readonly registry?: string;
+      /** Registries of single scopes, by @scope. */
+      readonly scopes?: { readonly [name: string]: string };
     };
     /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
     readonly conda?: {
       /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
       readonly file: string;
     };
+    /** Secrets of the project by which package indexes know the build, by host: a token, or user and secret. With base only. */
+    readonly credentials?: { readonly [name: string]: string | {
+      /** User whose password the secret is; without one the secret is a token. */
+      readonly user: string;
+      /** Name of the secret. */
+      readonly secret: string;
+    } };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
     /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */
@@ -110,6 +123,8 @@ export interface PipelineFile {
       readonly lockfile?: string;
       /** Packages by name, such as numpy>=2. */
       readonly packages?: readonly string[];
+      /** Index that pip asks in place of PyPI; of a list, the first is, and the others are asked as well. */
+      readonly index?: string | readonly string[];
     };
     /** Node packages, installed by the manager of the lock file, or npm. With base only. */
     readonly node?: {
@@ -119,12 +134,23 @@ export interface PipelineFile {
       readonly manager?: string;
       /** Packages by name, such as zod@4. */
       readonly packages?: readonly string[];
+      /** Registry that is asked in place of the manager's own. */
+      readonly registry?: string;
+      /** Registries of single scopes, by @scope. */
+      readonly scopes?: { readonly [name: string]: string };
     };
     /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
     readonly conda?: {
       /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
       readonly file: string;
     };
+    /** Secrets of the project by which package indexes know the build, by host: a token, or user and secret. With base only. */
+    readonly credentials?: { readonly [name: string]: string | {
+      /** User whose password the secret is; without one the secret is a token. */
+      readonly user: string;
+      /** Name of the secret. */
+      readonly secret: string;
+    } };
     /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
     readonly source?: string;
     /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */
@@ -239,6 +265,8 @@ export interface PipelineFile {
         readonly lockfile?: string;
         /** Packages by name, such as numpy>=2. */
         readonly packages?: readonly string[];
+        /** Index that pip asks in place of PyPI; of a list, the first is, and the others are asked as well. */
+        readonly index?: string | readonly string[];
       };
       /** Node packages, installed by the manager of the lock file, or npm. With base only. */
       readonly node?: {
@@ -248,12 +276,23 @@ export interface PipelineFile {
         readonly manager?: string;
         /** Packages by name, such as zod@4. */
         readonly packages?: readonly string[];
+        /** Registry that is asked in place of the manager's own. */
+        readonly registry?: string;
+        /** Registries of single scopes, by @scope. */
+        readonly scopes?: { readonly [name: string]: string };
       };
       /** Conda packages; the base image brings micromamba, conda or pixi. With base only. */
       readonly conda?: {
         /** environment.yml, lock file of conda-lock, or pixi.lock (with its pixi.toml beside it) inside the source folder. */
         readonly file: string;
       };
+      /** Secrets of the project by which package indexes know the build, by host: a token, or user and secret. With base only. */
+      readonly credentials?: { readonly [name: string]: string | {
+        /** User whose password the secret is; without one the secret is a token. */
+        readonly user: string;
+        /** Name of the secret. */
+        readonly secret: string;
+      } };
       /** Folder that becomes /app, the working directory: copied into the image with base, mounted read-only with image. */
       readonly source?: string;
       /** When a registry is asked for the image, or for what it is built from: if it is missing (default), always, or never. */

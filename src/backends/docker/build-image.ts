@@ -35,7 +35,7 @@ export async function buildImage(
 
 /** As a build argument a value would stay in the image's history for everyone to read. */
 function noSecrets(ids: readonly string[]): Fault {
-  const message = `The build needs the secrets ${ids.join(", ")}, and the classic builder, which this one takes, can give a build none without keeping it in the image.`;
+  const message = `The build mounts secrets (${ids.join(", ")}), and the classic builder, which this one takes, can give a build none without keeping it in the image.`;
   const advice =
     "Use a worker whose engine has BuildKit and whose builder is auto, and name the image to start from by its tag or digest.";
   return fault("spec-unsupported", message, { advice });

@@ -99,6 +99,44 @@ test("a value goes in, is in no answer, log or row, and comes out sealed for the
   }
 });
 
+test("a build gets the secrets of its environment, and no step gets those, however the environment names them", async (t) => {
+  const server = await runServer(t);
+  for (const name of ["STEP", "MOUNTED", "INDEX"]) await set(server, name, `value of ${name}`);
+  const worker = await testWorker(server);
+  await submit(server);
+  const { assignment, report } = await takeRun(worker);
+  await report({ type: "run.started", backend: "process" }, started("make"));
+  const { run, epoch, plan } = assignment;
+  await nameSecrets(server, "STEP");
+  const { environment } = plan.steps[0]!;
+  const ways = {
+    MOUNTED: { secrets: [{ name: "MOUNTED", id: "netrc" }] },
+    INDEX: { credentials: { "a.example": { user: "ci", secret: "INDEX" }, "b.example": { secret: "INDEX" } } },
+  };
+  for (const [name, keys] of Object.entries(ways)) {
+    await server.services.database.pool.query(
+      `UPDATE pipeline_versions SET plan = (SELECT jsonb_set(plan::jsonb, $1, $2::jsonb))::json`,
+      [["environments", environment], JSON.stringify(keys)],
+    );
+    const build = await fetchSecrets(worker, run, epoch, "make", { build: true });
+    assert.deepEqual(build.open(), { [name]: `value of ${name}` });
+    assert.deepEqual((await fetchSecrets(worker, run, epoch)).open(), { STEP: "value of STEP" });
+    const shown = (await server.call("viewer", { url: `/secrets/${name}` })).json();
+    assert.equal(shown.accesses[0].run, run, "who got it is written down");
+    const masked = await new SecretValues(server.services).secretValuesFor(server.project, run);
+    assert.deepEqual(masked.map(String).sort(), ["value of STEP", `value of ${name}`].sort());
+  }
+});
+
+test("a run whose build could not have the secret for an index is refused, and told where it is named", async (t) => {
+  const server = await runServer(t);
+  const environment = 'environment: { base: x, python: { packages: [ours] }, credentials: { "a.example": NOSUCH } }';
+  const payload = { pipeline: CHAIN.replace(/^environment.*$/m, environment) };
+  const answer = await server.call("developer", { method: "POST", url: "/runs", payload });
+  assert.equal(answer.json().error.code, "secret_unavailable", answer.body);
+  assert.match(answer.body, /environments\.default\.credentials\[\\"a\.example\\"\]/);
+});
+
 test("of the attempts that had a secret so many are remembered, and the audit log has all of them", async (t) => {
   const server = await runServer(t);
   const { pool } = server.services.database;

@@ -229,9 +229,11 @@ export async function secretsOfRun(db: Queryable, project: string, run: string):
                SELECT wanted ->> 'name' FROM json_array_elements(COALESCE(step -> 'secrets', '[]')) wanted))
              FROM json_array_elements(v.plan -> 'steps') step) AS steps,
             (SELECT json_object_agg(step ->> 'name', ARRAY(
-               SELECT wanted ->> 'name' FROM json_array_elements(
-                 COALESCE(v.plan -> 'environments' -> (step ->> 'environment') -> 'secrets', '[]')) wanted))
-             FROM json_array_elements(v.plan -> 'steps') step) AS builds
+               SELECT wanted ->> 'name' FROM json_array_elements(COALESCE(made -> 'secrets', '[]')) wanted
+               UNION ALL
+               SELECT wanted ->> 'secret' FROM json_each(COALESCE(made -> 'credentials', '{}')) AS each (host, wanted)))
+             FROM json_array_elements(v.plan -> 'steps') step,
+               LATERAL (SELECT v.plan -> 'environments' -> (step ->> 'environment') AS made) environment) AS builds
      FROM runs r JOIN pipelines p ON p.id = r.pipeline_id
        JOIN pipeline_versions v ON v.pipeline_id = r.pipeline_id AND v.version = r.pipeline_version
      WHERE r.project_id = $1 AND r.id = $2`,

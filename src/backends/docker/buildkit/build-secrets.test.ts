@@ -89,6 +89,6 @@ test("the classic builder refuses a build with secrets instead of giving them as
   const { result, log } = await build(rig, [`RUN ${MOUNT} cat /run/secrets/TOKEN`], secrets);
   assert.ok(!result.ok);
   assert.equal(result.fault.code, "spec-unsupported");
-  assert.match(result.fault.message, /secrets TOKEN, and the classic builder/);
+  assert.match(result.fault.message, /secrets \(TOKEN\), and the classic builder/);
   assert.deepEqual([secrets.asked, log], [[], ""]);
 });
