@@ -70,6 +70,12 @@ for (const backend of ["process", "docker"]) {
           outputs: ["told"],
           resources: { timeout: "90s" },
         },
+        say: {
+          needs: ["use"],
+          secrets: [{ name: "OTHER", env: "API_TOKEN" }],
+          run: 'echo "it is $API_TOKEN."; printf %s "$API_TOKEN" | base64 -w0 >&2; echo not so, >&2; exit 3',
+          allow_failure: true,
+        },
         none: { needs: ["use"], run: 'test -z "$BERTH_SECRETS$API_TOKEN" && ! test -e /berth/secrets' },
       },
     });
@@ -97,6 +103,8 @@ for (const backend of ["process", "docker"]) {
     const got = await platform.berth("artifacts", "get", `${name}/use/told`, "-o", `${name}-out`);
     assert.equal(got.code, 0, got.stderr);
     assert.deepEqual(filesOf(join(platform.project, `${name}-out/told`)), EXPECTED);
+    const said = await platform.berth("logs", `${name}#1`, "--step", "say");
+    assert.match(said.stdout + said.stderr, /it is \*{3,}\..*\*{3,}not so,/s);
     await platform.tidy();
     assert.ok(!existsSync(secretsParent(agentHome)), "nothing is left in memory");
     assert.equal(hits(platform.home, platform.project), "");
