@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { BerthError } from "../../protocol/errors.ts";
+import { hasBody } from "./request-body.ts";
 
 /** How slowly a body may arrive that has to be here as a whole before its request is looked at. */
 export interface BodyPace {
@@ -21,11 +22,12 @@ const LOOK_EVERY_MS = 5_000;
  */
 export function addBodyPace(app: FastifyInstance, { graceMs, bytesPerSecondMin }: BodyPace): void {
   app.addHook("preParsing", async (request, _reply, payload) => {
-    if (request.routeOptions.config.route?.rawBody !== undefined) return payload;
+    if (!hasBody(request) || request.routeOptions.config.route?.rawBody !== undefined) return payload;
     const { socket } = request.raw;
     const began = performance.now();
     const before = socket.bytesRead;
     const look = () => {
+      if (request.raw.complete) return;
       const seconds = (performance.now() - began) / 1000;
       if (socket.bytesRead - before >= bytesPerSecondMin * seconds) timer = setTimeout(look, LOOK_EVERY_MS).unref();
       // Past the parser, which still waits for the body and takes no other answer meanwhile.

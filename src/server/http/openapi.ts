@@ -79,12 +79,13 @@ export function answerSchemas(route: Route): Record<string, unknown> {
   const codes: ErrorCode[] = [
     "internal",
     "unavailable",
+    // Every route refuses a parameter that it does not know.
+    "invalid_request",
     ...ERRORS_OF_ACCESS[route.access.kind],
     ...(route.errors ?? []),
   ];
-  const { params, query, body, response } = route.schemas;
-  if (params ?? query ?? body) codes.push("invalid_request");
-  if (body !== undefined) codes.push("invalid_body", "payload_too_large", "unsupported_media_type");
+  const { body, response } = route.schemas;
+  if (body !== undefined) codes.push("invalid_body", "request_timeout", "payload_too_large", "unsupported_media_type");
   if (route.rawBody !== undefined) codes.push("payload_too_large", "unsupported_media_type");
   const answers: Record<string, unknown> = {};
   for (const code of codes) answers[ERROR_STATUS[code]] = ErrorBody;

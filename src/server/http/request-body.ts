@@ -29,11 +29,15 @@ export function addBodyParsers(app: FastifyInstance, rawTypes: ReadonlySet<strin
   }
 }
 
+export function hasBody({ headers }: FastifyRequest): boolean {
+  const { "content-length": length, "transfer-encoding": encoding } = headers;
+  return encoding !== undefined || (length !== undefined && length !== "0");
+}
+
 /** 415 for a body of another type than the route's, before any of it is read. */
 export function checkContentType(request: FastifyRequest, route: Route): void {
-  const { "content-type": type, "content-length": length, "transfer-encoding": encoding } = request.headers;
-  const hasBody = encoding !== undefined || (length !== undefined && length !== "0");
-  if (!hasBody || request.method === "GET") return;
+  const { "content-type": type, "content-length": length } = request.headers;
+  if (!hasBody(request) || request.method === "GET") return;
   const wanted = route.rawBody?.contentType ?? "application/json";
   const given = type?.split(";")[0]?.trim().toLowerCase();
   if (given !== wanted) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { setInterval } from "node:timers/promises";
+import { setInterval, setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { testServer } from "../../../test/setup/server.ts";
 import type { BodyPace } from "./body-pace.ts";
@@ -10,7 +10,7 @@ import { defineRoute } from "./route.ts";
 
 /** Clients that never end a request, one byte at a time: no silence is long enough to be noticed. */
 
-const ROUTE = defineRoute({
+const ECHO = defineRoute({
   method: "POST",
   audit: { none: "it is a test" },
   path: "/echo",
@@ -20,10 +20,23 @@ const ROUTE = defineRoute({
   schemas: { body: z.looseObject({}), response: z.looseObject({}) },
   handler: async ({ body }) => body,
 });
+const PONDER = defineRoute({
+  method: "POST",
+  audit: { none: "it is a test" },
+  path: "/ponder",
+  access: { kind: "public" },
+  summary: "Takes half a second",
+  tag: "test",
+  schemas: { response: z.object({ done: z.boolean() }) },
+  handler: async () => {
+    await sleep(500);
+    return { done: true };
+  },
+});
 const REQUEST = "POST /api/v1/echo HTTP/1.1\r\nhost: berth\r\ncontent-type: application/json\r\n";
 
 async function listening(t: TestContext, bodyPace: BodyPace): Promise<number> {
-  const { app } = await testServer(t, () => [ROUTE], { bodyPace });
+  const { app } = await testServer(t, () => [ECHO, PONDER], { bodyPace });
   await app.listen({ host: "127.0.0.1", port: 0 });
   return (app.server.address() as AddressInfo).port;
 }
@@ -71,3 +84,12 @@ test("a body that keeps pace may take longer than the time in which nothing is e
   socket.write(`${REQUEST}connection: close\r\ncontent-length: 20\r\n\r\n`);
   assert.match(await trickle(socket, "1"), /^HTTP\/1\.1 400 /);
 });
+
+for (const body of [null, "{}"]) {
+  test(`an answer may take its time, once the body (${body ?? "none"}) is there`, async (t) => {
+    const port = await listening(t, { graceMs: 50, bytesPerSecondMin: 1_000_000 });
+    const headers = body === null ? {} : { "content-type": "application/json" };
+    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/ponder`, { method: "POST", headers, body });
+    assert.deepEqual([answer.status, await answer.json()], [200, { done: true }]);
+  });
+}
