@@ -4,7 +4,7 @@ import { objectName } from "../backends/object-name.ts";
 import type { AttemptFaults } from "../protocol/agent-api.ts";
 import type { ConsumedInput } from "../protocol/artifacts.ts";
 import type { CacheRecord } from "../protocol/cache.ts";
-import type { AgentEventBody } from "../protocol/events.ts";
+import type { AgentEventBody, AttemptWait } from "../protocol/events.ts";
 import { isSealed, removeAttemptFolder } from "../runtime/attempt-folder.ts";
 import type { AttemptResult, AttemptWork, RuntimeContext } from "../runtime/attempt-work.ts";
 import { prepareAttempt } from "../runtime/prepare-attempt.ts";
@@ -44,6 +44,8 @@ export interface AttemptOrder {
   readonly rules: RetryRules;
   /** Its key, where its result may be taken again. */
   readonly cache?: CacheRecord | undefined;
+  /** Before it began; left out for one that an earlier process began. */
+  readonly waited?: AttemptWait | undefined;
   /** How earlier attempts of this step run ended. */
   readonly before: AttemptFaults;
   /** Aborted with a StopReason when the attempt is to stop. */
@@ -155,6 +157,7 @@ export class RunAttempts {
         ...({ type: "attempt.started", stepRun, attempt, backend, object: handle.name } as const),
         ...madeOf(work),
         ...(order.cache === undefined ? {} : { cache: order.cache }),
+        ...(order.waited === undefined ? {} : { waited: order.waited }),
       };
       await durably(() => link.outbox.record({ type: "intent", work }, started), { signal: link.signal, log });
     }

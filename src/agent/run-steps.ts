@@ -14,6 +14,7 @@ import { PrepareAhead } from "./prepare-ahead.ts";
 import type { KnownProgress } from "./prior-states.ts";
 import { QueueLimits } from "./queue-limits.ts";
 import type { AttemptOrder, RunAttempts } from "./run-attempts.ts";
+import type { RunEnd } from "./run-end.ts";
 import { type AttemptHistory, isOpen, isUnderWay, type RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 import { SlotTurn } from "./slot-turn.ts";
@@ -24,13 +25,8 @@ import { StepReports } from "./step-reports.ts";
 import type { StepSlots } from "./step-slots.ts";
 import { StepStops } from "./step-stops.ts";
 import { StepTries, type Tries } from "./step-tries.ts";
+import { PARKED_MAX, StepWaits } from "./step-waits.ts";
 import type { Works } from "./step-works.ts";
-
-/** How a run ends. */
-export interface RunEnd {
-  readonly state: "succeeded" | "failed" | "cancelled";
-  readonly fault: Fault | null;
-}
 
 export interface RunStepsOptions {
   readonly plan: Pick<Plan, "steps" | "failFast">;
@@ -54,9 +50,6 @@ export interface RunStepsOptions {
   readonly log: Logger;
 }
 
-/** Step runs that wait for their image at once; further ones stay in the graph. */
-const PARKED_MAX = 1_000;
-
 /** Drives one phase of a run: starts what is ready as slots allow, and reports what follows from each end. */
 export class RunSteps {
   readonly #options: RunStepsOptions;
@@ -71,6 +64,7 @@ export class RunSteps {
   readonly #faults: FirstFaults;
   readonly #tries: StepTries;
   readonly #queueLimits: QueueLimits;
+  readonly #waits: StepWaits;
   readonly #stops: StepStops;
   readonly #ahead: PrepareAhead;
   readonly #reports: StepReports;
@@ -93,6 +87,7 @@ export class RunSteps {
     this.#ahead = new PrepareAhead({ ...options, tries: this.#tries, stops: this.#stops });
     const { slots, link } = options;
     this.#passedMax = passedMax(plan.steps);
+    this.#waits = new StepWaits(plan.steps);
     this.#turn = new SlotTurn({ slots, unsent: () => link.outbox.backlog, onTurn: () => this.#pump() });
     this.#queueLimits = new QueueLimits(options.plan.steps, (key, limitMs) => this.#waitedTooLong(key, limitMs));
   }
@@ -227,6 +222,7 @@ export class RunSteps {
     const from = { run: hit.run, number: hit.number };
     await this.#reports.report({ type: "step.cached", stepRun: key, cache: record, from, outputs });
     known.outputs.set(key, hit.outputs);
+    this.#waits.ended(stepRun);
     await this.#reports.consequences(graph.settle(key, "succeeded"));
   }
 
@@ -265,7 +261,7 @@ export class RunSteps {
         ? sleep(pauseMs, null, { signal: this.#stops.signalOf(stepRun) }).catch(() => null)
         : works.ready(stepRun);
     if (obstacle instanceof Promise) {
-      this.#park(stepRun, obstacle);
+      this.#park(stepRun, pauseMs > 0 ? obstacle : this.#waits.forImage(stepRun, obstacle));
     } else if (obstacle !== null) {
       this.#begin(() => this.#settle(stepRun, "failed", obstacle, null));
     } else if (cache.applies(stepRun) && !this.#unknown.has(stepRun.key)) {
@@ -316,6 +312,7 @@ export class RunSteps {
       work: resumed ?? this.#workOf(stepRun, tries, reserved!),
       consumed: works.consumed(stepRun),
       rules: works.rules(stepRun),
+      ...(resumed === null && { waited: this.#waits.take(stepRun) }),
       before: tries.faults,
       cache: this.#options.cache.recordOf(stepRun),
       stop: this.#stops.signalOf(stepRun),
@@ -325,6 +322,7 @@ export class RunSteps {
     const { result, next } = await attempts.run(order, resumed !== null);
     if (!next.again) return this.#settle(stepRun, finalStepState(result.outcome), result.outcome.fault, result);
     this.#tries.note(stepRun.key, order.work.ref.attempt, result.outcome, next);
+    this.#waits.attemptEnded(stepRun);
     if (this.#stops.has(stepRun.key)) return this.#settleStopped(stepRun);
     // It has waited for its turn before: when its pause is over it comes first.
     this.#waiting.unshift(stepRun);
@@ -344,12 +342,14 @@ export class RunSteps {
     if (this.#stops.has(batch.key)) return this.#settleStopped(batch);
     if (typeof items !== "number") return this.#settle(batch, "failed", items, null);
     await this.#reports.report({ type: "step.expanded", stepRun: batch.key, items });
+    this.#waits.split(batch);
     await this.#reports.consequences(graph.expand(batch.key, items).consequences);
   }
 
   async #settle(stepRun: StepRunSpec, state: EndState, why: Fault | null, result: AttemptResult | null): Promise<void> {
     const { known, graph } = this.#options;
     this.#stops.forget(stepRun.key);
+    this.#waits.ended(stepRun);
     if (result === null) await this.#reports.report({ type: "step.finished", stepRun: stepRun.key, state, fault: why });
     else known.outputs.set(stepRun.key, result.outputs);
     if (state === "failed" && why !== null) this.#faults.note(stepRun, why);

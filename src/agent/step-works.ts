@@ -16,10 +16,10 @@ import type { AgentConfig } from "./config.ts";
 import { memoryAfter, type RetryRules } from "./next-attempt.ts";
 import { boundWork, memoryMost } from "./policy/bound-work.ts";
 import type { WorkerPolicy } from "./policy/worker-policy.ts";
+import type { RunEnd } from "./run-end.ts";
 import { attemptFolder, runFolder, scopeOf, secretFolder } from "./run-folder.ts";
 import type { PreparedImage, RunImages } from "./run-images.ts";
 import type { RunLink } from "./run-link.ts";
-import type { RunEnd } from "./run-steps.ts";
 import { defaultNeed, needOf, type StepNeed, type WorkerShare } from "./step-need.ts";
 import type { Tries } from "./step-tries.ts";
 

@@ -18,6 +18,10 @@ export const Phases = z.object({
 });
 export type Phases = z.infer<typeof Phases>;
 
+/** What an attempt waited for before it began: for room on its worker, in a pause, or for what its image is made of. */
+export const AttemptWait = z.object({ queueMs: z.number().nonnegative(), imageMs: z.number().nonnegative() });
+export type AttemptWait = z.infer<typeof AttemptWait>;
+
 /** What an attempt runs in: what its backend knows the image by, and what it is known by everywhere. */
 export const AttemptImage = z.object({ id: z.string().max(1000), digest: z.string().max(1000) });
 export type AttemptImage = z.infer<typeof AttemptImage>;
@@ -74,6 +78,7 @@ export const AgentEventBody = z.discriminatedUnion("type", [
     memoryBytes: z.int().positive().nullable().optional(),
     /** Of a step of a later phase. */
     runEnd: EndSoFar.nullable().optional(),
+    waited: AttemptWait.optional(),
     /** Of a step whose result may be taken again. */
     cache: CacheRecord.optional(),
   }),

@@ -11,6 +11,7 @@ import { Concurrency, Params, Plan, Priority, SourceRef } from "./plan.ts";
 import { ScheduleDefinition } from "./schedules.ts";
 import { StartedBy } from "./started-by.ts";
 import { AttemptState, RunState, StepState } from "./states.ts";
+import { Timeline } from "./timeline.ts";
 
 /** What the public API shows. Times are ISO 8601 in UTC; `null` means "not yet" or "none", never "unknown". */
 
@@ -217,6 +218,7 @@ export const Attempt = z.object({
   signal: z.string().nullable(),
   fault: Fault.nullable(),
   phases: Phases,
+  timeline: Timeline,
   usage: Usage,
   /** What its step said last of how far it is; null where it said nothing. */
   progress: Progress.nullable(),

@@ -67,6 +67,7 @@ function attempt(number: number, state: Attempt["state"], epoch: number): Attemp
       signal: null,
       fault: null,
       progress: null,
+      timeline: [],
       phases: {},
       usage: {},
       warnings: [],

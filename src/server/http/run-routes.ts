@@ -20,6 +20,7 @@ import { openLineageRoute } from "./openlineage.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
+import { runGraphRoute } from "./run-graph.ts";
 import { runsRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { secretRoutes } from "./secrets.ts";
@@ -36,6 +37,7 @@ export function runRoutes(services: Services): Route[] {
     ...pipelineRoutes(services),
     ...runsRoutes(services),
     runEventsRoute(services),
+    runGraphRoute(services),
     logsRoute(services),
     ...metricRoutes(services),
     attemptUsageRoute(services),

@@ -155,8 +155,9 @@ function startAttempt(draft: Draft, { body, now, refuse }: Report<"attempt.start
     ...(body.cache === undefined ? {} : { cache: body.cache }),
   });
   const { stepRun, attempt, backend, object, timeoutMs = null, image = null, memoryBytes = null, runEnd = null } = body;
+  const waited = body.waited ?? null;
   draft.newAttempts.set(attemptKey(body), {
-    ...{ stepRun, attempt, backend, object, timeoutMs, image, memoryBytes, runEnd },
+    ...{ stepRun, attempt, backend, object, timeoutMs, image, memoryBytes, runEnd, waited },
     ...{ startedAt: now, end: null },
   });
 }

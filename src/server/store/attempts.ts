@@ -1,8 +1,9 @@
 import type { Usage } from "../../protocol/attempt-usage.ts";
-import type { AttemptImage, EndSoFar, Phases } from "../../protocol/events.ts";
+import type { AttemptImage, AttemptWait, EndSoFar, Phases } from "../../protocol/events.ts";
 import type { Fault } from "../../protocol/faults.ts";
 import type { Attempt } from "../../protocol/resources.ts";
 import type { AttemptState } from "../../protocol/states.ts";
+import { timelineOf } from "../../protocol/timeline.ts";
 import type { Queryable } from "./database.ts";
 import { jsonParameter } from "./json-parameter.ts";
 
@@ -16,6 +17,7 @@ export interface AttemptRow {
   readonly image: AttemptImage | null;
   readonly memoryBytes: number | null;
   readonly runEnd: EndSoFar | null;
+  readonly waited: AttemptWait | null;
   readonly startedAt: string;
   readonly end: AttemptEnd | null;
 }
@@ -43,12 +45,12 @@ export async function insertAttempts(
   await client.query({
     name: "insert-attempts",
     text: `INSERT INTO attempts (run_id, step_run, attempt, project_id, epoch, worker_id, backend, object, state, exit_code,
-       signal, fault, phases, usage, warnings, started_at, finished_at, timeout_ms, image, memory_bytes, run_end)
+       signal, fault, phases, usage, warnings, started_at, finished_at, timeout_ms, image, memory_bytes, run_end, waited)
      SELECT $1, a."stepRun", a.attempt, $2, $3, $4, a.backend, a.object, COALESCE(a.state, 'running'), a."exitCode",
             a.signal, a.fault, COALESCE(a.phases, '{}'), COALESCE(a.usage, '{}'), COALESCE(a.warnings, '{}'),
-            a."startedAt", a."finishedAt", a."timeoutMs", a.image, a."memoryBytes", a."runEnd"
+            a."startedAt", a."finishedAt", a."timeoutMs", a.image, a."memoryBytes", a."runEnd", a.waited
      FROM json_to_recordset($5::json) AS a ("stepRun" text, attempt integer, backend text, object text,
-       "timeoutMs" bigint, image jsonb, "memoryBytes" bigint, "runEnd" jsonb, "startedAt" timestamptz, ${END_COLUMNS})`,
+       "timeoutMs" bigint, image jsonb, "memoryBytes" bigint, "runEnd" jsonb, waited jsonb, "startedAt" timestamptz, ${END_COLUMNS})`,
     values: [
       lease.run,
       lease.project,
@@ -96,7 +98,7 @@ export async function listAttempts(
   if (stepRuns.length === 0) return [];
   const { rows } = await db.query<ListedAttempt>(
     `SELECT a.step_run AS "stepRun", a.attempt, a.state, a.epoch, json_build_object('id', w.id, 'name', w.name) AS worker,
-            a.backend, a.object, a.image, a.memory_bytes AS "memoryBytes", a.run_end AS "runEnd", a.exit_code AS "exitCode", a.signal, a.fault, a.phases, a.usage, a.warnings,
+            a.backend, a.object, a.image, a.memory_bytes AS "memoryBytes", a.run_end AS "runEnd", a.exit_code AS "exitCode", a.signal, a.fault, a.phases, a.waited, a.usage, a.warnings,
             a.started_at AS "startedAt", a.finished_at AS "finishedAt",
             p.done, p.total, p.message, p.at AS "saidAt"
      FROM attempts a JOIN workers w ON w.id = a.worker_id LEFT JOIN attempt_progress p
@@ -104,15 +106,17 @@ export async function listAttempts(
      WHERE a.run_id = $1 AND a.step_run = ANY ($2) ORDER BY a.attempt`,
     [run, stepRuns],
   );
-  return rows.map(({ done, total, message, saidAt, ...row }) => ({
+  return rows.map(({ done, total, message, saidAt, waited, ...row }) => ({
     ...row,
+    timeline: timelineOf({ ...row, waited }),
     progress: saidAt === null ? null : { done, total, message, at: saidAt.toISOString() },
     startedAt: row.startedAt.toISOString(),
     finishedAt: row.finishedAt?.toISOString() ?? null,
   }));
 }
 
-interface ListedAttempt extends Omit<AttemptOfStepRun, "startedAt" | "finishedAt" | "progress"> {
+interface ListedAttempt extends Omit<AttemptOfStepRun, "startedAt" | "finishedAt" | "progress" | "timeline"> {
+  readonly waited: AttemptWait | null;
   readonly startedAt: Date;
   readonly finishedAt: Date | null;
   /** What it said last; null in all four where it said nothing. */
