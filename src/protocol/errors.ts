@@ -30,6 +30,7 @@ export const ERROR_STATUS = {
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   too_many_requests: 429,
+  headers_too_large: 431,
   internal: 500,
   /** A secret does not open: the key that it is encrypted under is not there, or it was changed. */
   secret_unreadable: 500,

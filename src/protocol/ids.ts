@@ -27,9 +27,9 @@ export function newId(kind: IdKind, nowMs: number = Date.now()): string {
   return idFrom(kind, nowMs, randomBytes(RANDOM_BYTES));
 }
 
-/** What no id of this moment, or of a later one, sorts before. */
+/** What no id of this moment, or of a later one, sorts before. No id is from before 1970. */
 export function firstIdOf(kind: IdKind, atMs: number): string {
-  return idFrom(kind, atMs, Buffer.alloc(RANDOM_BYTES));
+  return idFrom(kind, Math.max(0, atMs), Buffer.alloc(RANDOM_BYTES));
 }
 
 function idFrom(kind: IdKind, atMs: number, random: Buffer): string {

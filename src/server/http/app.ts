@@ -7,6 +7,7 @@ import { addBodyPace, BODY_PACE, type BodyPace } from "./body-pace.ts";
 import { about, addErrorAnswers } from "./errors.ts";
 import { addOpenApi, openapiRoute } from "./openapi.ts";
 import { NO_RATES, type RateConfig, RateLimits } from "./rate-limits.ts";
+import { clientError, refuseOn } from "./raw-answers.ts";
 import { API_PREFIX, addRoutes } from "./registry.ts";
 import { addBodyParsers, JSON_BODY_MAX_BYTES } from "./request-body.ts";
 import { RequestSignals } from "./request-signals.ts";
@@ -56,7 +57,11 @@ export async function createApp(
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => `req_${randomBytes(9).toString("base64url")}`,
+    genReqId: newRequestId,
+    clientErrorHandler: ({ code }, socket) => {
+      // Nobody is there any more.
+      if (code !== "ECONNRESET" && !socket.destroyed) refuseOn(socket, clientError(code), newRequestId());
+    },
     exposeHeadRoutes: false,
     bodyLimit: JSON_BODY_MAX_BYTES,
     connectionTimeout: IDLE_TIMEOUT_MS,
@@ -87,6 +92,8 @@ export async function createApp(
   );
   return app;
 }
+
+const newRequestId = () => `req_${randomBytes(9).toString("base64url")}`;
 
 /** Fastify reads one of the two; its types know a server of one kind only, and all that is used of it here is the same. */
 function transport(tls: AppTls | null): { http: ServerOptions } {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { BerthError } from "../../protocol/errors.ts";
+import { refuseOn } from "./raw-answers.ts";
 import { hasBody } from "./request-body.ts";
 
 /** How slowly a body may arrive that has to be here as a whole before its request is looked at. */
@@ -31,7 +32,7 @@ export function addBodyPace(app: FastifyInstance, { graceMs, bytesPerSecondMin }
       const seconds = (performance.now() - began) / 1000;
       if (socket.bytesRead - before >= bytesPerSecondMin * seconds) timer = setTimeout(look, LOOK_EVERY_MS).unref();
       // Past the parser, which still waits for the body and takes no other answer meanwhile.
-      else socket.end(tooSlow(request.id), () => socket.destroy());
+      else refuseOn(socket, tooSlow(), request.id);
     };
     let timer = setTimeout(look, graceMs).unref();
     payload.once("end", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
@@ -39,17 +40,8 @@ export function addBodyPace(app: FastifyInstance, { graceMs, bytesPerSecondMin }
   });
 }
 
-function tooSlow(requestId: string): string {
-  const error = new BerthError("request_timeout", "The body arrives too slowly.", {
+function tooSlow(): BerthError {
+  return new BerthError("request_timeout", "The body arrives too slowly.", {
     advice: "Send the request again, as a whole.",
   });
-  const body = JSON.stringify(error.toBody(requestId));
-  return [
-    `HTTP/1.1 ${error.status} Request Timeout`,
-    "connection: close",
-    "content-type: application/json",
-    `content-length: ${Buffer.byteLength(body)}`,
-    "",
-    body,
-  ].join("\r\n");
 }

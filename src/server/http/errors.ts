@@ -33,7 +33,7 @@ export function toBerthError(error: unknown): BerthError {
   if (isDataException(code)) {
     return new BerthError("invalid_request", "The request holds a value that cannot be stored.", {
       ...options,
-      advice: "Numbers must be below 2,147,483,648, and text must not hold NUL characters.",
+      advice: "Numbers must be below 2,147,483,648, times after the year 0, and text must not hold NUL characters.",
     });
   }
   if (isDatabaseAway(error)) {
@@ -64,9 +64,12 @@ function problemsOf(error: {
   }));
 }
 
-/** What PostgreSQL says of numbers out of range (22003), NUL in text (22021) and in JSON (22P05), and of half characters (22P02). */
+/**
+ * What PostgreSQL says of numbers out of range (22003), times that it does not have (22007, 22008), NUL in text (22021) and
+ * in JSON (22P05), and of half characters (22P02).
+ */
 function isDataException(code: unknown): boolean {
-  return typeof code === "string" && ["22003", "22021", "22P05", "22P02"].includes(code);
+  return typeof code === "string" && ["22003", "22007", "22008", "22021", "22P05", "22P02"].includes(code);
 }
 
 /** Connection problems, and a PostgreSQL that is starting or stopping (class 57P and 08), overloaded, or deadlocked. */

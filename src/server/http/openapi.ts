@@ -81,6 +81,7 @@ export function answerSchemas(route: Route): Record<string, unknown> {
     "unavailable",
     // Every route refuses a parameter that it does not know.
     "invalid_request",
+    "headers_too_large",
     ...ERRORS_OF_ACCESS[route.access.kind],
     ...(route.errors ?? []),
   ];

@@ -73,6 +73,7 @@ test("times are the database's: a run is since the moment at which it was submit
   assert.deepEqual(await namesOf(server, `until=${at}`), ["chain#1"]);
   const inParis = encodeURIComponent(new Date(Date.parse(at) + 7_200_001).toISOString().replace("Z", "+02:00"));
   assert.deepEqual(await namesOf(server, `until=${inParis}`), ["chain#2", "chain#1"]);
+  assert.deepEqual(await namesOf(server, "until=0020-02-29T00:00:00Z"), []);
   assert.deepEqual(await namesOf(server, `since=${inParis}`), []);
 });
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { setInterval, setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { testServer } from "../../../test/setup/server.ts";
-import type { BodyPace } from "./body-pace.ts";
+import { BODY_PACE, type BodyPace } from "./body-pace.ts";
 import { defineRoute } from "./route.ts";
 
 /** Clients that never end a request, one byte at a time: no silence is long enough to be noticed. */
@@ -93,3 +94,15 @@ for (const body of [null, "{}"]) {
     assert.deepEqual([answer.status, await answer.json()], [200, { done: true }]);
   });
 }
+
+test("what is no request is refused in the words of the API", async (t) => {
+  const port = await listening(t, BODY_PACE);
+  const answers = ["hello\r\n\r\n", `GET /${"x".repeat(20_000)} HTTP/1.1\r\n\r\n`].map(async (bytes) => {
+    const socket = await client(port);
+    socket.write(bytes);
+    return await text(socket);
+  });
+  const [noRequest, long] = await Promise.all(answers);
+  assert.match(noRequest!, /^HTTP\/1\.1 400 Bad Request\r\n.*"code":"invalid_request".*"requestId":"req_/s);
+  assert.match(long!, /^HTTP\/1\.1 431 .*"code":"headers_too_large"/s);
+});

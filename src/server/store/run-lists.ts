@@ -89,7 +89,7 @@ function valuesOf({ pipeline, state, worker, label, since, until, startedBy, tex
 /** Ids between which the runs of the time in question are: before the first, and not before the second. */
 function boundsOf({ since, until }: RunFilter, before: string | null): [string, string] {
   const untilId = until === undefined ? NO_ID_AFTER : firstIdOf("run", Date.parse(until) + CLOCKS_APART_MS);
-  const sinceId = firstIdOf("run", since === undefined ? 0 : Math.max(0, Date.parse(since) - CLOCKS_APART_MS));
+  const sinceId = firstIdOf("run", since === undefined ? 0 : Date.parse(since) - CLOCKS_APART_MS);
   return [before !== null && before < untilId ? before : untilId, sinceId];
 }
 
