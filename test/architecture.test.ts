@@ -8,6 +8,8 @@ const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf
   .filter((file) => file.endsWith(".ts"))
   .map((file) => file.replaceAll("\\", "/"));
 
+const BACKEND_INTERFACE = ["backends/execution-backend.ts", "backends/image-request.ts"];
+
 /** The folder table of ARCHITECTURE.md, as data. A file name in place of a folder allows that file alone. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   protocol: [],
@@ -16,10 +18,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   environment: ["protocol"],
   shim: ["std"],
   backends: ["protocol", "std", "shim"],
-  runtime: ["protocol", "std", "environment", "pipeline", "backends/execution-backend.ts", "backends/object-name.ts"],
-  agent: ["runtime", "pipeline", "protocol", "std", "backends/execution-backend.ts", "backends/object-name.ts"],
+  runtime: ["protocol", "std", "environment", "pipeline", ...BACKEND_INTERFACE, "backends/object-name.ts"],
+  agent: ["runtime", "pipeline", "protocol", "std", ...BACKEND_INTERFACE, "backends/object-name.ts"],
   server: ["protocol", "pipeline", "std"],
-  cli: ["protocol", "pipeline", "environment", "runtime", "std", "backends/execution-backend.ts"],
+  cli: ["protocol", "pipeline", "environment", "runtime", "std", ...BACKEND_INTERFACE],
 };
 
 interface Import {

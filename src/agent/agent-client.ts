@@ -26,6 +26,7 @@ import {
 import { CacheAnswer, type CacheHit, type CacheLookup } from "../protocol/cache.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { type MessagesRequest, MessagesResponse } from "../protocol/messages.ts";
+import { type RegistriesRequest, RegistriesResponse } from "../protocol/registries.ts";
 import { type StepSecretsRequest, StepSecretsResponse } from "../protocol/secrets.ts";
 import { contentDigest, signatureHeaders, UNSIGNED_PAYLOAD } from "../protocol/signature.ts";
 import {
@@ -135,6 +136,12 @@ export class AgentClient implements Disposable {
     signal?: AbortSignal,
   ): Promise<(CacheHit | null)[]> {
     return (await this.#json(`runs/${run}/cache`, { epoch, lookups }, CacheAnswer, PATIENT, signal)).hits;
+  }
+
+  /** For the registries of an environment, in a box for `recipient`. */
+  async registryLogins(run: string, request: RegistriesRequest, signal?: AbortSignal): Promise<Buffer> {
+    const { sealed } = await this.#json(`runs/${run}/registries`, request, RegistriesResponse, QUICK, signal);
+    return Buffer.from(sealed, "base64");
   }
 
   /** Of the step of an attempt, in a box for `recipient`: see sealed-box.ts. */

@@ -255,6 +255,7 @@ export class RunDriver implements HeldRun {
     const stopOf = (phase: Phase) => this.#stops[phase].signal;
     const images = new RunImages({
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
+      registries: { lease: this.lease, client: this.#context.client, known: this.#known, log: this.#log },
       fixed: { ...this.#assignment.images, ...Object.fromEntries(history.images) },
       secrets: this.#known,
       buildSecrets: this.#secrets,

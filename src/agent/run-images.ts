@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { BackendSession, Capabilities, ImageRequest, ImageResult } from "../backends/execution-backend.ts";
+import type { BackendSession, Capabilities } from "../backends/execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../backends/image-request.ts";
 import type { FixedImage } from "../protocol/events.ts";
 import { type Fault, fault } from "../protocol/faults.ts";
 import { maskFault } from "../protocol/mask-events.ts";
@@ -15,6 +16,7 @@ import { SourceRefusedError, unpackSource } from "../runtime/unpack-source.ts";
 import { BuildLog } from "./build-log.ts";
 import { durably } from "./durably.ts";
 import type { KnownSecrets } from "./known-secrets.ts";
+import { type RegistryLoginsOptions, withLogins } from "./registry-logins.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
 import type { StepSecrets } from "./step-secrets.ts";
@@ -36,6 +38,7 @@ export interface RunImagesOptions {
   /** The run's folder on this worker. */
   readonly folder: string;
   readonly session: BackendSession;
+  readonly registries: RegistryLoginsOptions;
   readonly capabilities: Capabilities;
   /** The very images to use, by environment: those that the run began with, on whichever worker. */
   readonly fixed: Readonly<Record<string, FixedImage>>;
@@ -142,7 +145,8 @@ export class RunImages {
     buildLog: BuildLog,
     signal: AbortSignal,
   ): Promise<ImageResult> {
-    const { session, plan, fixed } = this.#options;
+    const { plan, fixed } = this.#options;
+    const session = withLogins(this.#options.session, environment, this.#options.registries);
     const onLog = (chunk: Uint8Array) => buildLog.append(chunk);
     const asPlanned = () => session.prepareImage(request, onLog, signal);
     const image = fixed[environment];

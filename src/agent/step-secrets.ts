@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { BackendError } from "../backends/execution-backend.ts";
+import type { BuildSecrets } from "../backends/image-request.ts";
 import type { LeaseRef } from "../protocol/agent-api.ts";
 import { BerthError } from "../protocol/errors.ts";
 import { fault } from "../protocol/faults.ts";
@@ -7,7 +8,6 @@ import { createBoxRecipient } from "../protocol/sealed-box.ts";
 import { StepSecretValues } from "../protocol/secrets.ts";
 import { AttemptFault } from "../runtime/attempt-fault.ts";
 import type { AttemptWork, SecretSource } from "../runtime/attempt-work.ts";
-import type { BuildSecrets } from "../runtime/image-request.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { KnownSecrets } from "./known-secrets.ts";
 import { retrying } from "./retry.ts";

@@ -1,8 +1,9 @@
 import type { Readable, Writable } from "node:stream";
 import type { Usage } from "../protocol/attempt-usage.ts";
 import type { Fault } from "../protocol/faults.ts";
-import type { Isolation, PullPolicy } from "../protocol/plan.ts";
+import type { Isolation } from "../protocol/plan.ts";
 import type { TreeSize } from "../std/tree-size.ts";
+import type { ImageRequest, ImageResult } from "./image-request.ts";
 
 /**
  * An execution backend runs single attempts of steps on one platform: Docker Engine, plain processes, Kubernetes…
@@ -212,43 +213,6 @@ export type AttemptIsolation = Omit<Isolation, "mounts">;
 export type PlanResult =
   | { readonly ok: true; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly unsupported: readonly { readonly path: string; readonly why: string }[] };
-
-export type ImageRequest =
-  | {
-      readonly kind: "ready";
-      readonly image: string;
-      /** Default: `missing`. */
-      readonly pull?: PullPolicy;
-    }
-  | {
-      readonly kind: "build";
-      /** Deterministic tag from the hash of everything that goes in: present means up to date. */
-      readonly tag: string;
-      /** Host folder with the build context. */
-      readonly context: string;
-      /** Text of the Dockerfile. */
-      readonly dockerfile: string;
-      readonly args: Readonly<Record<string, string>>;
-      /** The stage of the Dockerfile that is the image; left out for the last. */
-      readonly target?: string;
-      /** About the images that it starts from. Default: `missing`. With `always` it is built although the tag is there. */
-      readonly pull?: PullPolicy;
-      /** What it starts from, where that is one image that is known; needed for `never`. */
-      readonly base?: string;
-      /** Read while a RUN mounts them, and never kept; a builder that cannot refuses. What `read` throws fails the build. */
-      readonly secrets?: { readonly ids: readonly string[]; read(id: string): Promise<Uint8Array> };
-    };
-
-export type ImageResult =
-  | {
-      readonly ok: true;
-      readonly image: string;
-      readonly digest: string | null;
-      /** `repository@digest` in the registry that it was asked of; left out for what only this platform has. */
-      readonly reference?: string;
-      readonly cached: boolean;
-    }
-  | { readonly ok: false; readonly fault: Fault };
 
 /** Plain JSON, kept in the agent's journal; enough to find the attempt again with nothing in memory. */
 export interface Handle {

@@ -77,6 +77,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/secret.ts"),
   },
   {
+    name: "registry",
+    summary: "keep logins for image registries, which workers pull with",
+    load: () => import("./commands/registry.ts"),
+  },
+  {
     name: "workers",
     summary: "list workers; drain, undrain or remove one",
     load: () => import("./commands/workers.ts"),

@@ -23,6 +23,8 @@ export const AUDIT_ACTIONS = [
   "quota.set",
   "registration-token.create",
   "registration-token.revoke",
+  "registry.remove",
+  "registry.set",
   "retention.remove",
   "retention.set",
   "run.cancel",

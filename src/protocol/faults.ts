@@ -94,7 +94,10 @@ export const FAULTS = {
   "spec-conflict": { class: "infrastructure", advice: "Another object has this attempt's name; it was left alone." },
   "bad-entrypoint": { class: "configuration", advice: "Check that the command exists in the image and is executable." },
   "image-not-found": { class: "configuration", advice: "Check the image's name and tag." },
-  "image-denied": { class: "configuration", advice: "Give the worker credentials for this registry." },
+  "image-denied": {
+    class: "configuration",
+    advice: "Check the image's name, or keep a login for its registry: berth registry set HOST --username NAME.",
+  },
   "image-arch": { class: "configuration", advice: "Use an image for the worker's architecture." },
   "image-build-failed": { class: "configuration", advice: "Read the build's output; the failing line is quoted." },
   "source-missing": { class: "configuration", advice: "Submit the run together with its source folder." },

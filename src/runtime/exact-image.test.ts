@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ImageResult } from "../backends/execution-backend.ts";
+import type { ImageResult } from "../backends/image-request.ts";
 import { type FaultCode, fault } from "../protocol/faults.ts";
 import type { Environment } from "../protocol/plan.ts";
 import { exactImage } from "./exact-image.ts";

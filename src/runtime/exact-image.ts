@@ -1,4 +1,5 @@
-import type { BackendSession, ImageResult } from "../backends/execution-backend.ts";
+import type { BackendSession } from "../backends/execution-backend.ts";
+import type { ImageResult } from "../backends/image-request.ts";
 import type { FixedImage } from "../protocol/events.ts";
 import { fault } from "../protocol/faults.ts";
 import type { Environment } from "../protocol/plan.ts";

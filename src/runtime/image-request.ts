@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { Capabilities, ImageRequest } from "../backends/execution-backend.ts";
+import type { Capabilities } from "../backends/execution-backend.ts";
+import type { BuildSecrets, ImageRequest } from "../backends/image-request.ts";
 import type { DockerIgnore } from "../environment/docker-ignore.ts";
 import { generateDockerfile } from "../environment/dockerfile.ts";
 import { imageKey, imageTag } from "../environment/image-key.ts";
@@ -16,8 +17,6 @@ import {
 } from "./build-context.ts";
 import { recipeSecrets } from "./recipe-secrets.ts";
 import { sourcePathOf } from "./working-folder.ts";
-
-export type BuildSecrets = NonNullable<Extract<ImageRequest, { kind: "build" }>["secrets"]>;
 
 export interface ImageOrder {
   /** Name of the pipeline, which the tag shows to people. */

@@ -1,4 +1,5 @@
 import { BackendError } from "../backends/execution-backend.ts";
+import type { BuildSecrets } from "../backends/image-request.ts";
 import {
   type CredentialFile,
   CredentialProblem,
@@ -7,7 +8,7 @@ import {
 } from "../environment/credential-files.ts";
 import type { Recipe } from "../environment/dockerfile.ts";
 import { fault } from "../protocol/faults.ts";
-import type { BuildSecrets, ImageOrder } from "./image-request.ts";
+import type { ImageOrder } from "./image-request.ts";
 
 const ADVICE = "Have the index make a token without such characters, and set the secret again.";
 

@@ -5,3 +5,10 @@ export function repositoryOf(image: string): string {
   const tag = named.indexOf(":", lastPart);
   return tag < 0 ? named : named.slice(0, tag);
 }
+
+/** The registry of an image reference, as the engine reads it: without a host it is Docker Hub's. */
+export function registryOf(image: string): string {
+  const first = image.split("/")[0]!;
+  const isHost = image.includes("/") && (first.includes(".") || first.includes(":") || first === "localhost");
+  return isHost ? first : "docker.io";
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ImageRequest, ImageResult } from "../execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { type ContractGroup, NEEDS } from "./case.ts";
 import { DEADLINE_MS, type Rig } from "./rig.ts";
 

@@ -1,11 +1,13 @@
 import type { Fault } from "../../protocol/faults.ts";
+import type { BuiltImage } from "../image-request.ts";
 import { buildContext } from "./build-context.ts";
 import { buildFault, EVIDENCE_LINES } from "./build-fault.ts";
-import { BUILT_LABELS, type BuildRequest } from "./build-image.ts";
+import { BUILT_LABELS } from "./build-image.ts";
 import { BuildLeftovers } from "./build-leftovers.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError } from "./engine-error.ts";
 import { jsonLines } from "./json-lines.ts";
+import { buildHeader } from "./registry-headers.ts";
 
 interface BuildLine {
   readonly stream?: string;
@@ -19,10 +21,11 @@ interface BuildLine {
 /** Builds with the builder that engines had before BuildKit, one instruction in a container after the other. */
 export async function buildClassic(
   engine: Engine,
-  request: BuildRequest,
+  request: BuiltImage,
   onLog: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Fault | null> {
+  const logins = await buildHeader(request, onLog, signal);
   const { tar, dockerfile } = buildContext(request.context, request.dockerfile);
   const query = {
     t: request.tag,
@@ -38,7 +41,7 @@ export async function buildClassic(
   const output = new BuildOutput();
   let isBuilt = false;
   try {
-    const answer = await engine.buildImage(tar, query, {}, signal);
+    const answer = await engine.buildImage(tar, query, { "x-registry-config": logins }, signal);
     for await (const line of jsonLines<BuildLine>(answer)) {
       const error = line.errorDetail?.message ?? line.error;
       if (error !== undefined) return buildFault(error, output);

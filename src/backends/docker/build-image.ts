@@ -1,12 +1,10 @@
 import { type Fault, fault } from "../../protocol/faults.ts";
-import type { ImageRequest } from "../execution-backend.ts";
+import type { BuiltImage } from "../image-request.ts";
 import { buildClassic } from "./build-classic.ts";
 import { buildWithBuildKit } from "./buildkit/build-with-buildkit.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineVersion } from "./engine-types.ts";
 
-export type BuildRequest = Extract<ImageRequest, { kind: "build" }>;
-export type BuildSecrets = NonNullable<BuildRequest["secrets"]>;
 export type Builder = "buildkit" | "classic";
 
 /** The same for every build, or the builder's cache would be of no use. */
@@ -23,7 +21,7 @@ export function builderOf({ Components = [] }: EngineVersion): Builder {
 /** Builds and tags an image with a builder of the engine; a fault tells why that failed, null that it did not. */
 export async function buildImage(
   { engine, builder }: { readonly engine: Engine; readonly builder: Builder },
-  request: BuildRequest,
+  request: BuiltImage,
   onLog: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Fault | null> {

@@ -12,8 +12,6 @@ import {
   type BackendSession,
   type CancelOptions,
   type Handle,
-  type ImageRequest,
-  type ImageResult,
   type LogOptions,
   type Observation,
   type OwnedAttempt,
@@ -22,6 +20,7 @@ import {
   type Stats,
   type Terminal,
 } from "../execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { objectName } from "../object-name.ts";
 import { AttemptNotes } from "./attempt-notes.ts";
 import { Attempts } from "./attempts.ts";

@@ -1,10 +1,3 @@
-/** The registry of an image reference, as the engine reads it: without a host it is Docker Hub's. */
-export function registryOf(image: string): string {
-  const first = image.split("/")[0]!;
-  const isHost = image.includes("/") && (first.includes(".") || first.includes(":") || first === "localhost");
-  return isHost ? first : "docker.io";
-}
-
 /** An id or a digest names content; nothing can be pulled by a bare id. */
 export function isImageId(image: string): boolean {
   return /^(sha256:)?[0-9a-f]{64}$/.test(image);

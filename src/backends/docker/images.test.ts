@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSyn
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { testImage } from "../../../test/setup/docker.ts";
-import type { BackendSession, ImageRequest, ImageResult } from "../execution-backend.ts";
+import type { BackendSession } from "../execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { docker } from "./testing/docker-harness.ts";
 import { DockerRig } from "./testing/docker-rig.ts";
 import { FOREIGN_ARCHITECTURE, fakeRegistry } from "./testing/fake-registry.ts";

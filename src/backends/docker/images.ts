@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type Fault, fault } from "../../protocol/faults.ts";
 import { repositoryOf } from "../../std/image-repository.ts";
 import { SingleFlight } from "../../std/single-flight.ts";
-import type { ImageRequest, ImageResult } from "../execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { type Builder, buildImage } from "./build-image.ts";
 import type { Engine } from "./engine.ts";
 import { isStatus } from "./engine-error.ts";
@@ -37,7 +37,16 @@ export class Images {
       for (const listener of listeners) listener(chunk);
     };
     try {
-      return await this.#flights.run(key, (shared) => this.#prepare(request, tellAll, shared), signal);
+      for (;;) {
+        let isOwn = false;
+        const work = (shared: AbortSignal) => {
+          isOwn = true;
+          return this.#prepare(request, tellAll, shared);
+        };
+        const result = await this.#flights.run(key, work, signal);
+        // What a registry refuses to another run's login it may give to this one's.
+        if (isOwn || result.ok || result.fault.code !== "image-denied") return result;
+      }
     } finally {
       listeners.delete(onLog);
       if (listeners.size === 0 && this.#listeners.get(key) === listeners) this.#listeners.delete(key);
@@ -68,7 +77,7 @@ export class Images {
     if (request.kind === "build")
       return buildImage({ engine: this.#engine, builder: this.#builder }, request, onLog, signal);
     if (isImageId(request.image)) return pullFault(request.image, `no such image: ${request.image}`);
-    return pullImage(this.#engine, request.image, onLog, signal);
+    return pullImage(this.#engine, request, onLog, signal);
   }
 
   async #inspect(image: string): Promise<InspectedImage | null> {

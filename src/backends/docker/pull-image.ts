@@ -1,11 +1,11 @@
 import type { Fault } from "../../protocol/faults.ts";
+import type { ReadyImage } from "../image-request.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError } from "./engine-error.ts";
 import { pullFault } from "./image-fault.ts";
-import { registryOf } from "./image-name.ts";
 import { jsonLines } from "./json-lines.ts";
 import { type PullLine, PullProgress } from "./pull-progress.ts";
-import { registryAuth } from "./registry-auth.ts";
+import { pullHeader } from "./registry-headers.ts";
 
 interface PulledLine extends PullLine {
   readonly error?: string;
@@ -15,11 +15,12 @@ interface PulledLine extends PullLine {
 /** Pulls an image; a fault tells why that failed, null that it did not. */
 export async function pullImage(
   engine: Engine,
-  image: string,
+  request: ReadyImage,
   onLog: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Fault | null> {
-  const auth = await registryAuth(registryOf(image), process.env);
+  const { image } = request;
+  const auth = await pullHeader(request, signal);
   const progress = new PullProgress();
   try {
     const answer = await engine.pullImage(image, auth, signal);

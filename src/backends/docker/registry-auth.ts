@@ -24,35 +24,18 @@ export interface RegistryCredentials {
 
 const HELPER_TIMEOUT_MS = 15_000;
 /** Docker Hub's credentials are kept under its oldest address. */
-const DOCKER_HUB = "https://index.docker.io/v1/";
+export const DOCKER_HUB = "https://index.docker.io/v1/";
 
 /**
- * The `X-Registry-Auth` header for a registry, from what `docker login` left on this host; null without credentials.
- * Throws a plain Error, for people, when there are some that cannot be used.
+ * How to log in to a registry, from what `docker login` left on this host; null without credentials. Throws a plain Error,
+ * for people, when there are some that cannot be used.
  */
-export async function registryAuth(registry: string, environment: NodeJS.ProcessEnv): Promise<string | null> {
-  const credentials = await registryCredentials(registry, environment);
-  if (credentials === null) return null;
-  const header = { ...credentials, serveraddress: addressOf(registry) };
-  return paddedBase64Url(JSON.stringify(header));
-}
-
-/** As the engine reads it: what is not padded it takes for no credentials, without a word. */
-function paddedBase64Url(header: string): string {
-  return Buffer.from(header).toString("base64").replaceAll("+", "-").replaceAll("/", "_");
-}
-
-/** The same in parts. */
 export async function registryCredentials(
   registry: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<RegistryCredentials | null> {
   const config = readConfig(environment);
-  return config === null ? null : findCredentials(config, addressOf(registry));
-}
-
-function addressOf(registry: string): string {
-  return registry === "docker.io" ? DOCKER_HUB : registry;
+  return config === null ? null : findCredentials(config, registry === "docker.io" ? DOCKER_HUB : registry);
 }
 
 function readConfig(environment: NodeJS.ProcessEnv): DockerConfig | null {

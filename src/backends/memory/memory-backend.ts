@@ -7,8 +7,8 @@ import {
   type CancelOptions,
   type Capabilities,
   type ExecutionBackend,
-  type ImageResult,
 } from "../execution-backend.ts";
+import type { ImageResult } from "../image-request.ts";
 import { type MemoryClock, REAL_CLOCK } from "./clock.ts";
 import type { MemoryAttempt } from "./memory-attempt.ts";
 import { MemorySession } from "./memory-session.ts";

@@ -11,8 +11,6 @@ import {
   type BackendSession,
   type CancelOptions,
   type Handle,
-  type ImageRequest,
-  type ImageResult,
   type LogOptions,
   type Observation,
   type OwnedAttempt,
@@ -20,6 +18,7 @@ import {
   type Probe,
   type Stats,
 } from "../execution-backend.ts";
+import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { objectName } from "../object-name.ts";
 import { lostOutcome } from "../outcomes.ts";
 import { MemoryAttempt } from "./memory-attempt.ts";

@@ -10,7 +10,6 @@ import {
   type BackendSession,
   type CancelOptions,
   type Handle,
-  type ImageResult,
   type LogOptions,
   type Observation,
   type OwnedAttempt,
@@ -19,6 +18,7 @@ import {
   type Stats,
   type Terminal,
 } from "../execution-backend.ts";
+import type { ImageResult } from "../image-request.ts";
 import { objectName } from "../object-name.ts";
 import { specHash } from "../spec-hash.ts";
 import type { Claim, Claims } from "./claims.ts";

@@ -1,7 +1,8 @@
 import { BackendError, type BackendSession } from "../../backends/execution-backend.ts";
+import type { BuildSecrets } from "../../backends/image-request.ts";
 import { type Fault, fault } from "../../protocol/faults.ts";
 import { exactImage } from "../../runtime/exact-image.ts";
-import { type BuildSecrets, type ImageOrder, imageRequest } from "../../runtime/image-request.ts";
+import { type ImageOrder, imageRequest } from "../../runtime/image-request.ts";
 import { CliError } from "../cli-error.ts";
 import type { PastAttempt } from "./find-attempt.ts";
 

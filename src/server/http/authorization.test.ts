@@ -34,6 +34,7 @@ import type { Login } from "../login/login.ts";
 import type { DirectTransfers } from "../objects/direct-transfers.ts";
 import { openFolderStore } from "../objects/folder-store.ts";
 import { type ObjectTiers, oneStore } from "../objects/object-tiers.ts";
+import { setRegistry } from "../scheduling/change-registries.ts";
 import { setSecret } from "../scheduling/change-secrets.ts";
 import { changeVariable } from "../scheduling/change-variables.ts";
 import { newSecretToken } from "../secret-token.ts";
@@ -162,6 +163,11 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /secrets/:secret/rotate": { body: { value: "dmFsdWU=" } },
     "PUT /secrets/:secret/pipelines": { body: { pipelines: ["chain"] } },
     "DELETE /secrets/:secret": { prepare: () => ensureSecret(world) },
+    "POST /registries": { body: { host: "quay.io", username: "ci", password: "dmFsdWU=" } },
+    "DELETE /registries/:host": { prepare: () => ensureRegistry(world) },
+    "POST /agent/runs/:run/registries": {
+      body: { epoch, environment: "default", recipient: createBoxRecipient().publicKey.toString("base64") },
+    },
     "PUT /variables/:variable": { body: { value: "eu" } },
     "DELETE /variables/:variable": { prepare: () => ensureVariable(world) },
     "POST /agent/runs/:run/secrets": {
@@ -204,6 +210,7 @@ async function example(route: Route, world: World): Promise<Example> {
     trigger: "push",
     secret: "TOKEN",
     variable: "REGION",
+    host: "ghcr.io",
     upload: world.upload,
     name: route.path.startsWith("/artifacts") ? "text" : "chain",
     step: "make",
@@ -286,6 +293,11 @@ async function ensureRule({ server, other }: World): Promise<void> {
 async function ensureSecret({ server }: World): Promise<void> {
   const keeper = { project: server.project, by: "test" };
   await setSecret(server.services, keeper, { name: "TOKEN", value: "dmFsdWU=" });
+}
+
+async function ensureRegistry({ server }: World): Promise<void> {
+  const keeper = { project: server.project, by: "test" };
+  await setRegistry(server.services, keeper, { host: "ghcr.io", username: "ci", password: "dmFsdWU=" });
 }
 
 async function ensureVariable({ server }: World): Promise<void> {

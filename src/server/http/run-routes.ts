@@ -18,6 +18,7 @@ import { logsRoute } from "./logs.ts";
 import { metricRoutes } from "./metrics.ts";
 import { openLineageRoute } from "./openlineage.ts";
 import { pipelineRoutes } from "./pipelines.ts";
+import { registryRoutes } from "./registries.ts";
 import type { Route } from "./route.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runGraphRoute } from "./run-graph.ts";
@@ -52,6 +53,7 @@ export function runRoutes(services: Services): Route[] {
     ...scheduleRoutes(services),
     ...triggerRoutes(services),
     ...secretRoutes(services),
+    ...registryRoutes(services),
     ...variableRoutes(services),
     hookRoute(services),
     agentBootRoute(services),

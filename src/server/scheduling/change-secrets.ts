@@ -27,19 +27,31 @@ export interface SecretKeeper {
 export async function setSecret(
   { database, sealer }: Parts,
   keeper: SecretKeeper,
-  { name, value, pipelines }: SetSecretRequest,
+  request: SetSecretRequest,
 ): Promise<void> {
-  const { project, by } = keeper;
+  const { project } = keeper;
+  const { name, pipelines } = request;
   await database.transaction(async (client) => {
-    await lockSecrets(client, project);
-    const known = await lockSecret(client, project, name);
-    const secret = known ?? { id: newId("secret"), name, currentVersion: 0 };
-    if (known === null) await insertSecret(client, { ...secret, project, by, pipelines: pipelines ?? null });
-    else if (pipelines !== undefined) await setAllowedPipelines(client, known.id, pipelines);
-    const version = await addVersion(client, sealer, keeper, secret, { value, keepPrevious: false });
+    const version = await putSecret(client, sealer, keeper, request);
     const details = pipelines === undefined ? { version } : { version, pipelines };
     await recordAudit(client, { project, action: "secret.set", subject: name, details });
   });
+}
+
+/** The same as a part of a change that is written down by whoever makes it. Returns the number of the version. */
+export async function putSecret(
+  client: Queryable,
+  sealer: Parts["sealer"],
+  keeper: SecretKeeper,
+  { name, value, pipelines }: SetSecretRequest,
+): Promise<number> {
+  const { project, by } = keeper;
+  await lockSecrets(client, project);
+  const known = await lockSecret(client, project, name);
+  const secret = known ?? { id: newId("secret"), name, currentVersion: 0 };
+  if (known === null) await insertSecret(client, { ...secret, project, by, pipelines: pipelines ?? null });
+  else if (pipelines !== undefined) await setAllowedPipelines(client, known.id, pipelines);
+  return await addVersion(client, sealer, keeper, secret, { value, keepPrevious: false });
 }
 
 /** A new value for a secret that is there. */

@@ -107,7 +107,8 @@ export function howToAllow(name: string, known: object | undefined, pipeline: st
   return known === undefined ? `Set it: berth secret set ${name}` : `Allow it: berth secret allow ${name} ${pipeline}`;
 }
 
-function sealTo(recipient: Buffer, plaintext: Buffer, purpose: Parameters<typeof sealBox>[2]): Buffer {
+/** Throws where the recipient is none. */
+export function sealTo(recipient: Buffer, plaintext: Buffer, purpose: Parameters<typeof sealBox>[2]): Buffer {
   try {
     return sealBox(recipient, plaintext, purpose);
   } catch (error) {

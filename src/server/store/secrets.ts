@@ -88,7 +88,7 @@ export async function listSecrets(
   { after, limit }: { readonly after: string | null; readonly limit: number },
 ): Promise<Secret[]> {
   const { rows } = await db.query(
-    `${SECRET} WHERE s.project_id = $1 AND ($2::text IS NULL OR s.name > $2) ORDER BY s.name LIMIT $3`,
+    `${SECRET} WHERE s.project_id = $1 AND s.registry_user IS NULL AND ($2::text IS NULL OR s.name > $2) ORDER BY s.name LIMIT $3`,
     [project, after, limit],
   );
   return rows.map(toSecret);

@@ -131,6 +131,10 @@ export class AgentClient implements Omit<Public<RealAgentClient>, "clock" | type
     throw tooLarge();
   }
 
+  registryLogins(): Promise<never> {
+    throw new Error("the simulation pulls no images");
+  }
+
   stepSecrets(): Promise<never> {
     throw new Error("the simulation's steps name no secrets");
   }

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { testImage } from "../../../../test/setup/docker.ts";
 import { fault } from "../../../protocol/faults.ts";
 import { BackendError } from "../../execution-backend.ts";
-import type { BuildSecrets } from "../build-image.ts";
+import type { BuildSecrets } from "../../image-request.ts";
 import { docker } from "../testing/docker-harness.ts";
 import { DockerRig } from "../testing/docker-rig.ts";
 

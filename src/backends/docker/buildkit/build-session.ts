@@ -1,18 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { BuildSecrets } from "../build-image.ts";
+import type { BuildSecrets, BuiltImage } from "../../image-request.ts";
 import type { Engine } from "../engine.ts";
-import { registryCredentials } from "../registry-auth.ts";
+import { credentialsFor } from "../registry-headers.ts";
 import { GRPC_NOT_FOUND, GrpcError, type GrpcHandler, serveGrpc, unary } from "./grpc-server.ts";
 import { fieldsOf, messageOf } from "./protobuf.ts";
 import { sendFiles } from "./send-files.ts";
 import { filesOf, textFile } from "./sent-files.ts";
 
-export interface BuildSessionOptions {
-  /** Host folder that is the context. */
-  readonly context: string;
-  readonly dockerfile: string;
-  readonly secrets?: BuildSecrets;
-}
+export type BuildSessionOptions = Pick<BuiltImage, "context" | "dockerfile" | "secrets" | "logins">;
 
 export interface BuildSession extends Disposable {
   /** By which a build names it. */
@@ -33,7 +28,11 @@ const HUB_HOSTS: ReadonlySet<string> = new Set(["registry-1.docker.io", "index.d
  * A connection over which BuildKit asks whoever started a build for what it needs, when it needs it: the files of the
  * context, the values of secrets for a RUN that mounts them, credentials for a registry that wants some.
  */
-export async function openBuildSession(engine: Engine, options: BuildSessionOptions): Promise<BuildSession> {
+export async function openBuildSession(
+  engine: Engine,
+  options: BuildSessionOptions,
+  signal: AbortSignal,
+): Promise<BuildSession> {
   let failure: Error | null = null;
   const noting =
     (handler: GrpcHandler): GrpcHandler =>
@@ -47,7 +46,7 @@ export async function openBuildSession(engine: Engine, options: BuildSessionOpti
     };
   const methods = new Map<string, GrpcHandler>([
     ["/moby.filesync.v1.FileSync/DiffCopy", noting(sendContext(options))],
-    ["/moby.filesync.v1.Auth/Credentials", noting(unary(giveCredentials))],
+    ["/moby.filesync.v1.Auth/Credentials", noting(unary((request) => giveCredentials(request, options, signal)))],
     ["/moby.buildkit.secrets.v1.Secrets/GetSecret", noting(unary((request) => giveSecret(request, options.secrets)))],
   ]);
   const id = randomUUID().replaceAll("-", "");
@@ -86,9 +85,13 @@ async function giveSecret(request: Buffer, secrets: BuildSecrets | undefined): P
 }
 
 /** Empty where there are none: the registry then decides whether it gives without. */
-async function giveCredentials(request: Buffer): Promise<Uint8Array> {
+async function giveCredentials(
+  request: Buffer,
+  options: BuildSessionOptions,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   const host = textOf(request, 1);
-  const credentials = await registryCredentials(HUB_HOSTS.has(host) ? "docker.io" : host, process.env);
+  const credentials = await credentialsFor(HUB_HOSTS.has(host) ? "docker.io" : host, options, signal);
   if (credentials === null) return messageOf({});
   const { username, password, identitytoken } = credentials;
   return identitytoken === undefined ? messageOf({ 1: username, 2: password }) : messageOf({ 2: identitytoken });

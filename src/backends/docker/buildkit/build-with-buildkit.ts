@@ -1,6 +1,7 @@
 import type { Fault } from "../../../protocol/faults.ts";
+import type { BuiltImage } from "../../image-request.ts";
 import { buildFault } from "../build-fault.ts";
-import { BUILT_LABELS, type BuildRequest } from "../build-image.ts";
+import { BUILT_LABELS } from "../build-image.ts";
 import type { Engine } from "../engine.ts";
 import { EngineError } from "../engine-error.ts";
 import { jsonLines } from "../json-lines.ts";
@@ -20,12 +21,12 @@ interface BuildLine {
 /** Builds with BuildKit as it is in the engine, which gets what it needs over a session of this build. */
 export async function buildWithBuildKit(
   engine: Engine,
-  request: BuildRequest,
+  request: BuiltImage,
   onLog: (chunk: Uint8Array) => void,
   signal: AbortSignal,
 ): Promise<Fault | null> {
   const progress = new BuildProgress();
-  using session = await openBuildSession(engine, request);
+  using session = await openBuildSession(engine, request, signal);
   const failed = (words: string): Fault => {
     const failure = session.failure();
     if (failure !== null) throw failure;
@@ -48,7 +49,7 @@ export async function buildWithBuildKit(
   }
 }
 
-function queryOf(request: BuildRequest, session: string) {
+function queryOf(request: BuiltImage, session: string) {
   return {
     t: request.tag,
     dockerfile: SENT_DOCKERFILE,
