@@ -8,6 +8,7 @@ import { claims } from "./claims.ts";
 import { dockerSteps } from "./docker-steps.ts";
 import { expiry } from "./expiry.ts";
 import { hardenedContainers } from "./hardened.ts";
+import { logWindows } from "./log-windows.ts";
 import { lookups } from "./lookups.ts";
 import { masking } from "./masking.ts";
 import { pageWith } from "./page.ts";
@@ -37,6 +38,7 @@ const BENCHMARKS: Readonly<Record<string, (rounds: number) => Promise<Finding>>>
   expiry,
   lookups,
   lists: runLists,
+  logs: logWindows,
   commits: smallCommits,
   cancel: cancelled,
   retry: retried,

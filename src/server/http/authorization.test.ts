@@ -148,6 +148,7 @@ async function example(route: Route, world: World): Promise<Example> {
     "POST /runs": { body: { pipeline: CHAIN.replace("name: chain", "name: another") } },
     "POST /runs/cancel": { body: { runs: ["chain#2"] } },
     "POST /runs/restart": { body: { runs: ["chain#1"], from: "use" } },
+    "GET /runs/:run/logs/search": { query: "q=hello" },
     "POST /runs/:run/restart": { body: { from: "use" } },
     "POST /runs/:run/cancel": { params: { run }, body: {} },
     "POST /schedules/apply": { body: { pipeline: CHAIN } },

@@ -57,7 +57,8 @@ export function logsRoute(services: Services): Route {
         throw new BerthError("invalid_request", "A level is one of lines.", { advice: "Give lines=true with it." });
       }
       const run = await runIdOf(services.database.pool, project, params.run);
-      const isOver = await endOf(services, project, run, query.step);
+      await requireStep(services, run, query.step);
+      const isOver = endOf(services, project, run, query.step);
       const filter = await filterOf(services, run, query);
       const start =
         query.tail === undefined
@@ -74,13 +75,17 @@ export function logsRoute(services: Services): Route {
 
 type IsOver = () => Promise<boolean>;
 
-/** How to find out whether what is followed has ended; refuses a step that the run does not have. */
-async function endOf({ database }: Services, project: string, run: string, step: string | undefined): Promise<IsOver> {
+/** Refuses a step that the run does not have. */
+export async function requireStep({ database }: Services, run: string, step: string | undefined): Promise<void> {
   if (step !== undefined && (await isStepOver(database.pool, run, step)) === null) {
     throw new BerthError("not_found", `The run has no step or step run ${step}.`, {
       advice: "`berth run show` lists them, and so does GET /api/v1/runs/:run/steps.",
     });
   }
+}
+
+/** How to find out whether what is followed has ended. */
+function endOf({ database }: Services, project: string, run: string, step: string | undefined): IsOver {
   return async () => {
     const state = await runState(database.pool, project, run);
     if (state === null || isTerminal(RUN_TRANSITIONS, state)) return true;

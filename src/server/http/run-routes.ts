@@ -14,6 +14,7 @@ import { artifactRoutes } from "./artifacts.ts";
 import { attemptUsageRoute } from "./attempt-usage.ts";
 import { cacheRoutes } from "./cache.ts";
 import { hookRoute } from "./hooks.ts";
+import { logWindowRoutes } from "./log-windows.ts";
 import { logsRoute } from "./logs.ts";
 import { metricRoutes } from "./metrics.ts";
 import { openLineageRoute } from "./openlineage.ts";
@@ -40,6 +41,7 @@ export function runRoutes(services: Services): Route[] {
     runEventsRoute(services),
     runGraphRoute(services),
     logsRoute(services),
+    ...logWindowRoutes(services),
     ...metricRoutes(services),
     attemptUsageRoute(services),
     ...artifactRoutes(services),

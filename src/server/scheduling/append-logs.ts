@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { zstdDecompress } from "node:zlib";
 import { LOG_BYTES_PER_REQUEST, LogBatch, type LogChunkHeader } from "../../protocol/agent-api.ts";
 import { BerthError } from "../../protocol/errors.ts";
+import { countLineFeeds } from "../../std/line-feeds.ts";
 import type { Database } from "../store/database.ts";
 import { type LeaseHolder, requireLease } from "../store/leases.ts";
 import { packLog } from "../store/log-packing.ts";
@@ -88,7 +89,8 @@ export async function appendLogs(
       const isWhole = expected === chunk.offset;
       const data = isWhole ? packed[index]! : await packLog(chunk.bytes.subarray(expected - chunk.offset));
       const { stepRun, attempt, stream } = chunk;
-      fresh.push({ stepRun, attempt, stream, start: expected, end, data });
+      const lines = countLineFeeds(chunk.bytes.subarray(expected - chunk.offset));
+      fresh.push({ stepRun, attempt, stream, start: expected, end, lines, data });
       stored.set(streamKey(chunk), end);
     }
     await insertLogChunks(client, holder, fresh);

@@ -16,6 +16,11 @@ export interface LogChunk extends LogStreamId {
   readonly data: Buffer;
 }
 
+export interface NewLogChunk extends LogChunk {
+  /** How many lines end in it. */
+  readonly lines: number;
+}
+
 /**
  * Lets one append to a run's logs at a time, until the transaction ends: offsets then stay contiguous, and chunks become
  * visible in the order of their arrival numbers. Not the run's row lock, which the events take: they do not wait.
@@ -52,17 +57,18 @@ export async function logEnds(
 export async function insertLogChunks(
   client: Queryable,
   { project, run, epoch }: { readonly project: string; readonly run: string; readonly epoch: number },
-  chunks: readonly LogChunk[],
+  chunks: readonly NewLogChunk[],
 ): Promise<void> {
   if (chunks.length === 0) return;
   const data = bytesParameter(chunks.map((chunk) => chunk.data));
   await client.query({
     name: "insert-log-chunks",
-    text: `INSERT INTO log_chunks (run_id, project_id, epoch, step_run, attempt, stream, start_offset, end_offset, data)
-     SELECT $1, $2, $3, c.step_run, c.attempt, c.stream, c.start_offset, c.end_offset,
+    text: `INSERT INTO log_chunks (run_id, project_id, epoch, step_run, attempt, stream, start_offset, end_offset, lines, data)
+     SELECT $1, $2, $3, c.step_run, c.attempt, c.stream, c.start_offset, c.end_offset, c.lines,
             substring($9::bytea FROM c.data_start FOR c.data_length)
-     FROM unnest($4::text[], $5::integer[], $6::text[], $7::bigint[], $8::bigint[], $10::integer[], $11::integer[])
-       WITH ORDINALITY AS c (step_run, attempt, stream, start_offset, end_offset, data_start, data_length, n)
+     FROM unnest($4::text[], $5::integer[], $6::text[], $7::bigint[], $8::bigint[], $10::integer[], $11::integer[],
+       $12::integer[])
+       WITH ORDINALITY AS c (step_run, attempt, stream, start_offset, end_offset, data_start, data_length, lines, n)
      ORDER BY c.n`,
     values: [
       run,
@@ -76,6 +82,7 @@ export async function insertLogChunks(
       data.bytes,
       data.starts,
       data.lengths,
+      chunks.map(({ lines }) => lines),
     ],
   });
 }
@@ -94,6 +101,8 @@ export interface StoredLogChunk extends LogChunk {
   readonly arrival: number;
   readonly epoch: number;
   readonly at: Date;
+  /** How many lines end in it; null where that was not counted. */
+  readonly lines: number | null;
 }
 
 /** Most chunks of a page, and most bytes, beyond which it ends after the chunk that crosses it. */
@@ -119,7 +128,7 @@ export async function listLogChunks(
            AND ($6::integer IS NULL OR epoch = $6)
          ORDER BY arrival ${order} LIMIT ${PAGE_CHUNKS}) AS next)
      SELECT c.step_run AS "stepRun", c.attempt, c.epoch, c.stream, c.start_offset AS start, c.end_offset AS end, c.data,
-            c.arrival, c.at
+            c.arrival, c.at, c.lines
      FROM log_chunks c JOIN page USING (arrival)
      WHERE c.run_id = $1 AND page.bytes_before < ${PAGE_BYTES} ORDER BY arrival ${order}`,
     [filter.run, from, filter.step ?? null, filter.attempt ?? null, filter.stream ?? null, filter.epoch ?? null],
