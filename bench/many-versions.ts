@@ -33,14 +33,14 @@ export async function makeVersions(server: BenchServer, many: ManyVersions): Pro
     );
     await make(
       `INSERT INTO runs (id, project_id, pipeline_id, pipeline_version, number, params, pool, labels, state, created_by, finished_at)
-       SELECT 'many-' || n, $1, 'many', 1, n, '{}', 'none', '{}', 'succeeded', 'bench', now() - $3 * interval '1 day'
+       SELECT 'run_' || lpad(n::text, 26, '0'), $1, 'many', 1, n, '{}', 'none', '{}', 'succeeded', 'bench', now() - $3 * interval '1 day'
        FROM generate_series(1, $2::int) AS n`,
       runs,
       ageDays,
     );
     await make(
       `INSERT INTO step_runs (run_id, key, project_id, step, position, state, attempts)
-       SELECT 'many-' || n, 's' || a, $1, 's' || a, a, 'succeeded', 1
+       SELECT 'run_' || lpad(n::text, 26, '0'), 's' || a, $1, 's' || a, a, 'succeeded', 1
        FROM generate_series(1, $2::int) AS n, generate_series(1, $3::int) AS a`,
       runs,
       artifacts,
@@ -53,7 +53,7 @@ export async function makeVersions(server: BenchServer, many: ManyVersions): Pro
     );
     await make(
       `INSERT INTO artifact_runs (artifact_id, run_id, project_id, version)
-       SELECT a.id, 'many-' || n, $1, n FROM artifacts a, generate_series(1, $2::int) AS n WHERE a.pipeline_id = 'many'`,
+       SELECT a.id, 'run_' || lpad(n::text, 26, '0'), $1, n FROM artifacts a, generate_series(1, $2::int) AS n WHERE a.pipeline_id = 'many'`,
       runs,
     );
     const digest = ownBlobs ? "encode(sha256((a || '/' || n)::bytea), 'hex')" : "encode(sha256('many'), 'hex')";
@@ -70,7 +70,7 @@ export async function makeVersions(server: BenchServer, many: ManyVersions): Pro
     await make(
       `INSERT INTO artifact_versions (project_id, artifact_id, version, item, run_id, step_run, attempt, name, worker_id, kind,
          digest, size, file_count, file_name, content_type, created_at, expires_at)
-       SELECT $1, artifacts.id, n, '', 'many-' || n, 's' || a, 1, 'out', 'wrk_00000000000000000000000000', 'file', ${digest}, 1024, 1, 'out',
+       SELECT $1, artifacts.id, n, '', 'run_' || lpad(n::text, 26, '0'), 's' || a, 1, 'out', 'wrk_00000000000000000000000000', 'file', ${digest}, 1024, 1, 'out',
               'text/plain', now() - $4 * interval '1 day', now() - ($4 - 14) * interval '1 day'
        FROM generate_series(1, $3::int) AS a JOIN artifacts ON artifacts.pipeline_id = 'many' AND artifacts.step = 's' || a,
          generate_series(1, $2::int) AS n`,

@@ -39,6 +39,15 @@ export const PipelineSummary = z.object({
   createdAt: Time,
   /** Null until the pipeline has run. */
   lastRun: z.object({ id: idOf("run"), number: z.int(), state: RunState, createdAt: Time }).nullable(),
+  /** As many of its newest runs as were asked for, the newest first. */
+  recent: z.array(
+    z.object({
+      ...{ id: idOf("run"), number: z.int(), state: RunState },
+      ...{ createdAt: Time, startedAt: Time.nullable(), finishedAt: Time.nullable() },
+    }),
+  ),
+  /** Of those of them that succeeded or failed; null where none did. */
+  successRate: z.number().nullable(),
 });
 export type PipelineSummary = z.infer<typeof PipelineSummary>;
 

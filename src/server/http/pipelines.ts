@@ -16,6 +16,8 @@ import { findVersion, listPipelines, listVersions } from "../store/pipelines.ts"
 import { nextPage } from "./paging.ts";
 import { defineRoute, ONLY_ASKS, type Route } from "./route.ts";
 
+/** How many of the newest runs are to be told of each pipeline. */
+const Recent = z.coerce.number().int().min(0).max(100).default(0);
 const NameParams = z.object({ name: Name });
 
 export function pipelineRoutes({ database }: Services): Route[] {
@@ -36,9 +38,9 @@ export function pipelineRoutes({ database }: Services): Route[] {
       access: { kind: "role", role: "viewer" },
       summary: "List pipelines by name",
       tag: "pipelines",
-      schemas: { query: PageQuery, response: pageOf(PipelineSummary) },
-      handler: async ({ query: { cursor, limit }, project }) => {
-        const page = { name: null, after: cursor ?? null, limit: limit + 1 };
+      schemas: { query: PageQuery.extend({ recent: Recent }), response: pageOf(PipelineSummary) },
+      handler: async ({ query: { cursor, limit, recent }, project }) => {
+        const page = { name: null, after: cursor ?? null, limit: limit + 1, recent };
         return nextPage(await listPipelines(database.pool, project, page), limit, ({ name }) => name);
       },
     }),
@@ -48,9 +50,9 @@ export function pipelineRoutes({ database }: Services): Route[] {
       access: { kind: "role", role: "viewer" },
       summary: "Show a pipeline",
       tag: "pipelines",
-      schemas: { params: NameParams, response: PipelineSummary },
-      handler: async ({ params: { name }, project }) => {
-        const found = await listPipelines(database.pool, project, { name, after: null, limit: 1 });
+      schemas: { params: NameParams, query: z.object({ recent: Recent }), response: PipelineSummary },
+      handler: async ({ params: { name }, query: { recent }, project }) => {
+        const found = await listPipelines(database.pool, project, { name, after: null, limit: 1, recent });
         return found[0] ?? notThere(name);
       },
     }),

@@ -18,9 +18,11 @@ import { logWindowRoutes } from "./log-windows.ts";
 import { logsRoute } from "./logs.ts";
 import { metricRoutes } from "./metrics.ts";
 import { openLineageRoute } from "./openlineage.ts";
+import { overviewRoute } from "./overview.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import { registryRoutes } from "./registries.ts";
 import type { Route } from "./route.ts";
+import { runChangesRoute } from "./run-changes.ts";
 import { runEventsRoute } from "./run-events.ts";
 import { runGraphRoute } from "./run-graph.ts";
 import { runsRoutes } from "./runs.ts";
@@ -39,6 +41,8 @@ export function runRoutes(services: Services): Route[] {
     ...pipelineRoutes(services),
     ...runsRoutes(services),
     runEventsRoute(services),
+    runChangesRoute(services),
+    overviewRoute(services),
     runGraphRoute(services),
     logsRoute(services),
     ...logWindowRoutes(services),

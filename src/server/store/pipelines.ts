@@ -130,17 +130,22 @@ export async function listVersions(
 export async function listPipelines(
   db: Queryable,
   project: string,
-  { name, after, limit }: { name: string | null; after: string | null; limit: number },
+  { name, after, limit, recent }: { name: string | null; after: string | null; limit: number; recent: number },
 ): Promise<PipelineSummary[]> {
   const { rows } = await db.query(
     `SELECT p.name, p.latest_version AS "latestVersion", p.created_at AS "createdAt", r.id AS run, r.number, r.state,
-            r.created_at AS "runAt"
+            r.created_at AS "runAt", newest.runs AS recent
      FROM pipelines p LEFT JOIN runs r ON r.pipeline_id = p.id AND r.number = p.last_run_number
+       CROSS JOIN LATERAL (
+         SELECT COALESCE(json_agg(json_build_object('id', id, 'number', number, 'state', state, 'createdAt', created_at,
+           'startedAt', started_at, 'finishedAt', finished_at) ORDER BY id DESC), '[]') AS runs
+         FROM (SELECT * FROM runs WHERE pipeline_id = p.id ORDER BY id DESC LIMIT $5) taken) newest
      WHERE p.project_id = $1 AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR p.name > $3)
      ORDER BY p.name LIMIT $4`,
-    [project, name, after, limit],
+    [project, name, after, limit, recent],
   );
   return rows.map((row) => ({
+    ...trendOf(row.recent),
     name: row.name,
     latestVersion: row.latestVersion,
     createdAt: row.createdAt.toISOString(),
@@ -151,7 +156,17 @@ export async function listPipelines(
   }));
 }
 
-/** Null for a pipeline that never ran. */
+/** Times in JSON of the database have an offset of their own. */
+function trendOf(rows: PipelineSummary["recent"]): Pick<PipelineSummary, "recent" | "successRate"> {
+  const iso = (time: string | null) => (time === null ? null : new Date(time).toISOString());
+  const recent = rows.map(({ createdAt, startedAt, finishedAt, ...run }) => {
+    return { ...run, createdAt: iso(createdAt)!, startedAt: iso(startedAt), finishedAt: iso(finishedAt) };
+  });
+  const countOf = (state: string) => recent.filter((run) => run.state === state).length;
+  const ended = countOf("succeeded") + countOf("failed");
+  return { recent, successRate: ended === 0 ? null : countOf("succeeded") / ended };
+}
+
 /** Of all versions of a pipeline, by name. */
 export async function stepNamesOf(db: Queryable, pipelineId: string): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
