@@ -1,3 +1,4 @@
+import { mountedAt, mounts } from "./credential-files.ts";
 import { copySource } from "./dockerfile-words.ts";
 
 /** An environment file, a lock file of conda-lock, or a pixi.lock with its pixi.toml beside it. */
@@ -7,15 +8,23 @@ export interface CondaPackages {
 
 const PROJECT = "/opt/berth/conda-project";
 const PREFIX = "/opt/berth/conda";
+const HOME = "/tmp/conda-home";
+/** conda and pixi take the variable; micromamba looks in the home alone, where a mount would leave an empty file. */
+const KNOWN = `export NETRC=${mountedAt("netrc")} HOME=${HOME} && mkdir ${HOME} && ln -s $NETRC ${HOME}/.netrc`;
 const NO_TOOL = "the base image has no micromamba and no conda: take one that has, such as mambaorg/micromamba:2";
 
 /** The base image brings the tool: it comes from no registry that the others come from. */
-export function condaPackages(conda: CondaPackages | undefined): string[] {
+export function condaPackages(conda: CondaPackages | undefined, hasCredentials: boolean): string[] {
   if (conda === undefined) return [];
+  const run = hasCredentials ? `RUN ${mounts(["netrc"])}${KNOWN} && ` : "RUN ";
   const copy = `COPY [${condaFiles(conda).map(copySource).join(", ")}, "${PROJECT}/"]`;
   if (isPixi(conda)) {
     const bin = `${PROJECT}/.pixi/envs/default`;
-    return [copy, `RUN cd ${PROJECT} && pixi install --locked`, `ENV CONDA_PREFIX=${bin} PATH="${bin}/bin:$PATH"`];
+    return [
+      copy,
+      `${run}cd ${PROJECT} && pixi install --locked${hasCredentials ? ` && rm -r ${HOME}` : ""}`,
+      `ENV CONDA_PREFIX=${bin} PATH="${bin}/bin:$PATH"`,
+    ];
   }
   const name = conda.file.replace(/^.*\//, "");
   const file = `'${PROJECT}/${name.replaceAll("'", `'\\''`)}'`;
@@ -26,7 +35,11 @@ export function condaPackages(conda: CondaPackages | undefined): string[] {
     : `conda create ${options}`;
   const choose = `if command -v micromamba >/dev/null; then micromamba create ${options}`;
   const fallback = `elif command -v conda >/dev/null; then ${withConda}; else echo '${NO_TOOL}' >&2; exit 1; fi`;
-  return [copy, `RUN ${choose}; ${fallback}`, `ENV CONDA_PREFIX=${PREFIX} PATH="${PREFIX}/bin:$PATH"`];
+  return [
+    copy,
+    `${run}{ ${choose}; ${fallback}; }${hasCredentials ? ` && rm -r ${HOME}` : ""}`,
+    `ENV CONDA_PREFIX=${PREFIX} PATH="${PREFIX}/bin:$PATH"`,
+  ];
 }
 
 export function condaFiles(conda: CondaPackages | undefined): string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CredentialProblem, credentialFiles, credentialText } from "./credential-files.ts";
+import { type CredentialFile, CredentialProblem, credentialFiles, credentialText } from "./credential-files.ts";
 import { generateDockerfile, type Recipe } from "./dockerfile.ts";
 import { imageKey } from "./image-key.ts";
 
@@ -20,13 +20,16 @@ const RECIPE: Recipe = {
   env: {},
 };
 const VALUES: Record<string, string> = { TOKEN: "tok-1", PASSWORD: "p:a$s!#\n" };
-const textOf = (file: "netrc" | "npmrc" | "yarnrc", values = VALUES) =>
-  credentialText(file, RECIPE, (secret) => values[secret]!);
+const textOf = (file: CredentialFile, values = VALUES) => credentialText(file, RECIPE, (secret) => values[secret]!);
 
 test("each installer gets the credentials in its own form, also for registries below a host", () => {
   assert.equal(
     textOf("netrc"),
     "machine npm.example login __token__ password tok-1\nmachine a.example login ci password p:a$s!#\n",
+  );
+  assert.match(
+    textOf("aptauth"),
+    /^machine npm\.example:8443 login __token__ password tok-1\nmachine a\.example login ci/,
   );
   const basic = Buffer.from("ci:p:a$s!#").toString("base64");
   const places = ["//npm.example:8443", "//npm.example:8443/group", "//npm.example:8443/acme"];
@@ -67,14 +70,14 @@ test("a value that an installer would read otherwise, or as another line, is ref
 });
 
 test("only what installs mounts credentials, each RUN those of its own installer", () => {
-  assert.deepEqual(credentialFiles(RECIPE), ["netrc", "npmrc", "yarnrc"]);
-  const runs = generateDockerfile({ ...RECIPE, apt: ["git"] })
+  assert.deepEqual(credentialFiles({ ...RECIPE, apt: ["git"] }), ["aptauth", "netrc", "npmrc", "yarnrc"]);
+  const runs = generateDockerfile({ ...RECIPE, apt: ["git"], conda: { file: "environment.yml" } })
     .split("\n")
     .filter((line) => line.startsWith("RUN "));
   const mounted = runs.map((line) =>
     [...line.matchAll(/--mount=type=secret,id=(\w+),required=true /g)].map(([, id]) => id),
   );
-  assert.deepEqual(mounted, [[], ["netrc"], ["npmrc", "yarnrc"], ["npmrc"]]);
+  assert.deepEqual(mounted, [["aptauth"], ["netrc"], ["netrc"], ["npmrc", "yarnrc"], ["npmrc"]]);
   const { credentials: _, ...open } = RECIPE;
   assert.deepEqual(credentialFiles(open), []);
   assert.doesNotMatch(generateDockerfile(open), /--mount|\/run\/secrets/);
@@ -94,7 +97,10 @@ test("neither host, user nor secret is in the Dockerfile or counts for the image
 
 test("where packages come from is said to every tool, and counts for the image's key", () => {
   const text = generateDockerfile(RECIPE);
-  assert.match(text, /--index-url https:\/\/a\.example\/simple --extra-index-url https:\/\/b\.example\/simple ours/);
+  assert.match(
+    text,
+    /--index-url https:\/\/a\.example\/simple --extra-index-url https:\/\/b\.example\/simple .* ours \|\| \{ grep/,
+  );
   assert.match(
     text,
     /registry=https:\/\/npm\.example:8443\/group\/ @acme:registry=http:\/\/npm\.example:8443\/acme >\.npmrc/,

@@ -4,11 +4,11 @@ import { isYarnLock } from "./node-lock-file.ts";
 import { registriesOf } from "./node-registries.ts";
 
 /**
- * What proves to package indexes who asks, in the files that installers read: pip, uv and conda a netrc; npm, pnpm and yarn 1
- * an npmrc; later yarns a yarnrc. A build mounts one for the RUN that needs it, so none is in a layer; the Dockerfile, and
+ * What proves to package indexes who asks, in the files that installers read: apt an auth.conf; pip, uv and conda a netrc; npm,
+ * pnpm and yarn 1 an npmrc; later yarns a yarnrc. A build mounts one for the RUN that needs it, so none is in a layer; the Dockerfile, and
  * with it the image's key, knows neither host, user nor secret.
  */
-export type CredentialFile = "netrc" | "npmrc" | "yarnrc";
+export type CredentialFile = "aptauth" | "netrc" | "npmrc" | "yarnrc";
 
 /** A value that the form of a file cannot hold. */
 export class CredentialProblem extends Error {
@@ -19,10 +19,11 @@ export class CredentialProblem extends Error {
 const TOKEN_USER = "__token__";
 
 /** Those that the build of a recipe mounts; none where it names no credentials. */
-export function credentialFiles({ python, node, credentials }: Recipe): CredentialFile[] {
+export function credentialFiles({ apt, conda, python, node, credentials }: Recipe): CredentialFile[] {
   if (credentials === undefined) return [];
   const files: CredentialFile[] = [];
-  if (python !== null) files.push("netrc");
+  if (apt.length > 0) files.push("aptauth");
+  if (python !== null || conda !== undefined) files.push("netrc");
   if (node !== null) files.push("npmrc");
   if (node !== null && isYarnLock(node.lockfile)) files.push("yarnrc");
   return files;
@@ -42,7 +43,10 @@ export function credentialText(file: CredentialFile, recipe: Recipe, value: (sec
   const entries = Object.entries(recipe.credentials ?? {}).map(([host, { user, secret }]) => {
     return { host, user, value: checked(secret, value(secret), user === undefined) };
   });
-  if (file === "netrc") return lines(entries.map(netrcLine));
+  if (file === "aptauth") return lines(entries.map(netrcLine));
+  // Everything but apt takes the name of a host for all of its ports.
+  if (file === "netrc")
+    return lines(entries.map((entry) => netrcLine({ ...entry, host: entry.host.replace(/:\d+$/, "") })));
   if (file === "npmrc") return lines(entries.flatMap((entry) => npmrcLines(entry, recipe)));
   return `${JSON.stringify({ npmRegistries: Object.assign({}, ...entries.map((entry) => yarnRegistries(entry, recipe))) })}\n`;
 }
@@ -64,9 +68,8 @@ function checked(secret: string, value: string, isToken: boolean): string {
   throw new CredentialProblem(`The value of the secret ${secret} cannot be given to an installer: ${holds}.`);
 }
 
-/** It knows no ports. */
 function netrcLine({ host, user, value }: Entry): string {
-  return `machine ${host.replace(/:\d+$/, "")} login ${user ?? TOKEN_USER} password ${value}`;
+  return `machine ${host} login ${user ?? TOKEN_USER} password ${value}`;
 }
 
 function npmrcLines({ host, user, value }: Entry, { node }: Recipe): string[] {

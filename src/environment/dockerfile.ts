@@ -1,5 +1,6 @@
 import type { Environment } from "../protocol/plan.ts";
 import { condaPackages } from "./conda-packages.ts";
+import { mountedAt, mounts } from "./credential-files.ts";
 import { copySource, environmentValue, shellWord } from "./dockerfile-words.ts";
 import { APP_FOLDER, nodePackages } from "./node-packages.ts";
 import { pythonPackages } from "./python-packages.ts";
@@ -18,7 +19,7 @@ export function generateDockerfile(recipe: Recipe): string {
   return `${[
     base(recipe),
     aptPackages(recipe),
-    condaPackages(recipe.conda),
+    condaPackages(recipe.conda, hasCredentials),
     pythonPackages(recipe.python, hasCredentials),
     nodePackages(recipe.node, { source: recipe.source, hasCredentials }),
     variables(recipe),
@@ -33,18 +34,23 @@ function base({ base: image }: Recipe): string[] {
   if (!/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/.test(image)) throw new TypeError(`not an image reference: ${image}`);
   return [
     `FROM ${image}`,
-    // The base may have set another user; what is installed belongs to root, and steps get theirs at the start.
-    "USER root",
+    // The base may have set another user; what is installed belongs to root, and steps get theirs at the start. In numbers,
+    // because a small base has no list of users and groups.
+    "USER 0:0",
     `WORKDIR ${APP_FOLDER}`,
     // Without it Python keeps its output back until a buffer is full, and a log would show nothing for minutes.
     "ENV PYTHONUNBUFFERED=1",
   ];
 }
 
-function aptPackages({ apt }: Recipe): string[] {
+function aptPackages({ apt, credentials }: Recipe): string[] {
   if (apt.length === 0) return [];
-  const install = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends";
-  return [`RUN apt-get update \\\n && ${install} ${words(apt.toSorted())} \\\n && rm -rf /var/lib/apt/lists/*`];
+  const hasCredentials = credentials !== undefined;
+  const get = `apt-get${hasCredentials ? ` -o Dir::Etc::netrc=${mountedAt("aptauth")}` : ""}`;
+  const install = `DEBIAN_FRONTEND=noninteractive ${get} install --yes --no-install-recommends`;
+  return [
+    `RUN ${hasCredentials ? mounts(["aptauth"]) : ""}${get} update \\\n && ${install} ${words(apt.toSorted())} \\\n && rm -rf /var/lib/apt/lists/*`,
+  ];
 }
 
 /** A value with a line break has no form in a Dockerfile; like all the others it is also set when a step starts. */

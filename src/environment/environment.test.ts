@@ -58,7 +58,7 @@ test("Node packages are installed where the source will lie, and their commands 
   const node = { lockfile: "web/package-lock.json", packages: ["zod@4"] };
   const inSource = generateDockerfile({ ...RECIPE, node, source: "web" });
   assert.match(inSource, /COPY \["web\/package.json", "web\/package-lock.json", "\/app\/"\]\nRUN cd \/app && npm ci/);
-  assert.match(inSource, /npm install --no-save .* zod@4 &&/);
+  assert.match(inSource, /npm install --no-save zod@4 &&/);
   assert.match(inSource, /ENV PATH="\/app\/node_modules\/.bin:\$PATH"/);
   assert.match(generateDockerfile({ ...RECIPE, node, source: "other" }), /"\/app\/"\]\nRUN cd \/app && npm ci/);
 });
@@ -85,12 +85,12 @@ test("what could start another instruction, option or command throws, wherever t
 test("a Dockerfile for Debian's own Python calls no python or pip command, and allows packages beside its own", () => {
   const text = generateDockerfile(RECIPE);
   assert.doesNotMatch(text, /(RUN|&&|=\S+) (python|pip) /);
-  assert.match(text, /PIP_BREAK_SYSTEM_PACKAGES=1 .*python3 -m pip install --no-cache-dir/);
+  assert.match(text, /^ARG PIP_BREAK_SYSTEM_PACKAGES=1$[\s\S]*^RUN python3 -m pip install --no-cache-dir/m);
 });
 
 test("an empty recipe is only its base", () => {
   const text = generateDockerfile({ ...RECIPE, apt: [], python: null, node: null, source: null, env: {} });
-  assert.equal(text, "FROM python:3.12-slim\nUSER root\nWORKDIR /app\nENV PYTHONUNBUFFERED=1\n");
+  assert.equal(text, "FROM python:3.12-slim\nUSER 0:0\nWORKDIR /app\nENV PYTHONUNBUFFERED=1\n");
 });
 
 test("an image's key depends on everything that goes in, and on nothing else", () => {

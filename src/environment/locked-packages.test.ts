@@ -15,7 +15,7 @@ test("pnpm installs what its lock file says, in an exact version that does not s
   assert.match(text, /version=\$\{version:-\d+\.\d+\.\d+\}/);
   assert.match(
     text,
-    /npm install --global --prefix \/tmp\/node-tool .* "pnpm@\$version" && .*pnpm install --frozen-lockfile .* && rm -rf .*node-tool/,
+    /npm install --global --prefix \/tmp\/node-tool "pnpm@\$version" && .*pnpm install --frozen-lockfile .* && rm -rf .*node-tool/,
   );
   assert.match(generateDockerfile(node("pnpm-lock.yaml", "pnpm@9.15.0")), /version=9\.15\.0 &&/);
 });

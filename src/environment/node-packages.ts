@@ -25,7 +25,13 @@ const PNPM = "10.34.8";
 const YARN_1 = "1.22.22";
 const YARN = "4.18.1";
 
-const NPM_OPTIONS = "--no-audit --no-fund --no-update-notifier --cache /tmp/npm-cache";
+/** Variables of the build, which are not in the image; pnpm and yarn take no harm from them. */
+const SETTINGS = [
+  "ARG NPM_CONFIG_AUDIT=false",
+  "ARG NPM_CONFIG_FUND=false",
+  "ARG NPM_CONFIG_UPDATE_NOTIFIER=false",
+  "ARG NPM_CONFIG_CACHE=/tmp/npm-cache",
+];
 const TOOL = "/tmp/node-tool";
 const HOME = `${TOOL}/home`;
 const CLEAN = `rm -rf /tmp/npm-cache ${TOOL} /tmp/pnpm-store /tmp/yarn-cache`;
@@ -35,7 +41,7 @@ export function nodePackages(node: NodePackages | null, options: NodeOptions): s
   if (node === null) return [];
   const folder = installFolder(node.lockfile, options.source);
   const isYarn = isYarnLock(node.lockfile);
-  const lines: string[] = [];
+  const lines: string[] = [...SETTINGS];
   if (node.lockfile !== null) {
     const files = nodeFiles(node.lockfile).map(copySource).join(", ");
     lines.push(`COPY [${files}, ${copyTarget(folder)}]`);
@@ -107,7 +113,7 @@ function installTool(node: NodePackages, tool: string): string {
 
 /** The registry as an option: for what it installs globally, npm reads no file of the folder. */
 function npm({ registry }: NodeRegistries, command: string): string {
-  return `npm ${command} ${NPM_OPTIONS}${registry === undefined ? "" : ` --registry ${shellWord(registry)}`}`;
+  return `npm ${command}${registry === undefined ? "" : ` --registry ${shellWord(registry)}`}`;
 }
 
 /** Where the lockfile will lie once the source is copied. */

@@ -146,7 +146,7 @@ test("requirements that cannot be installed fail the run with the line that fail
   const { stdout } = await failing({ run: "true" }, environment);
   assert.match(
     stdout,
-    /✗ a: The image could not be built; it failed at: RUN .*pip install.* \(image-build-failed, blame: pipeline\)/,
+    /✗ a: The image could not be built: the base image has no python3; it failed at: RUN .*pip install.* \(image-build-failed, blame: pipeline\)/,
   );
 });
 

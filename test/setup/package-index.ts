@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
 import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
@@ -10,6 +13,7 @@ import { TestAuthority } from "./tls-front.ts";
 
 /** What the index has, under these names and in this version alone. */
 export const PYTHON_PACKAGE = "berth-test-private";
+export const DEBIAN_PACKAGE = "berth-test-private";
 export const NODE_PACKAGE = "@berth-test/private";
 export const VERSION = "1.0.0";
 /** Long ago: installers do not trust what is new. */
@@ -18,13 +22,12 @@ const PUBLISHED = new Date("2024-01-01T00:00:00Z");
 export interface PackageIndexOptions {
   /** Asked for what the index does not have, so that installers can be had from it as well. */
   readonly upstream: { readonly python: string; readonly node: string };
-  readonly user: string;
-  readonly password: string;
-  readonly token: string;
+  /** Who may ask; null for anybody. */
+  readonly who: { readonly user: string; readonly password: string; readonly token: string } | null;
 }
 
 /**
- * A package index of one Python and one Node package, behind TLS and a password or a token, that containers of the engine's
+ * A package index of one Debian, one Python and one Node package, behind TLS and a password or a token, that containers of the engine's
  * bridge reach. Nothing of it is to be had without the right Authorization.
  */
 export class PackageIndex implements AsyncDisposable {
@@ -32,6 +35,7 @@ export class PackageIndex implements AsyncDisposable {
   readonly #server: Server;
   readonly #host: string;
   readonly #wheel = makeWheel();
+  readonly #deb = makeDeb();
   readonly #tarball: Buffer;
   readonly authority: TestAuthority;
   /** `METHOD path status` of each request. */
@@ -72,6 +76,11 @@ export class PackageIndex implements AsyncDisposable {
     return `https://${this.host}/node`;
   }
 
+  /** A line of sources.list. */
+  get apt(): string {
+    return `deb [trusted=yes allow-insecure=yes] https://${this.host}/apt ./`;
+  }
+
   get wheel(): { readonly url: string; readonly sha256: string } {
     return { url: `https://${this.host}/python/${WHEEL}`, sha256: hash("sha256", this.#wheel) };
   }
@@ -89,16 +98,17 @@ export class PackageIndex implements AsyncDisposable {
   }
 
   async #answer(path: string, authorization = ""): Promise<{ status: number; body: Buffer | string; type: string }> {
-    const { user, password, token, upstream } = this.#options;
-    const basic = (who: string) => `Basic ${Buffer.from(who).toString("base64")}`;
-    const known = [basic(`${user}:${password}`), basic(`__token__:${token}`), `Bearer ${token}`];
-    if (!known.includes(authorization)) return answer(401, "who asks?");
-    const name = decodeURIComponent(path);
+    const { who, upstream } = this.#options;
+    if (who !== null && !proofs(who).includes(authorization)) return answer(401, "who asks?");
+    // apt writes the folder of a flat repository into every address.
+    const name = decodeURIComponent(path).replace("/./", "/");
     if (name === `/python/simple/${PYTHON_PACKAGE}/`) {
       const { url, sha256 } = this.wheel;
       return answer(200, `<!DOCTYPE html><html><body><a href="${url}#sha256=${sha256}">${WHEEL}</a></body></html>`);
     }
     if (name === `/python/${WHEEL}`) return answer(200, this.#wheel, "application/octet-stream");
+    if (name === "/apt/Packages") return answer(200, packagesFile(this.#deb), "text/plain");
+    if (name === `/apt/${DEB}`) return answer(200, this.#deb, "application/octet-stream");
     if (name === `/node/${NODE_PACKAGE}`) return answer(200, JSON.stringify(this.#packument()), "application/json");
     if (name === `/node/${NODE_PACKAGE}/-/${TARBALL}`) return answer(200, this.#tarball, "application/octet-stream");
     const [, kind, rest] = /^\/(python|node)\/(?:simple\/)?(.*)$/.exec(name) ?? [];
@@ -121,7 +131,13 @@ export class PackageIndex implements AsyncDisposable {
 
 const MODULE = PYTHON_PACKAGE.replaceAll("-", "_");
 const WHEEL = `${MODULE}-${VERSION}-py3-none-any.whl`;
+const DEB = `${DEBIAN_PACKAGE}_${VERSION}_all.deb`;
 const TARBALL = `private-${VERSION}.tgz`;
+
+function proofs({ user, password, token }: NonNullable<PackageIndexOptions["who"]>): string[] {
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+  return [basic(`${user}:${password}`), basic(`__token__:${token}`), `Bearer ${token}`];
+}
 
 function answer(status: number, body: Buffer | string, type = "text/html") {
   return { status, body, type };
@@ -143,6 +159,31 @@ with zipfile.ZipFile(out, "w") as wheel:
         wheel.writestr(zipfile.ZipInfo(name), text)
 sys.stdout.buffer.write(out.getvalue())`;
   return execFileSync("python3", ["-c", script], { input: JSON.stringify(files) });
+}
+
+const CONTROL = `Package: ${DEBIAN_PACKAGE}
+Version: ${VERSION}
+Architecture: all
+Maintainer: nobody <nobody@example.com>
+Description: of a test
+`;
+
+function makeDeb(): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), "berth-test-deb-"));
+  try {
+    for (const inside of ["DEBIAN", "usr/share"]) mkdirSync(join(folder, inside), { recursive: true });
+    writeFileSync(join(folder, "DEBIAN/control"), CONTROL);
+    writeFileSync(join(folder, "usr/share", DEBIAN_PACKAGE), "from the private index\n");
+    execFileSync("dpkg-deb", ["--build", "--root-owner-group", folder, `${folder}.deb`], { stdio: "ignore" });
+    return readFileSync(`${folder}.deb`);
+  } finally {
+    rmSync(folder, { recursive: true });
+    rmSync(`${folder}.deb`, { force: true });
+  }
+}
+
+function packagesFile(deb: Buffer): string {
+  return `${CONTROL}Filename: ./${DEB}\nSize: ${deb.length}\nSHA256: ${hash("sha256", deb)}\n`;
 }
 
 /** The same bytes each time: yarn's lock file has a digest that is made of them. */

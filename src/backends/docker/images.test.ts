@@ -283,11 +283,18 @@ testBuilds("a requirement that does not exist is named in the fault, with a way 
   assert.match(result.fault.advice ?? "", /Check its name and version/);
 });
 
+testBuilds("a file that is not in the context is named, with where it may have been left out", async (rig) => {
+  const { result } = await build(rig, `FROM ${image}\nCOPY data/nosuch.csv /x\n`);
+  assert.ok(!result.ok);
+  assert.match(result.fault.message, /there is no data\/nosuch\.csv in the build context; it failed at: COPY/);
+  assert.match(result.fault.advice ?? "", /\.dockerignore/);
+});
+
 testBuilds("a Dockerfile that cannot be parsed is a failed build with the builder's words", async (rig) => {
   const { result } = await build(rig, `FROM ${image}\nNONSENSE here\n`);
   assert.ok(!result.ok);
   assert.equal(result.fault.code, "image-build-failed");
-  assert.match(result.fault.evidence ?? "", /NONSENSE/i);
+  assert.match(result.fault.message, /^The Dockerfile was refused: .*unknown instruction: NONSENSE/i);
 });
 
 testBuilds("a base image that does not exist is the same mistake as an image that does not exist", async (rig) => {

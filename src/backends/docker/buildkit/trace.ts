@@ -11,8 +11,15 @@ export type TraceItem =
       readonly completedMs: number | null;
       readonly error: string;
     }
-  /** A part of a vertex, such as a layer that is pulled. */
-  | { readonly kind: "status"; readonly vertex: string; readonly name: string; readonly isCompleted: boolean }
+  /** A part of a vertex, such as a layer that is pulled; of a total that is not known it is 0. */
+  | {
+      readonly kind: "status";
+      readonly vertex: string;
+      readonly name: string;
+      readonly currentBytes: number;
+      readonly totalBytes: number;
+      readonly isCompleted: boolean;
+    }
   | { readonly kind: "log"; readonly vertex: string; readonly bytes: Buffer };
 
 export function readTrace(message: Buffer): TraceItem[] {
@@ -44,14 +51,18 @@ function readStatus(message: Buffer): TraceItem {
   let id = "";
   let vertex = "";
   let name = "";
+  let currentBytes = 0;
+  let totalBytes = 0;
   let isCompleted = false;
   for (const { field, value } of fieldsOf(message)) {
     if (field === 1) id = value.toString();
     if (field === 2) vertex = value.toString();
     if (field === 3) name = value.toString();
+    if (field === 4) currentBytes = Number(value);
+    if (field === 5) totalBytes = Number(value);
     if (field === 8) isCompleted = true;
   }
-  return { kind: "status", vertex, name: id === "" ? name : id, isCompleted };
+  return { kind: "status", vertex, name: id === "" ? name : id, currentBytes, totalBytes, isCompleted };
 }
 
 function readLog(message: Buffer): TraceItem {
