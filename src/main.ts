@@ -84,6 +84,14 @@ const programs: Programs = {
     const { agentConfig } = await import("./agent/config.ts");
     return new CacheCare(home, agentConfig(readSettings(join(home, "config.json"))));
   },
+
+  async imageCare(home) {
+    const { openImageCare } = await import("./agent/image-care.ts");
+    const { agentConfig } = await import("./agent/config.ts");
+    const { loadIdentity } = await import("./agent/identity.ts");
+    const config = agentConfig(readSettings(join(home, "config.json")));
+    return openImageCare(home, loadIdentity(home)!, config, await loadBackends());
+  },
 };
 
 /** A policy with a mistake is nobody's policy: nothing starts. */

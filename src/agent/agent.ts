@@ -22,6 +22,7 @@ import { HeartbeatLoop } from "./heartbeat-loop.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { lockHome } from "./home-lock.ts";
 import { type Identity, loadIdentity } from "./identity.ts";
+import { ImageCare } from "./image-care.ts";
 import { JournalSync } from "./journal-sync.ts";
 import { OpenBackends } from "./open-backends.ts";
 import { OPEN_POLICY, type WorkerPolicy } from "./policy/worker-policy.ts";
@@ -313,6 +314,7 @@ class Agent implements RunningAgent {
 
   async #cleanUp(): Promise<void> {
     const { home } = this.#options;
+    await this.#pruneImages();
     const live = () => [...this.#drivers].map(({ lease }) => lease);
     await releaseOrphans({ home, backends: this.#backends.opened, live: live(), nowMs: Date.now(), log: this.#log });
     for (const folder of abandonedSecretFolders(home, this.#config, live())) removeSecretFolder(folder);
@@ -322,6 +324,17 @@ class Agent implements RunningAgent {
       if (run === null) continue;
       run.history.fenced = true;
       this.#follow(RunDriver.resume(this.#context, { ...run, ackedSeq: 0 }));
+    }
+  }
+
+  async #pruneImages(): Promise<void> {
+    const { home, config, backends, log } = this.#context;
+    const healthy = [...backends].filter(([, backend]) => backend.healthy);
+    const sessions = new Map(healthy.map(([name, { session }]) => [name, session]));
+    try {
+      await new ImageCare({ home, config, sessions, log }).prune(config.imageBytesMax);
+    } catch (error) {
+      log.warn({ err: error }, "images could not be looked after");
     }
   }
 

@@ -37,6 +37,10 @@ const Settings = z.strictObject({
   diskFreeMinBytes: z.int().nonnegative().optional(),
   /** Bytes of the blob cache; default 20 GiB. */
   cacheBytesMax: z.int().positive().optional(),
+  /** Bytes of the images that were pulled or built for runs; default 50 GiB. */
+  imageBytesMax: z.int().positive().optional(),
+  /** Images that are never removed, whatever the budget: patterns as of the policy's `images.allow`. */
+  imagesKept: z.array(z.string().min(1)).max(500).optional(),
   /** Bytes and entries of one output; default 50 GiB and 1,000,000. */
   outputBytesMax: z.int().positive().optional(),
   outputEntriesMax: z.int().positive().optional(),
@@ -62,6 +66,8 @@ export interface AgentConfig {
   /** Null: by the size of the disk, see diskFreeMin. */
   readonly diskFreeMinBytes: number | null;
   readonly cacheBytesMax: number;
+  readonly imageBytesMax: number;
+  readonly imagesKept: readonly string[];
   readonly outputBytesMax: number;
   readonly outputEntriesMax: number;
   readonly secretsFolder: string;
@@ -90,6 +96,8 @@ export function agentConfig(settings: unknown): AgentConfig {
     graceMs: given.graceMs ?? 10_000,
     diskFreeMinBytes: given.diskFreeMinBytes ?? null,
     cacheBytesMax: given.cacheBytesMax ?? 20 * GiB,
+    imageBytesMax: given.imageBytesMax ?? 50 * GiB,
+    imagesKept: given.imagesKept ?? [],
     outputBytesMax: given.outputBytesMax ?? 50 * GiB,
     outputEntriesMax: given.outputEntriesMax ?? 1_000_000,
     secretsFolder: given.secretsFolder ?? SECRETS_PLACE,

@@ -16,16 +16,19 @@ const MANIFEST = Buffer.from('{"entries":[');
  * server has acknowledged all of the run, so nothing that is still to be uploaded is missed.
  */
 export async function neededBlobs(home: string, blobs: BlobFolder): Promise<Set<string>> {
-  const needed = new Set<string>();
-  for (const folder of listRunFolders(home)) {
-    for (const digest of digestsIn(join(folder, "journal.jsonl"))) needed.add(digest);
-  }
+  const needed = journaledDigests(home);
   for (const digest of [...needed]) {
     const stats = blobs.find(digest, null);
     if (stats === null || stats.size > MANIFEST_MAX_BYTES || !(await isManifest(blobs.pathOf(digest)))) continue;
     for (const file of digestsIn(blobs.pathOf(digest))) needed.add(file);
   }
   return needed;
+}
+
+/** All that the journals of the runs on this worker name by SHA-256: blobs, and the images that the runs are fixed on. */
+export function journaledDigests(home: string): Set<string> {
+  const journals = listRunFolders(home).map((folder) => join(folder, "journal.jsonl"));
+  return new Set(journals.flatMap((file) => [...digestsIn(file)]));
 }
 
 function digestsIn(file: string): Iterable<string> {

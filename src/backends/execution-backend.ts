@@ -4,6 +4,7 @@ import type { Fault } from "../protocol/faults.ts";
 import type { Isolation } from "../protocol/plan.ts";
 import type { TreeSize } from "../std/tree-size.ts";
 import type { ImageRequest, ImageResult } from "./image-request.ts";
+import type { KeptImages } from "./kept-images.ts";
 
 /**
  * An execution backend runs single attempts of steps on one platform: Docker Engine, plain processes, Kubernetes…
@@ -59,6 +60,9 @@ export interface BackendSession extends AsyncDisposable {
    * for the same image at once do the work once.
    */
   prepareImage(request: ImageRequest, onLog: (chunk: Uint8Array) => void, signal: AbortSignal): Promise<ImageResult>;
+
+  /** What `prepareImage` brought to this platform; left out where images are not the worker's to keep or remove. */
+  readonly keptImages?: KeptImages;
 
   /**
    * A hint: create the object, and even start it with user code held back, so that `submit` only says go. User code

@@ -32,6 +32,8 @@ export interface Programs {
   checkPolicy(file: string): Promise<{ readonly digest: string; readonly summary: readonly string[] }>;
   /** What looks after the cache of the worker that a folder is registered as. */
   cacheCare(home: string): Promise<CacheCare>;
+  /** What looks after the images that runs brought to that worker. */
+  imageCare(home: string): Promise<{ readonly care: ImageCare } & AsyncDisposable>;
 }
 
 /** See agent/cache-care.ts. */
@@ -48,6 +50,29 @@ export interface CacheCare {
   prune(
     bytesMax: number,
   ): Promise<{ readonly removed: number; readonly removedBytes: number; readonly leftBytes: number }>;
+}
+
+/** See agent/image-care.ts. */
+export interface ImageCare {
+  show(): Promise<{
+    readonly images: readonly WorkerImage[];
+    readonly bytes: number;
+    readonly budgetBytes: number;
+  }>;
+  prune(bytesMax: number): Promise<{
+    readonly removed: readonly WorkerImage[];
+    readonly removedBytes: number;
+    readonly leftBytes: number;
+  }>;
+}
+
+export interface WorkerImage {
+  readonly backend: string;
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly bytes: number;
+  readonly lastUsedAt: string;
+  readonly kept: string | null;
 }
 
 /** A backend, and what it is opened with. */

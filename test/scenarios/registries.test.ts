@@ -36,6 +36,9 @@ test("an image of a private registry is pulled with the login that the project k
     new RegExp(`image of default: ${registry.host}/team/private@sha256:[0-9a-f]{64}, used by only`),
   );
 
+  const onWorker = JSON.parse((await platform.berth("agent", "images", "--json")).stdout).images;
+  assert.deepEqual([onWorker.length, onWorker[0].names, onWorker[0].backend], [1, [image], "docker"]);
+
   const listed = JSON.parse((await platform.berth("registry", "ls", "--json")).stdout);
   assert.equal(listed.length, 1);
   assert.deepEqual([listed[0].host, listed[0].username], [registry.host, registry.username]);

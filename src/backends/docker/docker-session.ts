@@ -32,6 +32,7 @@ import type { Engine } from "./engine.ts";
 import { isStatus, toBackendError } from "./engine-error.ts";
 import { followEvents } from "./engine-events.ts";
 import { EngineHost } from "./engine-host.ts";
+import { EngineImages } from "./engine-images.ts";
 import { enterContainer } from "./enter-container.ts";
 import { IS_ATTEMPT, ofInstallation, readAttemptLabels, toHandle } from "./labels.ts";
 import { LayerSizes } from "./layer-sizes.ts";
@@ -59,6 +60,7 @@ export interface DockerSessionOptions {
 
 /** Attempts as containers of one engine on the agent's own host. All that must outlive the agent is in files. */
 export class DockerSession implements BackendSession {
+  readonly keptImages: EngineImages;
   readonly #options: DockerSessionOptions;
   readonly #host: EngineHost;
   readonly #notes: AttemptNotes;
@@ -88,6 +90,7 @@ export class DockerSession implements BackendSession {
     this.#observer = new Observer({ installation, notes, engine });
     this.#figures = new ContainerFigures(engine);
     this.#layers = new LayerSizes(engine);
+    this.keptImages = new EngineImages(engine, this.#host.imageNotes);
   }
 
   probe(signal?: AbortSignal): Promise<Probe> {

@@ -3,6 +3,7 @@ import { type Builder, builderOf } from "./build-image.ts";
 import type { Engine } from "./engine.ts";
 import { EngineUnreachableError } from "./engine-error.ts";
 import { whyNotThisHost } from "./host-check.ts";
+import { ImageNotes } from "./image-notes.ts";
 import { Images } from "./images.ts";
 import { DOCKER_CAPABILITIES, type EngineLimits } from "./plan.ts";
 import { connect, hostLimits, type Platform } from "./platform.ts";
@@ -24,6 +25,7 @@ export interface EngineHostOptions {
 
 /** What is made once per session, when the engine first answers: an agent may be up before its engine. */
 export class EngineHost {
+  readonly imageNotes: ImageNotes;
   readonly #options: EngineHostOptions;
   #platform: Promise<Platform> | null = null;
   #connected: Platform | null = null;
@@ -34,6 +36,7 @@ export class EngineHost {
 
   constructor(options: EngineHostOptions) {
     this.#options = options;
+    this.imageNotes = new ImageNotes(options.stateFolder);
   }
 
   platform(): Promise<Platform> {
@@ -53,7 +56,7 @@ export class EngineHost {
   async images(): Promise<Images> {
     const { engine, version } = await this.platform();
     const { builder = builderOf(version) } = this.#options;
-    this.#images ??= new Images(engine, { arch: version.Arch, builder });
+    this.#images ??= new Images(engine, { arch: version.Arch, builder, notes: this.imageNotes });
     return this.#images;
   }
 

@@ -80,6 +80,18 @@ export interface ListedContainer {
   /** Seconds since 1970. */
   readonly Created: number;
   readonly Labels: Readonly<Record<string, string>>;
+  /** The id of its image. */
+  readonly ImageID: string;
+}
+
+export interface ListedImage {
+  readonly Id: string;
+  /** What the classic builder made it from; empty for what came from a registry or BuildKit. */
+  readonly ParentId: string;
+  readonly RepoTags?: readonly string[] | null;
+  readonly RepoDigests?: readonly string[] | null;
+  /** In bytes, with the layers that it shares with others. */
+  readonly Size: number;
 }
 
 export interface InspectedImage {

@@ -10,6 +10,7 @@ import type {
   InspectedContainer,
   InspectedImage,
   ListedContainer,
+  ListedImage,
 } from "./engine-types.ts";
 
 /** The versions that this code was written for and tried with; in between, the newest that the engine knows. */
@@ -91,6 +92,11 @@ export class Engine implements Disposable {
 
   statsOfContainer(name: string): Promise<EngineStats> {
     return this.#client.call("GET", `/containers/${name}/stats`, { query: { stream: false, "one-shot": true } });
+  }
+
+  /** Those that have a name, or had one that moved on. */
+  listImages(): Promise<ListedImage[]> {
+    return this.#client.call("GET", "/images/json");
   }
 
   inspectImage(image: string): Promise<InspectedImage> {

@@ -9,24 +9,34 @@ import { isStatus } from "./engine-error.ts";
 import type { InspectedImage } from "./engine-types.ts";
 import { pullFault } from "./image-fault.ts";
 import { familiarName, isImageId, isImageName } from "./image-name.ts";
+import type { ImageNotes } from "./image-notes.ts";
 import { pullImage } from "./pull-image.ts";
 
 type OnLog = (chunk: Uint8Array) => void;
 
+export interface ImagesOptions {
+  /** The engine's architecture in Go's names. */
+  readonly arch: string;
+  readonly builder: Builder;
+  /** Of what comes to the engine by this. */
+  readonly notes: ImageNotes;
+}
+
 /** Makes images ready: finds, pulls or builds them, each once however many ask. */
 export class Images {
   readonly #engine: Engine;
-  /** The engine's architecture in Go's names. */
   readonly #arch: string;
   readonly #builder: Builder;
+  readonly #notes: ImageNotes;
   readonly #flights = new SingleFlight<ImageResult>();
   /** Who listens to the work under way, by key. */
   readonly #listeners = new Map<string, Set<OnLog>>();
 
-  constructor(engine: Engine, { arch, builder }: { readonly arch: string; readonly builder: Builder }) {
+  constructor(engine: Engine, { arch, builder, notes }: ImagesOptions) {
     this.#engine = engine;
     this.#arch = arch;
     this.#builder = builder;
+    this.#notes = notes;
   }
 
   async prepare(request: ImageRequest, onLog: OnLog, signal: AbortSignal): Promise<ImageResult> {
@@ -61,9 +71,11 @@ export class Images {
     const present = await this.#inspect(name);
     const isAsked = request.pull === "always" && !isImageId(name);
     if (present !== null && !isAsked) return this.#ready(name, present, true);
+    const before = new Set((await this.#engine.listImages()).map(({ Id }) => Id));
     const failure = await this.#make(request, onLog, signal);
+    if (request.kind === "build" && request.base !== undefined) await this.#note(request.base, before);
     if (failure !== null) return { ok: false, fault: failure };
-    const made = await this.#inspect(name);
+    const made = await this.#note(name, before);
     if (made !== null) return this.#ready(name, made, made.Id === present?.Id);
     const why = `The image ${name} is not there although the engine reported that it was made.`;
     return { ok: false, fault: fault("image-pull-transient", why) };
@@ -78,6 +90,19 @@ export class Images {
       return buildImage({ engine: this.#engine, builder: this.#builder }, request, onLog, signal);
     if (isImageId(request.image)) return pullFault(request.image, `no such image: ${request.image}`);
     return pullImage(this.#engine, request, onLog, signal);
+  }
+
+  /** Writes down that an image is there because of a run, unless it was there before. */
+  async #note(name: string, before: ReadonlySet<string>): Promise<InspectedImage | null> {
+    const image = await this.#inspect(name);
+    if (image === null || (before.has(image.Id) && this.#notes.read(image.Id) === null)) return image;
+    const repository = familiarName(repositoryOf(name));
+    const names = [...(image.RepoTags ?? []), ...(image.RepoDigests ?? [])];
+    this.#notes.add(
+      image.Id,
+      names.filter((one) => repositoryOf(one) === repository),
+    );
+    return image;
   }
 
   async #inspect(image: string): Promise<InspectedImage | null> {
@@ -96,6 +121,7 @@ export class Images {
       const why = `The image ${name} is made for ${image.Architecture}; this worker is ${this.#arch}.`;
       return { ok: false, fault: fault("image-arch", why) };
     }
+    this.#notes.touch(image.Id);
     const reference = referenceOf(name, image.RepoDigests ?? []);
     if (reference === undefined) return { ok: true, image: image.Id, digest: image.Id, cached };
     return { ok: true, image: image.Id, digest: reference.split("@")[1]!, reference, cached };

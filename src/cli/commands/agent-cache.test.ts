@@ -35,6 +35,7 @@ function workerOf(t: TestContext, bytes: string) {
         ...{ changeTrust: unexpected, checkPolicy: unexpected },
         registeredWorker: async (agentHome) =>
           agentHome === join(home, "agent") ? { id: "wrk_1", name: "forge-1", server: "http://x" } : null,
+        imageCare: unexpected,
         cacheCare: async (agentHome) => new CacheCare(agentHome, { cacheBytesMax: 2 ** 30 }),
       },
     });

@@ -8,6 +8,7 @@ import { berthHome, homeFiles } from "../platform/home.ts";
 import { serveUntilStopped, tellSupervisor } from "../platform/serve-until-stopped.ts";
 import type { CommandResult } from "../program.ts";
 import { defineAgentCache } from "./agent-cache.ts";
+import { defineAgentImages } from "./agent-images.ts";
 import { defineAgentPolicy } from "./agent-policy.ts";
 
 export function define(command: Command, context: CliContext, result: CommandResult): void {
@@ -48,6 +49,7 @@ export function define(command: Command, context: CliContext, result: CommandRes
     )
     .action((options: StartOptions) => start(context, options));
   defineAgentCache(command, context, result);
+  defineAgentImages(command, context);
   defineAgentPolicy(command, context);
 }
 

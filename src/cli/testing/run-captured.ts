@@ -22,6 +22,7 @@ const NO_PROGRAMS: Programs = {
   registeredWorker: async () => null,
   checkPolicy: unexpected,
   cacheCare: unexpected,
+  imageCare: unexpected,
 };
 
 async function unexpected(): Promise<never> {
