@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { closeSync, createReadStream, createWriteStream, openSync, readSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -12,6 +12,8 @@ import { LEAVE_OUT_ADVICE, sourceFolderError, walkSource } from "./walk-source.t
 
 /** Level 3 packs at 500 MB/s; higher ones gain a few per cent on source code. */
 const ZSTD_LEVEL = 3;
+/** Handed to the compressor at once: each hand-over costs more than packing a small file. */
+const CHUNK_BYTES = 256 * 1024;
 
 export interface PackedSource extends SourceRef {
   readonly entries: number;
@@ -39,7 +41,7 @@ export async function packSource(
   try {
     const entries = walkSource(folder, { limits, paths: options.paths ?? ["."], leaveOut: options.leaveOut });
     const unpackedBytes = entries.reduce((sum, entry) => sum + (entry.kind === "file" ? entry.size : 0), 0);
-    const packed = await writePacked(tarOf(folder, entries), file, limits, options.signal);
+    const packed = await writePacked(inChunks(tarOf(folder, entries)), file, limits, options.signal);
     return { ...packed, entries: entries.length, unpackedBytes };
   } catch (error) {
     await rm(file, { force: true });
@@ -83,10 +85,24 @@ async function* tarOf(folder: string, entries: readonly TarEntry[]): AsyncGenera
   yield TAR_END;
 }
 
+async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of pieces) {
+    waiting.push(piece);
+    bytes += piece.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    bytes = 0;
+  }
+  yield Buffer.concat(waiting);
+}
+
 async function* contentOf(folder: string, entry: Extract<TarEntry, { kind: "file" }>): AsyncGenerator<Uint8Array> {
   let left = entry.size;
   // One byte more than announced would show that the file grew.
-  for await (const chunk of createReadStream(join(folder, entry.path), { end: entry.size })) {
+  for await (const chunk of readFrom(join(folder, entry.path), entry.size + 1)) {
     left -= chunk.length;
     yield chunk;
   }
@@ -95,4 +111,19 @@ async function* contentOf(folder: string, entry: Extract<TarEntry, { kind: "file
     throw new BerthError("conflict", message, { advice: "Submit again when nothing writes to the folder." });
   }
   yield tarPadding(entry.size);
+}
+
+/** The beginning of a file: in one go where it is small, because a stream takes several round trips. */
+function readFrom(path: string, maxBytes: number): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  if (maxBytes > CHUNK_BYTES) return createReadStream(path, { end: maxBytes - 1, highWaterMark: CHUNK_BYTES });
+  const fd = openSync(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafe(maxBytes);
+    let length = 0;
+    for (let read = 1; read > 0 && length < maxBytes; length += read)
+      read = readSync(fd, buffer, length, maxBytes - length, null);
+    return [buffer.subarray(0, length)];
+  } finally {
+    closeSync(fd);
+  }
 }
