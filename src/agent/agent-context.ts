@@ -9,6 +9,7 @@ import type { FolderRemover } from "./folder-remover.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import type { JournalSync } from "./journal-sync.ts";
 import type { WorkerPolicy } from "./policy/worker-policy.ts";
+import type { ImageScans } from "./scan/image-scans.ts";
 import type { StepSlots } from "./step-slots.ts";
 import type { Transfers } from "./transfers/transfers.ts";
 import type { UsageSampler } from "./usage-sampler.ts";
@@ -30,6 +31,7 @@ export interface AgentContext {
   readonly config: AgentConfig;
   /** What steps may ask of this worker. */
   readonly policy: WorkerPolicy;
+  readonly scans: ImageScans;
   readonly client: AgentClient;
   readonly cache: BlobCache;
   /** In order of preference. */

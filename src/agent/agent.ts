@@ -30,6 +30,7 @@ import { pollLoop } from "./poll-loop.ts";
 import { announce, openJournal, openJournals } from "./recovery.ts";
 import { RunDriver } from "./run-driver.ts";
 import { listRunFolders } from "./run-folder.ts";
+import { ImageScans } from "./scan/image-scans.ts";
 import { spreadFolders } from "./spread-folders.ts";
 import { StepSlots } from "./step-slots.ts";
 import { Transfers } from "./transfers/transfers.ts";
@@ -142,7 +143,7 @@ class Agent implements RunningAgent {
     cache: BlobCache,
     owned: AsyncDisposableStack,
   ) {
-    const { home, log } = options;
+    const { home, log, policy = OPEN_POLICY } = options;
     this.#options = options;
     this.#identity = identity;
     this.#config = config;
@@ -162,7 +163,8 @@ class Agent implements RunningAgent {
       installation: identity.installation,
       sdk: options.sdk ?? DEFAULT_SDK,
       config,
-      policy: options.policy ?? OPEN_POLICY,
+      policy,
+      scans: new ImageScans({ home, policy }),
       client,
       cache,
       backends: this.#backends.opened,

@@ -257,6 +257,7 @@ export class RunDriver implements HeldRun {
       ...{ source, folder, session, capabilities, shownAt: firstUse(plan), history, ...shared },
       registries: { lease: this.lease, client: this.#context.client, known: this.#known, log: this.#log },
       fixed: { ...this.#assignment.images, ...Object.fromEntries(history.images) },
+      scans: this.#context.scans,
       secrets: this.#known,
       buildSecrets: this.#secrets,
       stopOf: (environment) => stopOf(lastUse(plan, environment)),

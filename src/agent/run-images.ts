@@ -19,6 +19,7 @@ import type { KnownSecrets } from "./known-secrets.ts";
 import { type RegistryLoginsOptions, withLogins } from "./registry-logins.ts";
 import type { RunHistory } from "./run-history.ts";
 import type { RunLink } from "./run-link.ts";
+import type { ImageScans } from "./scan/image-scans.ts";
 import type { StepSecrets } from "./step-secrets.ts";
 
 /** An environment on this worker: `image` is null where steps run without images. */
@@ -47,6 +48,7 @@ export interface RunImagesOptions {
   readonly history: RunHistory;
   /** The values of a build. */
   readonly buildSecrets: Pick<StepSecrets, "forBuild">;
+  readonly scans: Pick<ImageScans, "refusal">;
   readonly secrets: KnownSecrets;
   readonly link: RunLink;
   /** What ends the work on an environment, or, for null, on the source that all share. */
@@ -126,6 +128,8 @@ export class RunImages {
       if (need.request === null) return { ok: true, image: null, digest: null, source };
       const result = await this.#imageFor(environment, need.request, buildLog, signal);
       if (!result.ok) return result;
+      const refusal = await this.#options.scans.refusal(result.image, (chunk) => buildLog.append(chunk), signal);
+      if (refusal !== null) return { ok: false, fault: refusal };
       await this.#report(environment, result, performance.now() - startedAtMs);
       return { ok: true, image: result.image, digest: result.digest ?? result.image, source };
     } catch (error) {

@@ -98,6 +98,14 @@ export const FAULTS = {
     class: "configuration",
     advice: "Check the image's name, or keep a login for its registry: berth registry set HOST --username NAME.",
   },
+  "image-blocked": {
+    class: "configuration",
+    advice: "Take a version of the image, or of what it is built from, that has the fixes; or ask the worker's owner.",
+  },
+  "image-unscanned": {
+    class: "configuration",
+    advice: "Have the worker's owner see to its scanner, or run on another worker: worker.pool, worker.labels.",
+  },
   "image-arch": { class: "configuration", advice: "Use an image for the worker's architecture." },
   "image-build-failed": { class: "configuration", advice: "Read the build's output; the failing line is quoted." },
   "source-missing": { class: "configuration", advice: "Submit the run together with its source folder." },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Duration, Memory } from "../../pipeline/schema.ts";
 import { mapping, NameText, record, text } from "../../pipeline/schema-parts.ts";
 import { DESTINATION_RULE, parseDestination } from "../../protocol/egress.ts";
+import { SEVERITIES } from "../scan/image-scan.ts";
 
 /**
  * A worker's policy file, as its owner writes it: what steps may ask of this machine, whatever the server sends. What it
@@ -45,6 +46,12 @@ export const PolicyFile = mapping({
       .optional()
       .describe("Patterns; * stays between slashes, ** not."),
     digest: z.enum(["required", "optional"]).optional().describe("required: images are named by digest."),
+    scan: mapping({
+      mode: z.enum(["off", "warn", "block"]).describe("What becomes of an image with findings."),
+      severity: z.enum(SEVERITIES).optional().describe("From which on a finding counts; default: high."),
+      unfixed: z.enum(["count", "ignore"]).optional().describe("ignore: only what has a fixed version counts."),
+      program: text(1_000).optional().describe("The scanner, Trivy's command line; default: trivy."),
+    }).optional(),
   }).optional(),
   forbid: z.array(z.enum(FORBIDDABLE)).max(FORBIDDABLE.length).optional().describe("What no step may ask for."),
   egress: z

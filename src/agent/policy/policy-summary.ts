@@ -1,3 +1,4 @@
+import { scanRules } from "../scan/image-scan.ts";
 import type { PolicyFile } from "./policy-schema.ts";
 
 /** Of patterns and names: what people read at a glance. */
@@ -12,11 +13,13 @@ export function policySummary({
   limits = {},
   mounts = {},
 }: PolicyFile): string[] {
+  const { mode, severity } = scanRules({ images });
   const most = Object.entries(limits).map(([what, value]) => `${what} ${value}`);
   return [
     ...(backends === undefined ? [] : [`backends: ${backends.join(", ")}`]),
     ...(images?.allow === undefined ? [] : [`images: ${some(images.allow)}`]),
     ...(images?.digest === "required" ? ["images by digest only"] : []),
+    ...(mode === "off" ? [] : [`images are scanned: ${mode} from ${severity} on`]),
     ...(forbid.length === 0 ? [] : [`forbidden: ${forbid.join(", ")}`]),
     ...(egress === undefined ? [] : [`network: none, or only ${some(egress)}`]),
     ...(most.length === 0 ? [] : [`at most: ${most.join(", ")}`]),

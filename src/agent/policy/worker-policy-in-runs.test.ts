@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { AttemptSpec, ExecutionBackend } from "../../backends/execution-backend.ts";
 import { MemoryBackend } from "../../backends/memory/memory-backend.ts";
@@ -52,4 +55,21 @@ test("a step that asks for nothing gets the policy's limits, and its mounts are 
   assert.equal(state, "succeeded");
   assert.deepEqual(specs[0]!.limits, { cpus: 1.5, memoryBytes: 256 * 2 ** 20, pids: 40 });
   assert.deepEqual(specs[0]!.mounts, [{ host: "/srv/m", inside: "/models" }]);
+});
+
+test("an image that its scan finds weak runs no step, and the run says which weaknesses", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "berth-scanner-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const program = join(folder, "trivy");
+  const finding = { VulnerabilityID: "CVE-2024-9", PkgName: "zlib", InstalledVersion: "1.2", Severity: "CRITICAL" };
+  const report = { SchemaVersion: 2, Results: [{ Vulnerabilities: [finding] }] };
+  writeFileSync(program, `#!/bin/sh\necho '${JSON.stringify(report)}'\n`);
+  chmodSync(program, 0o755);
+  const policy = (mode: string) => `images: { scan: { mode: ${mode}, program: ${program} } }\n`;
+  const blocked = await run(policy("block"), "{ a: { run: x } }");
+  const end = blocked.events.find((event) => event.type === "run.finished");
+  assert.deepEqual([blocked.state, end?.fault?.code, blocked.specs.length], ["failed", "image-blocked", 0]);
+  assert.match(end?.fault?.evidence ?? "", /critical CVE-2024-9: zlib 1\.2, no fixed version is known/);
+  const warned = await run(policy("warn"), "{ a: { run: x } }");
+  assert.deepEqual([warned.state, warned.specs.length], ["succeeded", 1]);
 });
