@@ -8,6 +8,7 @@ const root = resolve(import.meta.dirname, "..");
 const CHECKS: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: "format and lint", command: ["biome", "check", "--error-on-warnings", "."] },
   { name: "types", command: ["tsc", "--noEmit"] },
+  { name: "types of the web UI", command: ["tsc", "--project", "web"] },
   { name: "types of the TypeScript SDK", command: ["tsc", "--project", "sdk/typescript"] },
   {
     name: "type-aware lint",
@@ -21,6 +22,7 @@ const CHECKS: readonly { readonly name: string; readonly command: readonly strin
       "test",
       "sdk/contract",
       "sdk/python",
+      "web/src",
     ],
   },
   { name: "import table", command: ["node", "--test", "--test-reporter=dot", "test/architecture.test.ts"] },

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { ensureBrowser } from "../test/setup/browser.ts";
 import { startTestCluster } from "../test/setup/database.ts";
 import { ensureDocker } from "../test/setup/docker.ts";
 import { ensureKmsProgram } from "../test/setup/kms-server.ts";
@@ -66,7 +67,8 @@ function containers(): Set<string> {
  */
 async function withPrograms(all: readonly string[]): Promise<readonly string[]> {
   const withS3 = await withProgram(all, "s3", ensureS3Program);
-  return await withProgram(withS3, "kms-server", ensureKmsProgram);
+  const withKms = await withProgram(withS3, "kms-server", ensureKmsProgram);
+  return await withProgram(withKms, "setup/browser", ensureBrowser);
 }
 
 async function withProgram(

@@ -23,7 +23,7 @@ const programs: Programs = {
   async startServer({ env, home }) {
     const { readServerConfig } = await import("./server/config.ts");
     const { startServer } = await import("./server/server.ts");
-    return startServer(readServerConfig(env, home), { version });
+    return startServer(readServerConfig(env, home), { version, webFolder: join(root, "web/dist") });
   },
 
   async startAgent({ env, home, server, trust, policy }) {

@@ -71,6 +71,18 @@ test("the table in ARCHITECTURE.md and this test name the same folders", () => {
   assert.deepEqual(documented.sort(), Object.keys(MAY_IMPORT).sort());
 });
 
+test("the web UI shares with the server the types of what they say to each other, and nothing else", () => {
+  const files = readdirSync(join(root, "web/src"), { recursive: true, encoding: "utf8" }).filter((file) =>
+    /\.tsx?$/.test(file),
+  );
+  const offenders = files.filter((file) => {
+    const text = readFileSync(join(root, "web/src", file), "utf8");
+    const outside = [...text.matchAll(/^import (type )?[^;]*? from "(?:\.\.\/)+(src\/[^"]+)"/gms)];
+    return outside.some(([, isType, to]) => isType === undefined || !to!.startsWith("src/protocol/"));
+  });
+  assert.deepEqual(offenders, []);
+});
+
 test("only main.ts names concrete backends", () => {
   const offenders = sources
     .filter((file) => file !== "main.ts" && !file.startsWith("backends/") && !isTest(file))

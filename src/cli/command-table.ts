@@ -36,6 +36,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "set environment variables; say what a step is given, and what its environment becomes",
     load: () => import("./commands/env.ts"),
   },
+  { name: "ui", summary: "open the web UI", load: () => import("./commands/ui.ts") },
   { name: "runs", summary: "list runs, or show one", load: () => import("./commands/runs.ts") },
   { name: "logs", summary: "print the logs of a run", load: () => import("./commands/logs.ts") },
   { name: "usage", summary: "say what the steps of a run used", load: () => import("./commands/usage.ts") },

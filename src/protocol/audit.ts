@@ -41,6 +41,7 @@ export const AUDIT_ACTIONS = [
   "secret.remove",
   "secret.rotate",
   "secret.set",
+  "session.begin",
   "store.collect",
   "token.create",
   "token.revoke",

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 
 /** What each kind of token starts with, so that a leaked one is recognised by people and scanners. */
-export const TOKEN_PREFIX = { api: "brt_", registration: "brr_" } as const;
+export const TOKEN_PREFIX = { api: "brt_", registration: "brr_", session: "brs_" } as const;
 
 const TOKEN_BYTES = 32;
 

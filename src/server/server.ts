@@ -6,6 +6,7 @@ import type { ServerConfig } from "./config.ts";
 import { openHome, type ServerHome } from "./home.ts";
 import { createApp } from "./http/app.ts";
 import { allRoutes } from "./http/routes.ts";
+import { WebFiles } from "./http/web-files.ts";
 import { type KeyRing, NO_KEYS } from "./keys/key-ring.ts";
 import { ownRing, ringOfFile, ringOfText } from "./keys/open-key-ring.ts";
 import { listen } from "./listen.ts";
@@ -45,6 +46,8 @@ export interface RunningServer extends ServerAddresses {
 
 export interface StartOptions {
   readonly version: string;
+  /** Folder of the built web UI; without one, or where it is not built, there are no pages. */
+  readonly webFolder?: string;
   /** Default: JSON lines on standard error. */
   readonly log?: Logger;
 }
@@ -57,7 +60,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   const log = options.log ?? createLog(config);
   await using started = new AsyncDisposableStack();
   try {
-    const addresses = await start(config, options.version, log, started);
+    const addresses = await start(config, options, log, started);
     return running(addresses, log, started.move());
   } catch (error) {
     throw startError(error, config);
@@ -66,7 +69,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
 
 async function start(
   config: ServerConfig,
-  version: string,
+  { version, webFolder }: StartOptions,
   log: Logger,
   started: AsyncDisposableStack,
 ): Promise<ServerAddresses> {
@@ -106,6 +109,7 @@ async function start(
   const app = await createApp(services, allRoutes(services, version), {
     ...{ version, stop: stop.signal, tls: appTls(tls) },
     ...{ rates: config.rates, trustedProxies: config.trustedProxies },
+    web: webFolder === undefined ? null : WebFiles.read(webFolder),
   });
   started.defer(() => closeApp(app, stop));
   const addresses = await listen(app, config.listen, tls, log);

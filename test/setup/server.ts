@@ -8,6 +8,7 @@ import { createApp } from "../../src/server/http/app.ts";
 import type { BodyPace } from "../../src/server/http/body-pace.ts";
 import type { RateConfig } from "../../src/server/http/rate-limits.ts";
 import type { Role, Route } from "../../src/server/http/route.ts";
+import type { WebFiles } from "../../src/server/http/web-files.ts";
 import { type KeyRing, localRing } from "../../src/server/keys/key-ring.ts";
 import type { Login } from "../../src/server/login/login.ts";
 import type { ObjectStore } from "../../src/server/objects/object-store.ts";
@@ -60,6 +61,8 @@ export interface TestServerOptions {
   readonly login?: Login;
   readonly trustedProxies?: readonly string[];
   readonly bodyPace?: BodyPace;
+  /** Default: there are no pages. */
+  readonly web?: WebFiles | null;
   /** Default: nothing is logged. */
   readonly log?: Logger;
 }
@@ -108,6 +111,7 @@ export async function testServer(
     trustedProxies: options.trustedProxies ?? [],
     ...(options.rates === undefined ? {} : { rates: options.rates }),
     ...(options.stop === undefined ? {} : { stop: options.stop }),
+    web: options.web ?? null,
     ...(options.bodyPace === undefined ? {} : { bodyPace: options.bodyPace }),
   });
   await app.ready();

@@ -62,6 +62,7 @@ function printReady({ console }: CliContext, home: string, { url, worker }: Read
   console.out(`${green("✓")} ${bold("Berth is up")} at ${url} with worker "${worker.name}"`);
   console.out("");
   console.out(`  berth run pipeline.yaml     run a pipeline, from another terminal`);
+  console.out(`  berth ui                    open the web UI, and watch it`);
   console.out(`  berth workers               see the worker and its backends`);
   console.out(`  ${url}/api/openapi.json   the API`);
   const endpoint = embeddedEndpoint(home);

@@ -12,6 +12,7 @@ import { API_PREFIX, addRoutes } from "./registry.ts";
 import { addBodyParsers, JSON_BODY_MAX_BYTES } from "./request-body.ts";
 import { RequestSignals } from "./request-signals.ts";
 import type { Route } from "./route.ts";
+import type { WebFiles } from "./web-files.ts";
 
 /** A connection on which nothing moves for this long is closed: longer than any poll is held open. */
 const IDLE_TIMEOUT_MS = 75_000;
@@ -31,6 +32,8 @@ export interface AppOptions {
   readonly rates?: RateConfig;
   /** How slowly a body may arrive; default BODY_PACE. */
   readonly bodyPace?: BodyPace;
+  /** The built web UI; default none. */
+  readonly web?: WebFiles | null;
   /** Addresses and networks of proxies that are believed whom they ask for; default none. */
   readonly trustedProxies?: readonly string[];
 }
@@ -43,6 +46,8 @@ export interface AppTls {
   readonly strictTransport: boolean;
 }
 
+/** What the API answers is no page. */
+const NOTHING = "default-src 'none'; frame-ancestors 'none'";
 /** Older versions have known ways in. */
 const TLS_VERSION_MIN = "TLSv1.2";
 const STRICT_TRANSPORT = `max-age=${365 * 24 * 60 * 60}`;
@@ -77,7 +82,7 @@ export async function createApp(
   app.setSerializerCompiler(serializerCompiler);
   addBodyParsers(app, new Set(routes.flatMap((route) => route.rawBody?.contentType ?? [])));
   addBodyPace(app, options.bodyPace ?? BODY_PACE);
-  addErrorAnswers(app, (path) => methodsAt(routes, path));
+  addErrorAnswers(app, (path) => methodsAt(routes, path), options.web ?? null);
   addHeaders(app, options);
   addRequestLog(app);
   await addOpenApi(app, options.version);
@@ -111,7 +116,7 @@ function addHeaders(app: FastifyInstance, { stop, tls }: AppOptions): void {
     reply.header("x-content-type-options", "nosniff");
     reply.header("x-frame-options", "DENY");
     reply.header("referrer-policy", "no-referrer");
-    reply.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+    if (!reply.hasHeader("content-security-policy")) reply.header("content-security-policy", NOTHING);
     if (tls?.strictTransport) reply.header("strict-transport-security", STRICT_TRANSPORT);
     if (!reply.hasHeader("cache-control")) reply.header("cache-control", "no-store");
   });

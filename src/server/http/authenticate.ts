@@ -10,6 +10,7 @@ import { authenticateWebhook } from "./authenticate-webhook.ts";
 import { actorOf } from "./callers.ts";
 import type { Denials } from "./denials.ts";
 import { type Principal, ROLES, type Role, type Route } from "./route.ts";
+import { requireSameOrigin, sessionCookie } from "./session-cookie.ts";
 
 /** Who calls, and the project that the call is about. */
 export interface Caller {
@@ -51,7 +52,7 @@ async function callerOf(request: FastifyRequest, route: Route, services: Service
 }
 
 async function authenticateToken(request: FastifyRequest, services: Services): Promise<Caller> {
-  const token = bearer(request);
+  const token = bearerOrSession(request);
   const projectName = namedProject(request);
   const found = token.startsWith(TOKEN_PREFIX.api)
     ? await findCredential(services.database.pool, hashToken(token), projectName)
@@ -94,6 +95,15 @@ export function unusableRegistrationToken(): BerthError {
   return new BerthError("unauthenticated", "The registration token is not valid: unknown, used, expired or revoked.", {
     advice: "Make a new one; each registers one worker.",
   });
+}
+
+/** A header is always meant; a cookie is also sent where nobody meant to, which is why it is asked where from. */
+function bearerOrSession(request: FastifyRequest): string {
+  if (request.headers.authorization !== undefined) return bearer(request);
+  const token = sessionCookie(request);
+  if (token === null) return bearer(request);
+  requireSameOrigin(request);
+  return token;
 }
 
 const BEARER = /^Bearer +([A-Za-z0-9_-]{1,200}) *$/i;

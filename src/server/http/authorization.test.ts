@@ -109,6 +109,7 @@ async function example(route: Route, world: World): Promise<Example> {
   const examples: Record<string, Example> = {
     "POST /login/begin": { body: { ...loginSecrets, codeChallenge: PUBLIC_KEY } },
     "POST /login/finish": { body: { ...loginSecrets, answer: "?code=1", codeVerifier: PUBLIC_KEY } },
+    "POST /session": { body: { token: await testToken(world.server.services, "viewer", world.server.project) } },
     "POST /tokens": { body: { name: "ci", role: "viewer" } },
     "DELETE /tokens/:token": { params: { token: world.tokenId } },
     "POST /registration-tokens": { body: {} },
@@ -612,6 +613,8 @@ test("without a credential of its own, Berth is reached by exactly these routes"
     // These end with what the identity provider proves.
     "POST /login/begin",
     "POST /login/finish",
+    // This asks for a token, or for a code that one made.
+    "POST /session",
   ]);
   // Of these the body has to be signed.
   assert.deepEqual(byKind.get("webhook")?.map(keyOf), ["POST /hooks/:trigger"]);

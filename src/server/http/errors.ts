@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import { BerthError, type Problem } from "../../protocol/errors.ts";
+import type { WebFiles } from "./web-files.ts";
 
 /** Turns whatever was thrown into an error of the catalogue; nothing of the inside crosses the API. */
 export function toBerthError(error: unknown): BerthError {
@@ -87,7 +88,12 @@ export function isDatabaseAway(error: unknown): boolean {
 /** For 429 where nothing more is known. */
 const RETRY_AFTER_SECONDS = 30;
 
-export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: string) => readonly string[]): void {
+/** What is no route may be a page of the web UI. */
+export function addErrorAnswers(
+  app: FastifyInstance,
+  allowedMethods: (path: string) => readonly string[],
+  web: WebFiles | null,
+): void {
   app.setErrorHandler(async (error, request, reply) => {
     const known = toBerthError(error);
     if (known.status >= 500) request.log.error({ err: error, ...about(request) }, known.message);
@@ -98,6 +104,7 @@ export function addErrorAnswers(app: FastifyInstance, allowedMethods: (path: str
     return reply.code(known.status).type("application/json").send(known.toBody(request.id));
   });
   app.setNotFoundHandler(async (request, reply) => {
+    if (web !== null && (await web.answer(request, reply))) return reply;
     const path = request.url.split("?")[0]!;
     const methods = allowedMethods(path);
     const error =

@@ -11,6 +11,7 @@ import { projectNamed } from "../store/projects.ts";
 import { insertToken, revokeToken } from "../store/tokens.ts";
 import { ownsInstallation } from "./callers.ts";
 import { defineRoute, ONLY_ASKS, type Route } from "./route.ts";
+import { clearSessionCookie } from "./session-cookie.ts";
 import { shownToken } from "./tokens.ts";
 
 /** Logging in, for people: what it ends with is an API token that ends soon. */
@@ -56,7 +57,7 @@ export function loginRoutes(services: Services): Route[] {
       summary: "Revoke the very token that this request is made with",
       tag: "login",
       schemas: { response: null },
-      handler: async ({ principal, project }) => {
+      handler: async ({ principal, project, request, reply }) => {
         if (principal.kind !== "token") throw new Error(`a role was asked of ${principal.kind}`);
         const { tokenId, name } = principal;
         await services.database.transaction(async (client) => {
@@ -68,6 +69,7 @@ export function loginRoutes(services: Services): Route[] {
             details: { tokenId },
           });
         });
+        clearSessionCookie(request, reply);
       },
     }),
   ];

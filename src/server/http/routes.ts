@@ -8,6 +8,7 @@ import { loginRoutes } from "./login.ts";
 import { registrationTokenRoutes } from "./registration-tokens.ts";
 import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
+import { sessionRoutes } from "./session.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { uploadRoutes } from "./uploads.ts";
 import { workerRoutes } from "./workers.ts";
@@ -19,6 +20,7 @@ export function allRoutes(services: Services, version: string): Route[] {
     ...tokenRoutes(services),
     ...auditRoutes(services),
     ...loginRoutes(services),
+    ...sessionRoutes(services),
     ...registrationTokenRoutes(services),
     ...workerRoutes(services),
     agentRegistrationRoute(services),

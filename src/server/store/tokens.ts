@@ -2,6 +2,10 @@ import type { Role } from "../http/route.ts";
 import type { Queryable } from "./database.ts";
 import { DEFAULT_PROJECT } from "./migrations.ts";
 
+/** The longest that a session of a browser lasts, and how long it may go unused. */
+export const SESSION_SECONDS = 7 * 24 * 3600;
+const SESSION_IDLE_SECONDS = 12 * 3600;
+
 export interface TokenRow {
   readonly id: string;
   /** Null for a token of the whole installation. */
@@ -14,7 +18,7 @@ export interface TokenRow {
   readonly lastUsedAt: Date | null;
 }
 
-const COLUMNS = `
+export const TOKEN_COLUMNS = `
   id, (SELECT p.name FROM projects p WHERE p.id = project_id) AS "projectName", name, role, created_by AS "createdBy", created_at AS "createdAt",
   expires_at AS "expiresAt", last_used_at AS "lastUsedAt"`;
 
@@ -33,7 +37,7 @@ export async function insertToken(db: Queryable, token: NewToken): Promise<Token
   const { rows } = await db.query<TokenRow>(
     `INSERT INTO api_tokens (id, project_id, name, role, hash, created_by, expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
-     RETURNING ${COLUMNS}`,
+     RETURNING ${TOKEN_COLUMNS}`,
     [token.id, token.project, token.name, token.role, token.hash, token.createdBy, token.lifetimeSeconds],
   );
   return rows[0]!;
@@ -63,8 +67,9 @@ export async function findCredential(
        LEFT JOIN projects p
          ON (t.project_id IS NULL OR t.project_id = p.id)
         AND p.name = coalesce($2, CASE WHEN t.project_id IS NULL THEN $3 ELSE p.name END)
-      WHERE t.hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())`,
-    [hash, projectName, DEFAULT_PROJECT],
+      WHERE t.hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+        AND (t.session_of IS NULL OR COALESCE(t.last_used_at, t.created_at) > now() - make_interval(secs => $4))`,
+    [hash, projectName, DEFAULT_PROJECT, SESSION_IDLE_SECONDS],
   );
   return rows[0] ?? null;
 }
@@ -86,7 +91,7 @@ export async function listTokens(
   page: { readonly after: string | null; readonly limit: number },
 ): Promise<TokenRow[]> {
   const { rows } = await db.query<TokenRow>(
-    `SELECT ${COLUMNS} FROM api_tokens
+    `SELECT ${TOKEN_COLUMNS} FROM api_tokens
       WHERE revoked_at IS NULL AND (project_id = $1 OR ($2 AND project_id IS NULL)) AND ($3::text IS NULL OR id > $3)
       ORDER BY id LIMIT $4`,
     [project, installation, page.after, page.limit],
@@ -94,7 +99,7 @@ export async function listTokens(
   return rows;
 }
 
-/** The token as it was; null where there was none to revoke. */
+/** The token as it was; null where there was none to revoke. Sessions that were made from it end with it. */
 export async function revokeToken(
   db: Queryable,
   id: string,
@@ -102,9 +107,13 @@ export async function revokeToken(
   installation: boolean,
 ): Promise<{ readonly name: string; readonly project: string | null } | null> {
   const { rows } = await db.query<{ name: string; project: string | null }>(
-    `UPDATE api_tokens SET revoked_at = now()
-      WHERE id = $1 AND revoked_at IS NULL AND (project_id = $2 OR ($3 AND project_id IS NULL))
-      RETURNING name, project_id AS project`,
+    `WITH revoked AS (
+       UPDATE api_tokens SET revoked_at = now()
+        WHERE id = $1 AND revoked_at IS NULL AND (project_id = $2 OR ($3 AND project_id IS NULL))
+       RETURNING id, name, project_id AS project),
+     sessions AS (
+       UPDATE api_tokens SET revoked_at = now() WHERE session_of = (SELECT id FROM revoked) AND revoked_at IS NULL)
+     SELECT name, project FROM revoked`,
     [id, project, installation],
   );
   return rows[0] ?? null;
@@ -122,7 +131,9 @@ export async function hasInstallationToken(db: Queryable): Promise<boolean> {
 /** Of the whole installation. */
 export async function revokeTokensNamed(db: Queryable, name: string): Promise<void> {
   await db.query(
-    "UPDATE api_tokens SET revoked_at = now() WHERE project_id IS NULL AND revoked_at IS NULL AND name = $1",
+    `UPDATE api_tokens SET revoked_at = now()
+      WHERE project_id IS NULL AND revoked_at IS NULL
+        AND (name = $1 OR session_of IN (SELECT id FROM api_tokens WHERE project_id IS NULL AND name = $1))`,
     [name],
   );
 }
