@@ -14,9 +14,10 @@ after(async () => {
   for (const name of made) await docker("rmi", "--force", name).catch(() => {});
 });
 
-async function pull(rig: DockerRig, name: string): Promise<string> {
+async function pull(rig: DockerRig, name: string, policy: "missing" | "always" = "missing"): Promise<string> {
   made.push(name);
-  const result = await rig.session.prepareImage({ kind: "ready", image: name }, () => {}, AbortSignal.timeout(60_000));
+  const request = { kind: "ready", image: name, pull: policy } as const;
+  const result = await rig.session.prepareImage(request, () => {}, AbortSignal.timeout(60_000));
   assert.ok(result.ok, JSON.stringify(result));
   return result.image;
 }
@@ -68,6 +69,27 @@ test("what this machine had before is nobody's to remove, whatever names runs gi
   assert.equal(await found(rig, id), undefined);
   assert.equal(await keptOf(rig).remove({ id, usedAtMs: Date.now() }), false);
   assert.ok(await isThere(id));
+});
+
+test("a name that this machine had stays its own when a run moves it to a newer image; one of an earlier run moves on", async () => {
+  await using registry = await fakeRegistry();
+  await using rig = await DockerRig.open(image);
+  registry.answer("theirs", "image");
+  registry.answer("ours", "image");
+  const [theirs, ours] = [`${registry.address}/theirs:1`, `${registry.address}/ours:1`];
+  const first = await pull(rig, ours);
+  await docker("pull", theirs);
+  made.push(first);
+  registry.answer("theirs", "another-image");
+  registry.answer("ours", "another-image");
+  const moved = await pull(rig, theirs, "always");
+  assert.notEqual(moved, first);
+  assert.equal(await found(rig, moved), undefined);
+  assert.equal(await pull(rig, ours, "always"), moved);
+  assert.equal(await found(rig, moved), undefined, "it has their name");
+  await docker("rmi", theirs, ours);
+  const again = await pull(rig, ours, "always");
+  assert.deepEqual((await found(rig, again))?.names, [ours]);
 });
 
 test("an image stays while a container uses it, while it has a name of others, and when it was used since it was listed", async () => {

@@ -6,7 +6,7 @@ import type { ImageRequest, ImageResult } from "../image-request.ts";
 import { type Builder, buildImage } from "./build-image.ts";
 import type { Engine } from "./engine.ts";
 import { isStatus } from "./engine-error.ts";
-import type { InspectedImage } from "./engine-types.ts";
+import type { InspectedImage, ListedImage } from "./engine-types.ts";
 import { pullFault } from "./image-fault.ts";
 import { familiarName, isImageId, isImageName } from "./image-name.ts";
 import type { ImageNotes } from "./image-notes.ts";
@@ -71,7 +71,7 @@ export class Images {
     const present = await this.#inspect(name);
     const isAsked = request.pull === "always" && !isImageId(name);
     if (present !== null && !isAsked) return this.#ready(name, present, true);
-    const before = new Set((await this.#engine.listImages()).map(({ Id }) => Id));
+    const before = await this.#engine.listImages();
     const failure = await this.#make(request, onLog, signal);
     if (request.kind === "build" && request.base !== undefined) await this.#note(request.base, before);
     if (failure !== null) return { ok: false, fault: failure };
@@ -92,16 +92,18 @@ export class Images {
     return pullImage(this.#engine, request, onLog, signal);
   }
 
-  /** Writes down that an image is there because of a run, unless it was there before. */
-  async #note(name: string, before: ReadonlySet<string>): Promise<InspectedImage | null> {
+  /** Writes down that an image is there because of a run, unless it, or a name that moved to it, was somebody else's before. */
+  async #note(name: string, before: readonly ListedImage[]): Promise<InspectedImage | null> {
     const image = await this.#inspect(name);
-    if (image === null || (before.has(image.Id) && this.#notes.read(image.Id) === null)) return image;
+    if (image === null) return null;
     const repository = familiarName(repositoryOf(name));
-    const names = [...(image.RepoTags ?? []), ...(image.RepoDigests ?? [])];
-    this.#notes.add(
-      image.Id,
-      names.filter((one) => repositoryOf(one) === repository),
-    );
+    const had = new Map(before.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id])));
+    const tags = (image.RepoTags ?? []).filter((tag) => repositoryOf(tag) === repository && had.get(tag) !== image.Id);
+    const isTheirs = (tag: string) => had.has(tag) && !this.#notes.read(had.get(tag)!)?.names.includes(tag);
+    const isNew = before.every(({ Id }) => Id !== image.Id);
+    if ((!isNew && this.#notes.read(image.Id) === null) || tags.some(isTheirs)) return image;
+    const digests = (image.RepoDigests ?? []).filter((digest) => repositoryOf(digest) === repository);
+    this.#notes.add(image.Id, [...tags, ...digests]);
     return image;
   }
 
