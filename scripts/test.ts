@@ -3,14 +3,15 @@ import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ensureBrowser } from "../test/setup/browser.ts";
 import { startTestCluster } from "../test/setup/database.ts";
+import { testDebianImage } from "../test/setup/debian-image.ts";
 import { ensureDocker } from "../test/setup/docker.ts";
 import { ensureKmsProgram } from "../test/setup/kms-server.ts";
 import { ensureS3Program } from "../test/setup/s3-program.ts";
 
 /**
  * Runs every test, or those whose path contains one of the arguments, against one real PostgreSQL, a real Docker Engine,
- * which it starts where none runs, and a real S3 server, which it compiles once per machine. Fails when the tests leave
- * containers behind.
+ * which it starts where none runs, and a real S3 server, which it compiles once per machine. What recipes start from, a small
+ * Debian, is made once per engine. Fails when the tests leave containers behind.
  */
 
 const root = resolve(import.meta.dirname, "..");
@@ -30,10 +31,11 @@ if (matching.length === 0) {
   process.exit(2);
 }
 
-const files = await withPrograms(matching);
-// Without a name, Node would look for tests by itself.
-if (files.length === 0) process.exit(2);
+const withServers = await withPrograms(matching);
 await using docker = await ensureDocker();
+const files = await withNeeded(withServers, "package-recipes", testDebianImage);
+// Without a name, Node would look for tests by itself.
+if (files.length === 0) throw new Error("There is no test left to run.");
 await using cluster = await startTestCluster();
 const before = containers();
 
@@ -61,17 +63,18 @@ function containers(): Set<string> {
   return new Set(listed.stdout.split("\n").filter((line) => line !== ""));
 }
 
-/**
- * Compiles the servers of others that tests talk to, which may take longer than a test is given. Where that cannot be, the
- * files that need one are left out and named; but not where nobody reads that.
- */
+/** Programs of others: servers that tests talk to, a browser. */
 async function withPrograms(all: readonly string[]): Promise<readonly string[]> {
-  const withS3 = await withProgram(all, "s3", ensureS3Program);
-  const withKms = await withProgram(withS3, "kms-server", ensureKmsProgram);
-  return await withProgram(withKms, "setup/browser", ensureBrowser);
+  const withS3 = await withNeeded(all, "s3", ensureS3Program);
+  const withKms = await withNeeded(withS3, "kms-server", ensureKmsProgram);
+  return await withNeeded(withKms, "setup/browser", ensureBrowser);
 }
 
-async function withProgram(
+/**
+ * Has something that tests need, which may take longer to make than a test is given. Where that cannot be, the files that
+ * need it are left out and named; but not where nobody reads that.
+ */
+async function withNeeded(
   all: readonly string[],
   mark: string,
   ensure: () => Promise<string>,

@@ -34,6 +34,12 @@ export async function testDebianImage(): Promise<string> {
         PIP_CERT=/etc/ssl/certs/ca-certificates.crt SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
         NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' - "$2"`;
   const env = { ...process.env, NODE: process.execPath, NPM: npm };
-  await run("bash", ["-o", "pipefail", "-c", script, "bash", SUITE, image], { env, timeout: MAKE_TIMEOUT_MS });
+  try {
+    await run("bash", ["-o", "pipefail", "-c", script, "bash", SUITE, image], { env, timeout: MAKE_TIMEOUT_MS });
+  } catch (error) {
+    throw new Error("The tests need a mirror of Debian, of which mmdebstrap makes what recipes start from.", {
+      cause: error,
+    });
+  }
   return image;
 }
