@@ -43,11 +43,13 @@ export async function openPage(
   };
 }
 
-/** Opens the link of `berth ui`. */
+/** Opens the link of `berth ui`, and the list of runs. */
 export async function logIn(page: Page, platform: ScenarioPlatform): Promise<void> {
   const { code, stdout, stderr } = await platform.berth("ui", "--json", "--no-browser");
   assert.equal(code, 0, stderr);
   await page.goto((JSON.parse(stdout) as { url: string }).url);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.getByRole("link", { name: "Runs" }).click();
   await page.getByRole("heading", { name: "Runs" }).waitFor();
 }
 

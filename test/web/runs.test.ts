@@ -62,6 +62,15 @@ test("from the first login to a run that failed, why it did, and its restart", a
   await page.getByRole("heading", { name: "wine#2" }).waitFor();
   await page.getByRole("region", { name: "Run" }).getByText("Failed", { exact: true }).waitFor();
   await page.getByText("taken over").waitFor();
+
+  await page.getByRole("link", { name: "Overview" }).click();
+  const failing = page.getByRole("region", { name: "Fails now" });
+  await failing.getByText("2 in a row").waitFor();
+  await page.getByText("Nothing waits.").waitFor();
+  assert.deepEqual(await violations(page), []);
+  // It changes by itself.
+  assert.equal((await platform.berth("run", "wine.json", "--backend", "process")).code, 1);
+  await failing.getByText("3 in a row").waitFor();
   check();
 });
 

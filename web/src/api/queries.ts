@@ -1,4 +1,5 @@
-import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import type { Overview } from "../../../src/protocol/overview.ts";
 import type { RunDetail, StepRun } from "../../../src/protocol/resources.ts";
 import type { ListedRun } from "../../../src/protocol/run-lists.ts";
 import type { Session } from "../../../src/protocol/sessions.ts";
@@ -16,8 +17,8 @@ export interface RunFilter {
   readonly text?: string | undefined;
 }
 
-/** How often a list is asked for again while somebody looks at it. */
-const LIST_EVERY_MS = 2_000;
+/** For what no change of a run tells of, such as why one waits. */
+const SLOWLY_EVERY_MS = 15_000;
 const RUNS_OF_PAGE = 50;
 /** More steps than one answer has are asked for page by page. */
 const STEPS_OF_PAGE = 500;
@@ -39,7 +40,16 @@ export const runs = (filter: RunFilter) =>
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
-    refetchInterval: LIST_EVERY_MS,
+    refetchInterval: SLOWLY_EVERY_MS,
+  });
+
+export const overview = (hours: number) =>
+  queryOptions({
+    queryKey: ["overview", hours],
+    queryFn: ({ signal }) => ask<Overview>("/overview", { query: { hours }, signal }),
+    refetchInterval: SLOWLY_EVERY_MS,
+    // What was shown stays while another time is asked for.
+    placeholderData: keepPreviousData,
   });
 
 export const runPath = (pipeline: string, number: string) => `/runs/${encodeURIComponent(`${pipeline}#${number}`)}`;

@@ -22,11 +22,19 @@ export function Frame() {
         Skip to the page
       </a>
       <header className={styles.header}>
-        <Link to="/runs" className={styles.brand}>
+        <Link to="/" className={styles.brand}>
           <img src="/icon.svg" alt="" width="24" height="24" />
           Berth
         </Link>
         <nav aria-label="Pages">
+          <Link
+            to="/"
+            className={styles.entry}
+            activeOptions={{ exact: true }}
+            activeProps={{ "aria-current": "page" }}
+          >
+            Overview
+          </Link>
           <Link to="/runs" className={styles.entry} activeProps={{ "aria-current": "page" }}>
             Runs
           </Link>

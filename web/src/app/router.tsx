@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Frame } from "./frame.tsx";
 import { NotFound } from "./not-found.tsx";
 
@@ -6,12 +6,17 @@ import { NotFound } from "./not-found.tsx";
 
 const root = createRootRoute({ component: Frame, notFoundComponent: NotFound });
 
+/** A month, as the API has it. */
+const HOURS_MAX = 24 * 31;
+
 const home = createRoute({
   getParentRoute: () => root,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/runs" });
+  validateSearch: (search: Record<string, unknown>): { hours?: number | undefined } => {
+    const hours = Number(search.hours);
+    return { hours: Number.isInteger(hours) && hours >= 1 && hours <= HOURS_MAX ? hours : undefined };
   },
+  component: lazyRouteComponent(() => import("../pages/overview/overview-page.tsx"), "OverviewPage"),
 });
 
 const text = (value: unknown): string | undefined =>

@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { runs } from "../../api/queries.ts";
+import { useRunChanges } from "../../live/use-run-changes.ts";
 import { Button } from "../../ui/button.tsx";
 import { Command } from "../../ui/command.tsx";
 import { Empty, Problem } from "../../ui/notice.tsx";
@@ -21,6 +22,7 @@ export function RunsPage() {
   const filter = useSearch({ from: "/runs" });
   const navigate = useNavigate({ from: "/runs" });
   const query = useInfiniteQuery(runs(filter));
+  useRunChanges(["runs"]);
   const found = query.data?.pages.flatMap(({ items }) => items) ?? [];
   const isFiltered = filter.state !== undefined || filter.text !== undefined;
   return (
