@@ -516,7 +516,7 @@ steps:
   await assertTidy(fixture, backend);
 });
 
-test("a log of 50 MB is shipped to the byte, and little of it is in memory at any time", async () => {
+test("a log of 200 MB is shipped to the byte, and little of it is in memory at any time", async () => {
   await using fixture = await AgentFixture.open();
   const before = process.memoryUsage.rss();
   const run = fixture.server.submit(
@@ -524,7 +524,7 @@ test("a log of 50 MB is shipped to the byte, and little of it is in memory at an
 name: chatty
 environment: { image: none }
 steps:
-  talk: { run: "yes 0123456789012345678901234567890123456789012345678 | head -n 1000000" }
+  talk: { run: "yes 0123456789012345678901234567890123456789012345678 | head -n 4000000" }
 `),
   );
   run.discardLogs = true;
@@ -535,6 +535,7 @@ steps:
   await fixture.start(processBackend());
   assert.equal(await run.finished.promise, "succeeded");
   clearInterval(watch);
-  assert.equal(run.logSize("talk"), 50_000_000);
-  assert.ok(peak - before < 120 * 1024 * 1024, `grew by ${Math.round((peak - before) / 1024 / 1024)} MiB`);
+  assert.equal(run.logSize("talk"), 200_000_000);
+  // The heap of a process that never was busy before grows by a hundred by itself.
+  assert.ok(peak - before < 250 * 1024 * 1024, `grew by ${Math.round((peak - before) / 1024 / 1024)} MiB`);
 });
