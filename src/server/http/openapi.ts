@@ -99,8 +99,11 @@ export function answerSchemas(route: Route): Record<string, unknown> {
 function withBytes(schema: Record<string, unknown>, route: Route): Record<string, unknown> {
   const request = route.rawBody === undefined ? {} : { body: BINARY, consumes: [route.rawBody.contentType] };
   if (route.streams === undefined) return { ...schema, ...request };
-  const answer = { description: "The bytes.", content: { [route.streams]: { schema: BINARY } } };
-  return { ...schema, ...request, response: { ...(schema.response as object), 200: answer } };
+  const answers = schema.response as Record<string, unknown>;
+  // Some answer in JSON as well, to whoever accepts no stream.
+  const json = route.schemas.response === undefined ? {} : { "application/json": { schema: answers[200] } };
+  const answer = { description: "The bytes.", content: { [route.streams]: { schema: BINARY }, ...json } };
+  return { ...schema, ...request, response: { ...answers, 200: answer } };
 }
 
 export const openapiRoute: Route = defineRoute({

@@ -51,7 +51,7 @@ export interface RouteSchemas {
   readonly query?: z.ZodObject;
   /** JSON body. A route that takes bytes leaves this out and sets `rawBody`. */
   readonly body?: z.ZodType;
-  /** JSON answer of 200; null for 204; left out when the handler streams by itself. */
+  /** JSON answer of 200; null for 204; left out when the handler only streams. */
   readonly response?: z.ZodType | null;
 }
 

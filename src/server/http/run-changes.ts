@@ -20,12 +20,12 @@ export function runChangesRoute(services: Services): Route {
     access: { kind: "role", role: "viewer" },
     summary: "Runs as they change: live as text/event-stream, else those since a cursor as JSON",
     tag: "runs",
-    schemas: { query: RunChangesQuery },
+    schemas: { query: RunChangesQuery, response: RunChanges },
     streams: "text/event-stream",
     handler: async ({ query, project, request, reply, signal }) => {
       const after = lastEventId(request.headers["last-event-id"]) ?? query.after;
       const changes = new ChangedSince(services.database, project, after === undefined ? null : BigInt(after));
-      if (!(request.headers.accept ?? "").includes("text/event-stream")) return RunChanges.parse(await changes.next());
+      if (!(request.headers.accept ?? "").includes("text/event-stream")) return await changes.next();
       return streamAnswer(reply, "text/event-stream; charset=utf-8", asStream(services, changes, signal));
     },
   });

@@ -31,6 +31,7 @@ export function runEventsRoute(services: Services): Route {
         after: z.coerce.number().int().min(0).default(0),
         limit: z.coerce.number().int().min(1).max(EVENTS_PER_LOOK).default(EVENTS_PER_LOOK),
       }),
+      response: RunEventPage,
     },
     streams: "text/event-stream",
     handler: async ({ params, query, project, request, reply, signal }) => {
@@ -64,7 +65,7 @@ async function eventPage(
   // The state goes first: what ends the run is then among the events, or the run is not called ended.
   const ended = await hasEnded(database.pool, run);
   const items = await listEvents(database.pool, run, after, limit);
-  return RunEventPage.parse({ items, last: items.at(-1)?.seq ?? after, ended: ended && items.length < limit });
+  return { items, last: items.at(-1)?.seq ?? after, ended: ended && items.length < limit };
 }
 
 async function hasEnded(db: Services["database"]["pool"], { id, project }: RunInProject): Promise<boolean> {
